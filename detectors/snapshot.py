@@ -1,0 +1,126 @@
+"""Statistics and states as bytes, without executing any: MessagePack, arrays as (dtype, shape, raw little-endian bytes).
+
+A *record* is a dataclass whose fields are arrays, plain values (None, bool, int, float, str, bytes, lists and maps of them)
+or records. In a *state* every array leads with the watch axis, so that a row can be taken out, stored and put back.
+Arrays of dtype object may hold plain values only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+T = TypeVar("T")
+_ARRAY = 1
+_PLAIN_DTYPES = frozenset({"|b1", "|i1", "|u1", "<i2", "<i4", "<i8", "<u4", "<u8", "<f4", "<f8"})
+
+
+class SnapshotError(ValueError):
+    """Bytes that are no snapshot, or one of another shape. The message says which."""
+
+
+def pack(value: Any) -> bytes:
+    """A plain value, possibly holding arrays, as bytes. TypeError for anything else."""
+    return _encoder.encode(value)
+
+
+def unpack(data: bytes) -> Any:
+    """The value of `pack`. SnapshotError if the bytes are damaged."""
+    try:
+        return _decoder.decode(data)
+    except (msgspec.MsgspecError, ValueError, TypeError) as error:
+        raise SnapshotError(f"not a snapshot: {error}") from error
+
+
+def _encode_array(value: Any) -> msgspec.msgpack.Ext:
+    if isinstance(value, np.generic):
+        value = np.asarray(value)
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"cannot be stored: {type(value).__name__}")
+    if value.dtype == object:
+        return msgspec.msgpack.Ext(_ARRAY, _encoder.encode(["O", list(value.shape), list(value.ravel())]))
+    little = value.astype(value.dtype.newbyteorder("<"), copy=False)
+    return msgspec.msgpack.Ext(_ARRAY, _encoder.encode([little.dtype.str, list(value.shape), little.tobytes()]))
+
+
+def _decode_array(code: int, data: memoryview) -> Any:
+    if code != _ARRAY:
+        raise ValueError(f"unknown extension {code}")
+    dtype, shape, body = _decoder.decode(data)
+    if dtype == "O":
+        array = np.empty(len(body), dtype=object)
+        array[:] = body
+        return array.reshape(shape)
+    if dtype not in _PLAIN_DTYPES:
+        raise ValueError(f"unknown dtype {dtype!r}")
+    return np.frombuffer(body, dtype).reshape(shape).copy()
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_encode_array)
+_decoder = msgspec.msgpack.Decoder(ext_hook=_decode_array)
+
+
+def _plain(record: Any) -> Any:
+    if is_dataclass(record) and not isinstance(record, type):
+        return {f.name: _plain(getattr(record, f.name)) for f in fields(record)}
+    return record
+
+
+def _record(kind: type[T], values: Any) -> T:
+    hints = get_type_hints(kind)
+    names = [f.name for f in fields(kind)]  # type: ignore[arg-type]  # callers pass dataclasses
+    if not isinstance(values, dict) or set(values) != set(names):
+        raise SnapshotError(f"not a {kind.__name__}: its fields are {', '.join(names)}")
+    return kind(**{n: _record(hints[n], values[n]) if is_dataclass(hints[n]) else values[n] for n in names})
+
+
+def pack_record(record: Any) -> bytes:
+    """A record as bytes."""
+    return pack(_plain(record))
+
+
+def unpack_record(kind: type[T], data: bytes) -> T:
+    """The record that was packed. SnapshotError if the bytes are damaged or of another type."""
+    return _record(kind, unpack(data))
+
+
+def take_rows(state: T, rows: npt.NDArray[np.intp]) -> T:
+    """The state of the given watches, in that order (a copy)."""
+    return type(state)(
+        **{
+            f.name: take_rows(getattr(state, f.name), rows)
+            if is_dataclass(getattr(state, f.name))
+            else getattr(state, f.name)[rows]
+            for f in fields(state)  # type: ignore[arg-type]  # a state is a dataclass
+        }
+    )
+
+
+def stack_rows(states: Sequence[T]) -> T:
+    """Several states as one, watch axes joined. At least one state."""
+    first = states[0]
+    return type(first)(
+        **{
+            f.name: stack_rows([getattr(s, f.name) for s in states])
+            if is_dataclass(getattr(first, f.name))
+            else np.concatenate([getattr(s, f.name) for s in states])
+            for f in fields(first)  # type: ignore[arg-type]  # a state is a dataclass
+        }
+    )
+
+
+def pack_row(state: Any, row: int) -> bytes:
+    """One watch's state as bytes."""
+    return pack_record(take_rows(state, np.array([row])))
+
+
+def unpack_rows(kind: type[T], rows: Sequence[bytes]) -> T:
+    """The state of several watches from their bytes, in order. At least one."""
+    return stack_rows([unpack_record(kind, data) for data in rows])

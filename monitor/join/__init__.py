@@ -1,0 +1,1 @@
+"""Predictions meet what came of them: pending generations, units, the join."""

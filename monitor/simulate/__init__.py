@@ -1,0 +1,1 @@
+"""Worlds and streams with a known truth, for the demo, for tests and for rehearsals."""

@@ -1,0 +1,1 @@
+"""What is watched: plans, windows, spending, gates, findings."""
