@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from detectors.cohort_bounded import CohortBounded
 from detectors.detector import AnyDetector
 
-DETECTORS: dict[str, AnyDetector] = {detector.name: detector for detector in ()}
+_ALL: tuple[AnyDetector, ...] = (CohortBounded(),)
+
+DETECTORS: dict[str, AnyDetector] = {detector.name: detector for detector in _ALL}
 """Every shipped detector by its name in the config."""

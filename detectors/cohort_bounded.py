@@ -1,0 +1,319 @@
+"""B1: is the exposed cohort worse off than the holdout, in a value per unit between 0 and 1?
+
+A unit votes once: with the value of its first prediction (of its randomisation), zeros included, whatever it does later. So
+events of one person never count as independent, and the evidence is exact: it rests on the assignment coin alone.
+
+Null: the effect is no worse than the margin, `page_if_worse_by` times the mean that the learning period saw (frozen).
+
+>>> import numpy as np
+>>> from detectors.columns import Columns, Numeric, flag
+>>> from detectors.detector import Tick
+>>> from detectors.evidence import Crossing
+>>> rng, hour, detector = np.random.default_rng(7), 3_600_000, CohortBounded()
+>>> p = CohortBoundedParams(holdout_share=0.5, learn_units=2_000)
+>>> state, told = detector.start([p]), []
+>>> for window in range(40):
+...     cohort = (rng.random(1_000) < 0.5).astype(np.int8)                # 0 exposed, 1 holdout: a fair coin
+...     chance = np.where((cohort == 0) & (window >= 20), 0.06, 0.10)     # from window 20 the exposed lose 4 points
+...     rows = Columns(np.full(1_000, window * hour), np.arange(1_000, dtype=np.uint64), cohort, np.zeros(1_000, np.int32),
+...                    np.arange(1_000), {"value": Numeric((rng.random(1_000) < chance) * 1.0), "first": flag(np.ones(1_000, bool))})
+...     prep = detector.prepare(p, state, 0)
+...     a = detector.fold(prep, detector.empty(prep), rows)
+...     tick = Tick.plain(window * hour, (window + 1) * hour, page=1e-4, warn=4e-4)
+...     state, evidence = detector.close([p], state, [a], tick)
+...     if evidence[0].crossing is not Crossing.NONE:
+...         told.append((window, str(evidence[0].crossing), evidence[0].effect < -0.02))
+>>> told
+[(26, 'warn', True), (27, 'page', True), (28, 'critical', True)]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+from pydantic import Field
+
+from detectors import engine
+from detectors.columns import Bools, Cohort, Columns, Floats, Hashes, Ints
+from detectors.detector import Family, Needs, Params, Stream, Tick
+from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
+from detectors.increments import ipw
+from detectors.math import dyadic, fixed, keyed
+from detectors.math.intervals import normal_mixture_radius
+
+LEVEL = 0.95
+_N1, _S1, _Q1, _N0, _S0, _Q0 = range(6)
+_NAMES = ("exposed_n", "exposed_sum", "exposed_squares", "holdout_n", "holdout_sum", "holdout_squares")
+_ARM_BIT = np.uint64(1)
+
+
+class CohortBoundedParams(Params):
+    """Parameters of `cohort_bounded`."""
+
+    holdout_share: Annotated[float, Field(gt=0, lt=1, description="planned share of the holdout among both cohorts")]
+    better: Annotated[Literal["higher", "lower"], Field(description="whether a higher value is better or worse")] = (
+        "higher"
+    )
+    page_if_worse_by: Annotated[
+        float, Field(gt=0, lt=10, description="tolerated harm, as a share of the mean seen while learning")
+    ] = 0.02
+    learn_units: Annotated[int, Field(ge=100, description="units, both cohorts together, before watching begins")] = (
+        5_000
+    )
+    learn_events: Annotated[
+        float, Field(ge=0, description="sum of values before watching begins, so that a rare outcome has a mean")
+    ] = 20.0
+    min_holdout: Annotated[int, Field(ge=1, description="held-out units before anything is judged")] = 50
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many first-seen units of each cohort had which value: keys are 2 x fixed-point value + (1 if exposed)."""
+
+    keys: Hashes
+    counts: Ints
+
+
+@dataclass(frozen=True)
+class CohortBoundedState:
+    """W watches. Sums are (n, sum, sum of squares) of the exposed, then of the holdout.
+
+    total    (W, 6) since learning began; fresh (W, 6) since the open alert began; spans: the last windows.
+    margin   (W,) absolute, fixed when learning ends; tau (W,) where intervals are tightest; baseline (W,) the learned mean.
+    """
+
+    bank: engine.Bank
+    spans: dyadic.Spans
+    total: Floats
+    fresh: Floats
+    baseline: Floats
+    margin: Floats
+    tau: Floats
+
+
+class CohortBounded:
+    """See the module's text."""
+
+    name = "cohort_bounded"
+    family = Family.COHORT
+    hint = False
+    params = CohortBoundedParams
+    statistic = Tally
+    state = CohortBoundedState
+
+    def needs(self, p: CohortBoundedParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+        """`value` in [0, 1] (others are clipped, missing is left out), and `first`: the unit's enrolment row."""
+        return Needs(Stream.OUTCOMES, ("value", "first"), contrast=True, gated=True)
+
+    def start(self, ps: Sequence[CohortBoundedParams]) -> CohortBoundedState:
+        """Learning."""
+        w = len(ps)
+        zeros = np.zeros(w)
+        return CohortBoundedState(
+            engine.start(w, ipw.BETS),
+            dyadic.start(w, 6),
+            np.zeros((w, 6)),
+            np.zeros((w, 6)),
+            zeros,
+            zeros.copy(),
+            zeros.copy(),
+        )
+
+    def prepare(self, p: CohortBoundedParams, s: CohortBoundedState, row: int) -> None:
+        """Nothing of the past is needed to fold."""
+
+    def empty(self, prep: None) -> Tally:  # noqa: ARG002
+        """No units."""
+        return Tally(np.zeros(0, np.uint64), np.zeros((0, 1), np.int64))
+
+    def fold(self, prep: None, a: Tally, rows: Columns) -> Tally:  # noqa: ARG002
+        """Add enrolment rows of exposed and held-out units that have a value."""
+        value = rows.numbers("value")
+        counted = rows.flags("first") & (rows.cohort <= Cohort.HOLDOUT) & (rows.unit != 0) & ~np.isnan(value)
+        key = (fixed.to_fixed(value[counted]) << 1) | (rows.cohort[counted] == Cohort.EXPOSED)
+        sums = keyed.add(
+            keyed.KeyedSums(a.keys, a.counts), key.astype(np.uint64), np.ones((int(counted.sum()), 1), np.int64)
+        )
+        return Tally(sums.keys, sums.sums)
+
+    def merge(self, prep: None, a: Tally, b: Tally) -> Tally:  # noqa: ARG002
+        """Counts add."""
+        sums = keyed.merge(keyed.KeyedSums(a.keys, a.counts), keyed.KeyedSums(b.keys, b.counts))
+        return Tally(sums.keys, sums.sums)
+
+    def close(
+        self, ps: Sequence[CohortBoundedParams], s: CohortBoundedState, stats: Sequence[Tally], tick: Tick
+    ) -> tuple[CohortBoundedState, list[Evidence]]:
+        """Advance; see `detectors.engine`."""
+        w = len(ps)
+        entries = _entries(stats)
+        window = _window_sums(entries, w)
+        share = 1.0 - np.array([p.holdout_share for p in ps])
+        good = np.array([1.0 if p.better == "higher" else -1.0 for p in ps])
+        live = ~tick.gated
+
+        before = s.total
+        pooled_n, pooled_s = before[:, _N1] + before[:, _N0], before[:, _S1] + before[:, _S0]
+        centre = pooled_s / np.maximum(pooled_n, 1.0)
+        informative = (window[:, _N1] + window[:, _N0]) > 0
+        increments = engine.Increments(
+            null=ipw.log_increments(entries, w, share, centre, s.margin, good),
+            critical=ipw.log_increments(entries, w, share, centre, 3.0 * s.margin, good),
+            worse=ipw.log_increments_worse(entries, w, share, centre, s.margin, good),
+        )
+        open_ = s.bank.mode == engine.RECOVERING
+        fresh = np.where((open_ & live)[:, None], s.fresh + window, s.fresh)
+        fresh_effect, fresh_radius = _effect(fresh, s.tau, 1.0 - LEVEL)
+        clear = -good * fresh_effect + fresh_radius < s.margin
+        weights = np.full(ipw.BETS, -np.log(ipw.BETS))
+        bank, verdict = engine.advance(s.bank, increments, weights, tick, informative, clear)
+
+        total = np.where(live[:, None], before + window, before)
+        total = np.where(verdict.restarted[:, None] & live[:, None], window, total)
+        spans = dyadic.push(s.spans, window, live & informative & (bank.mode != engine.LEARNING))
+        after = replace(
+            s,
+            bank=bank,
+            spans=dyadic.clear(spans, verdict.closed | verdict.restarted),
+            total=total,
+            fresh=np.where((verdict.opened | verdict.closed | verdict.restarted)[:, None], 0.0, fresh),
+        )
+        after = self._finish_learning(ps, after, tick)
+        return after, _report(ps, replace(after, spans=spans, fresh=fresh), verdict, tick)
+
+    def _finish_learning(
+        self, ps: Sequence[CohortBoundedParams], s: CohortBoundedState, tick: Tick
+    ) -> CohortBoundedState:
+        n, total = s.total[:, _N1] + s.total[:, _N0], s.total[:, _S1] + s.total[:, _S0]
+        ready = (
+            (s.bank.mode == engine.LEARNING)
+            & (n >= np.array([p.learn_units for p in ps]))
+            & (total >= np.array([p.learn_events for p in ps]))
+            & (s.total[:, _N0] >= np.array([p.min_holdout for p in ps]))
+            & (s.total[:, _N1] >= 1)
+            & ~tick.gated
+        )
+        baseline = np.where(ready, total / np.maximum(n, 1.0), s.baseline)
+        margin = np.where(ready, baseline * np.array([p.page_if_worse_by for p in ps]), s.margin)
+        tau = np.where(ready, np.maximum(margin, _standard_error(s.total)), s.tau)
+        return replace(s, bank=engine.begin(s.bank, ready, tick.end), baseline=baseline, margin=margin, tau=tau)
+
+
+def _entries(stats: Sequence[Tally]) -> ipw.Entries:
+    keys = np.concatenate([a.keys for a in stats])
+    counts = np.concatenate([a.counts[:, 0] for a in stats]).astype(np.float64)
+    watch = np.repeat(np.arange(len(stats)), [len(a.keys) for a in stats])
+    value = fixed.from_fixed((keys >> _ARM_BIT).astype(np.int64))
+    return ipw.Entries(watch, value, (keys & _ARM_BIT).astype(np.bool_), counts)
+
+
+def _window_sums(entries: ipw.Entries, watches: int) -> Floats:
+    one = entries.count[:, None] * np.stack([np.ones_like(entries.value), entries.value, entries.value**2], axis=1)
+    exposed = entries.exposed[:, None]
+    return ipw.sum_by_watch(np.concatenate([one * exposed, one * ~exposed], axis=1), entries.watch, watches)
+
+
+def _means(sums: Floats) -> tuple[Floats, Floats]:
+    return sums[:, _S1] / np.maximum(sums[:, _N1], 1.0), sums[:, _S0] / np.maximum(sums[:, _N0], 1.0)
+
+
+def _standard_error(sums: Floats) -> Floats:
+    """Of the difference of means, from the pooled variance: with a small holdout its own is not to be trusted."""
+    m1, m0 = _means(sums)
+    n1, n0 = sums[:, _N1], sums[:, _N0]
+    within = sums[:, _Q1] - n1 * m1**2 + sums[:, _Q0] - n0 * m0**2
+    variance = np.maximum(within, 0.0) / np.maximum(n1 + n0 - 2.0, 1.0)
+    both: Bools = (n1 >= 1) & (n0 >= 1)
+    se: Floats = np.where(both, np.sqrt(variance * (1.0 / np.maximum(n1, 1.0) + 1.0 / np.maximum(n0, 1.0))), np.inf)
+    return se
+
+
+def _radius(sums: Floats, tau: Floats, alpha: Floats | float) -> Floats:
+    return normal_mixture_radius(_standard_error(sums), tau, alpha)
+
+
+def _effect(sums: Floats, tau: Floats, alpha: float) -> tuple[Floats, Floats]:
+    m1, m0 = _means(sums)
+    return m1 - m0, _radius(sums, tau, alpha)
+
+
+def _report(
+    ps: Sequence[CohortBoundedParams], s: CohortBoundedState, verdict: engine.Verdict, tick: Tick
+) -> list[Evidence]:
+    """`s` still holds what an alert that ended in this window was resolved by."""
+    alpha = 1.0 - LEVEL
+    recent, _, offered = dyadic.at_least(s.spans, np.maximum(verdict.change_windows, 1))
+    modes = engine.modes(s.bank)
+    views = {
+        "since_start": (s.total, _radius(s.total, s.tau, alpha)),
+        "recent": (recent, _radius(recent, s.tau, alpha / offered)),
+        "fresh": (s.fresh, _radius(s.fresh, s.tau, alpha)),
+    }
+    return [
+        _evidence(
+            ps[i],
+            {kind: (sums[i], float(radius[i])) for kind, (sums, radius) in views.items()},
+            baseline=float(s.baseline[i]),
+            margin=float(s.margin[i]),
+            base=engine.evidence(verdict, tick, modes, i),
+        )
+        for i in range(len(ps))
+    ]
+
+
+def _evidence(
+    p: CohortBoundedParams,
+    views: dict[str, tuple[Floats, float]],
+    *,
+    baseline: float,
+    margin: float,
+    base: Evidence,
+) -> Evidence:
+    kind = "since_start"
+    if base.crossing in (Crossing.WARN, Crossing.PAGE, Crossing.CRITICAL):
+        kind = "recent"
+    elif base.mode is Mode.RECOVERING or base.crossing is Crossing.RECOVERED:
+        kind = "fresh"
+    if views[kind][0][_N0] < 1 or views[kind][0][_N1] < 1:
+        kind = "since_start"
+    sums, radius = views[kind]
+    n1, n0 = int(sums[_N1]), int(sums[_N0])
+    m1, m0 = float(sums[_S1]) / max(n1, 1), float(sums[_S0]) / max(n0, 1)
+    known = n1 > 0 and n0 > 0
+    effect = m1 - m0 if known else None
+    interval = (
+        Interval(low=effect - radius, high=effect + radius, level=LEVEL, kind=kind)
+        if effect is not None and np.isfinite(radius)
+        else None
+    )
+    standing, reason = _standing(p, base, views["since_start"][0])
+    return msgspec.structs.replace(
+        base,
+        standing=standing,
+        reason=reason,
+        n={"exposed": n1, "holdout": n0},
+        arms={"exposed": m1, "holdout": m0} if known else {},
+        effect=effect,
+        relative=effect / m0 if effect is not None and m0 > 0 else None,
+        interval=interval,
+        unit="per unit",
+        margin=margin if base.mode is not Mode.LEARNING else None,
+        detail={"baseline": baseline, "page_if_worse_by": p.page_if_worse_by, "better": p.better}
+        | {f"{k}_{name}": float(v) for k, (view, _) in views.items() for name, v in zip(_NAMES, view, strict=True)},
+    )
+
+
+def _standing(p: CohortBoundedParams, base: Evidence, total: Floats) -> tuple[Standing, str]:
+    if base.standing is not Standing.OK:
+        return base.standing, base.reason
+    if base.mode is Mode.LEARNING:
+        n, seen, held = int(total[_N1] + total[_N0]), total[_S1] + total[_S0], int(total[_N0])
+        return Standing.INSUFFICIENT, (
+            f"learning: {n:,} of {p.learn_units:,} units, {held:,} of {p.min_holdout:,} held out, "
+            f"sum of values {seen:,.0f} of {p.learn_events:,.0f}"
+        )
+    return Standing.OK, ""
