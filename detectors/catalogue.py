@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from detectors.cohort_bounded import CohortBounded
 from detectors.detector import AnyDetector
+from detectors.sample_ratio import SampleRatio
 
-_ALL: tuple[AnyDetector, ...] = (CohortBounded(),)
+_ALL: tuple[AnyDetector, ...] = (CohortBounded(), SampleRatio())
 
 DETECTORS: dict[str, AnyDetector] = {detector.name: detector for detector in _ALL}
 """Every shipped detector by its name in the config."""

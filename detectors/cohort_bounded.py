@@ -145,6 +145,11 @@ class CohortBounded:
         sums = keyed.merge(keyed.KeyedSums(a.keys, a.counts), keyed.KeyedSums(b.keys, b.counts))
         return Tally(sums.keys, sums.sums)
 
+    def size(self, a: Tally) -> int:
+        """Units of the smaller cohort."""
+        exposed = int(a.counts[(a.keys & _ARM_BIT).astype(np.bool_)].sum())
+        return min(exposed, int(a.counts.sum()) - exposed)
+
     def close(
         self, ps: Sequence[CohortBoundedParams], s: CohortBoundedState, stats: Sequence[Tally], tick: Tick
     ) -> tuple[CohortBoundedState, list[Evidence]]:

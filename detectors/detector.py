@@ -15,7 +15,7 @@ of a thousand give the same numbers; a state that was packed and unpacked behave
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -132,16 +132,11 @@ class Detector(Protocol[P, R, A, S]):
     def merge(self, prep: R, a: A, b: A) -> A:
         """Both statistics as one: associative, commutative, exact."""
 
+    def size(self, a: A) -> int:
+        """Units in the smallest arm of a statistic: a window with fewer than the watch's minimum is merged with the next."""
+
     def close(self, ps: Sequence[P], s: S, stats: Sequence[A], tick: Tick) -> tuple[S, list[Evidence]]:
         """Advance W watches by one window each. Does not change `s`."""
 
 
 AnyDetector = Detector[Any, Any, Any, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """What the law suite feeds a detector: parameters and the names of columns its rows must have, with their kinds."""
-
-    params: Params
-    columns: dict[str, str] = field(default_factory=dict)

@@ -103,6 +103,16 @@ def take_rows(state: T, rows: npt.NDArray[np.intp]) -> T:
     )
 
 
+def put_rows(state: T, rows: npt.NDArray[np.intp], part: T) -> None:
+    """Write `part`, the state of the given watches, into `state`, in place."""
+    for f in fields(state):  # type: ignore[arg-type]  # a state is a dataclass
+        whole, piece = getattr(state, f.name), getattr(part, f.name)
+        if is_dataclass(whole):
+            put_rows(whole, rows, piece)
+        else:
+            whole[rows] = piece
+
+
 def stack_rows(states: Sequence[T]) -> T:
     """Several states as one, watch axes joined. At least one state."""
     first = states[0]

@@ -1,0 +1,244 @@
+"""B5: do the cohorts have the planned sizes? The gate before every comparison of cohorts.
+
+Every unit counts once in the life of its randomisation, in the cohort it was first seen in. Two kinds of bets share one
+engine: a Dirichlet mixture over all counts since the start (finds a plan that was wrong from the first day), and eight bets on
+shifts of the log odds by 2 to 20 % that restart with the engine (finds a break after months of health).
+
+Null: each new unit is held out with exactly the planned share. The smallest bet is .02 in log odds, so deviations below about
+one per cent of the odds are never told however large the data.
+
+>>> import numpy as np
+>>> from detectors.columns import Columns, flag
+>>> from detectors.detector import Tick
+>>> from detectors.evidence import Crossing
+>>> rng, detector, p = np.random.default_rng(3), SampleRatio(), SampleRatioParams(holdout_share=0.05)
+>>> state, told = detector.start([p]), []
+>>> for window in range(30):
+...     share = 0.05 if window < 10 else 0.03                             # from window 10 part of the holdout is lost
+...     cohort = (rng.random(2_000) < share).astype(np.int8)
+...     rows = Columns(np.full(2_000, window), np.arange(1, 2_001, dtype=np.uint64), cohort, np.zeros(2_000, np.int32),
+...                    np.arange(2_000), {"first": flag(np.ones(2_000, bool))})
+...     a = detector.fold(None, detector.empty(None), rows)
+...     state, evidence = detector.close([p], state, [a], Tick.plain(window, window + 1, page=1e-5, warn=4e-5))
+...     if evidence[0].crossing is not Crossing.NONE:
+...         told.append((window, str(evidence[0].crossing)))
+>>> told, round(evidence[0].arms["holdout"], 3)
+([(12, 'page')], 0.03)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from pydantic import Field
+from scipy.special import logit
+
+from detectors import engine
+from detectors.columns import Cohort, Columns, Floats, Ints
+from detectors.detector import Family, Needs, Params, Stream, Tick
+from detectors.evidence import Crossing, Evidence, Interval, Mode
+from detectors.increments import bernoulli, multinomial
+from detectors.math import dyadic
+from detectors.math.intervals import normal_mixture_radius
+
+LEVEL = 0.95
+START_LEVEL = 0.001
+"""Chance ever to alarm on a sound plan through the Dirichlet bet's opening stake; on top of the spend."""
+
+_SHIFTS = np.array([-0.2, -0.1, -0.05, -0.02, 0.02, 0.05, 0.1, 0.2])
+_BETS = len(_SHIFTS) + 1
+_LOG_WEIGHTS = np.log(np.concatenate([np.full(len(_SHIFTS), 0.5 / len(_SHIFTS)), [0.5]]))
+_SMALLEST_REPAIR = 0.05
+_BACK = np.linspace(0.75, -0.5, _BETS)
+
+
+class SampleRatioParams(Params):
+    """Parameters of `sample_ratio`."""
+
+    holdout_share: Annotated[float, Field(gt=0, lt=1, description="planned share of the holdout among both cohorts")]
+    expected_shift: Annotated[
+        float, Field(gt=0, lt=5, description="deviation of the log odds at which the interval is tightest")
+    ] = 0.1
+
+
+@dataclass(frozen=True)
+class Counts:
+    """First-seen units: [exposed, holdout]."""
+
+    units: Ints
+
+
+@dataclass(frozen=True)
+class SampleRatioState:
+    """W watches. `total`, `fresh` (W, 2) first-seen units since the start and since the alert opened.
+
+    broken (W,): deviation of the log odds at the alarm, signed; 0 if none is open.
+    """
+
+    bank: engine.Bank
+    spans: dyadic.Spans
+    total: Floats
+    fresh: Floats
+    broken: Floats
+
+
+class SampleRatio:
+    """See the module's text."""
+
+    name = "sample_ratio"
+    family = Family.INTEGRITY
+    hint = False
+    params = SampleRatioParams
+    statistic = Counts
+    state = SampleRatioState
+
+    def needs(self, p: SampleRatioParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+        """`first`: the unit's enrolment row."""
+        return Needs(Stream.PREDICTIONS, ("first",), contrast=True)
+
+    def start(self, ps: Sequence[SampleRatioParams]) -> SampleRatioState:
+        """Watching from the first window: there is nothing to learn. The Dirichlet bet starts with its stake."""
+        w = len(ps)
+        bank = engine.start(w, _BETS)
+        stake = bank.page.copy()
+        stake[:, -1] = np.log(START_LEVEL) - _LOG_WEIGHTS[-1]
+        bank = replace(bank, page=stake, warn=stake.copy())
+        return SampleRatioState(bank, dyadic.start(w, 2), np.zeros((w, 2)), np.zeros((w, 2)), np.zeros(w))
+
+    def prepare(self, p: SampleRatioParams, s: SampleRatioState, row: int) -> None:
+        """Nothing of the past is needed to fold."""
+
+    def empty(self, prep: None) -> Counts:  # noqa: ARG002
+        """No units."""
+        return Counts(np.zeros(2, np.int64))
+
+    def fold(self, prep: None, a: Counts, rows: Columns) -> Counts:  # noqa: ARG002
+        """Add enrolment rows of exposed and held-out units."""
+        cohort = rows.cohort[rows.flags("first") & (rows.unit != 0) & (rows.cohort <= Cohort.HOLDOUT)]
+        return Counts(a.units + np.bincount(cohort, minlength=2).astype(np.int64))
+
+    def merge(self, prep: None, a: Counts, b: Counts) -> Counts:  # noqa: ARG002
+        """Counts add."""
+        return Counts(a.units + b.units)
+
+    def size(self, a: Counts) -> int:
+        """First-seen units of both cohorts: an empty cohort is evidence here, no lack of it."""
+        return int(a.units.sum())
+
+    def close(
+        self, ps: Sequence[SampleRatioParams], s: SampleRatioState, stats: Sequence[Counts], tick: Tick
+    ) -> tuple[SampleRatioState, list[Evidence]]:
+        """Advance; see `detectors.engine`."""
+        share = np.array([p.holdout_share for p in ps])
+        window = np.array([a.units for a in stats], np.float64)
+        started = replace(s, bank=engine.begin(s.bank, s.bank.mode == engine.LEARNING, tick.start))
+        open_ = started.bank.mode == engine.RECOVERING
+        live = ~tick.gated
+        fresh = np.where((open_ & live)[:, None], s.fresh + window, s.fresh)
+        nearer, radius = _log_odds(fresh, share, ps, 1.0 - LEVEL)
+        repaired = np.maximum(np.abs(s.broken) / 2.0, _SMALLEST_REPAIR)
+        clear = nearer * np.sign(s.broken) + radius < repaired
+        bank, verdict = engine.advance(
+            started.bank, _increments(window, s, share, repaired), _LOG_WEIGHTS, tick, window.sum(axis=1) > 0, clear
+        )
+        total = np.where(live[:, None], s.total + window, s.total)
+        spans = dyadic.push(s.spans, window, live & (window.sum(axis=1) > 0))
+        seen = replace(started, bank=bank, spans=spans, total=total, fresh=fresh)
+        deviation, _ = _log_odds(_recent(seen, verdict)[0], share, ps, 1.0 - LEVEL)
+        ended = verdict.closed | verdict.restarted
+        after = replace(
+            seen,
+            spans=dyadic.clear(spans, ended),
+            total=np.where(ended[:, None], 0.0, total),
+            fresh=np.where((verdict.opened | ended)[:, None], 0.0, fresh),
+            broken=np.where(verdict.opened, deviation, np.where(verdict.closed, 0.0, s.broken)),
+        )
+        return after, _report(ps, seen, verdict, tick)
+
+
+def _increments(window: Floats, s: SampleRatioState, share: Floats, repaired: Floats) -> engine.Increments:
+    """Bets on the share of the holdout; the last bet is the Dirichlet mixture, given all counts so far."""
+    n, held = window.sum(axis=1)[:, None], window[:, 1][:, None]
+    plan = share[:, None]
+    shifts = bernoulli.log_increments(held, n, plan, bernoulli.tilted(plan, _SHIFTS[None, :]))
+    shares = np.stack([1.0 - share, share], axis=1)
+    mixture = multinomial.log_e(s.total + window, shares) - multinomial.log_e(s.total, shares)
+    side = np.where(s.broken < 0, -1.0, 1.0)
+    still = bernoulli.tilted(plan, (side * repaired)[:, None])
+    back = bernoulli.tilted(plan, (side * repaired)[:, None] * _BACK[None, :])
+    return engine.Increments(
+        null=np.concatenate([shifts, mixture[:, None]], axis=1),
+        critical=np.full((len(share), _BETS), -np.inf),  # a gate is open or shut: there is no worse
+        worse=bernoulli.log_increments(held, n, still, back),
+    )
+
+
+def _log_odds(
+    counts: Floats, share: Floats, ps: Sequence[SampleRatioParams], alpha: Floats | float
+) -> tuple[Floats, Floats]:
+    """Deviation of the holdout's log odds from plan, and the half-width of its interval; infinite without units."""
+    n = counts.sum(axis=1)
+    smoothed = (counts[:, 1] + share) / (n + 1.0)
+    se = np.where(n > 0, 1.0 / np.sqrt(np.maximum(n * smoothed * (1.0 - smoothed), 1e-12)), np.inf)
+    tau = np.array([p.expected_shift for p in ps])
+    return logit(smoothed) - logit(share), normal_mixture_radius(se, tau, alpha)
+
+
+def _recent(s: SampleRatioState, verdict: engine.Verdict) -> tuple[Floats, Ints]:
+    sums, _, offered = dyadic.at_least(s.spans, np.maximum(verdict.change_windows, 1))
+    return sums, offered
+
+
+def _report(
+    ps: Sequence[SampleRatioParams], s: SampleRatioState, verdict: engine.Verdict, tick: Tick
+) -> list[Evidence]:
+    share = np.array([p.holdout_share for p in ps])
+    recent, offered = _recent(s, verdict)
+    views = {
+        "since_start": (s.total, *_log_odds(s.total, share, ps, 1.0 - LEVEL)),
+        "recent": (recent, *_log_odds(recent, share, ps, (1.0 - LEVEL) / offered)),
+        "fresh": (s.fresh, *_log_odds(s.fresh, share, ps, 1.0 - LEVEL)),
+    }
+    modes = engine.modes(s.bank)
+    return [
+        _evidence(
+            ps[i],
+            {kind: (view[0][i], float(view[1][i]), float(view[2][i])) for kind, view in views.items()},
+            engine.evidence(verdict, tick, modes, i),
+        )
+        for i in range(len(ps))
+    ]
+
+
+def _evidence(p: SampleRatioParams, views: dict[str, tuple[Floats, float, float]], base: Evidence) -> Evidence:
+    kind = "since_start"
+    if base.crossing in (Crossing.WARN, Crossing.PAGE):
+        kind = "recent"
+    elif base.mode is Mode.RECOVERING or base.crossing is Crossing.RECOVERED:
+        kind = "fresh"
+    if views[kind][0].sum() < 1:
+        kind = "since_start"
+    counts, deviation, radius = views[kind]
+    exposed, held = int(counts[0]), int(counts[1])
+    n = exposed + held
+    centre = float(logit(p.holdout_share)) + deviation
+    interval = None
+    if np.isfinite(radius):
+        low, high = bernoulli.tilted(np.full(2, 0.5), centre + np.array([-radius, radius])).tolist()
+        interval = Interval(low=low - p.holdout_share, high=high - p.holdout_share, level=LEVEL, kind=kind)
+    seen = held / n if n else None
+    return msgspec.structs.replace(
+        base,
+        n={"exposed": exposed, "holdout": held},
+        arms={"planned": p.holdout_share, "holdout": seen} if seen is not None else {"planned": p.holdout_share},
+        effect=seen - p.holdout_share if seen is not None else None,
+        relative=seen / p.holdout_share - 1.0 if seen is not None else None,
+        interval=interval,
+        unit="share of units",
+        margin=0.0,
+        detail={"log_odds_deviation": deviation} if n else {},
+    )
