@@ -31,7 +31,7 @@ _STYLE = """
 @media(prefers-color-scheme:dark){:root{--back:#14171b;--text:#e4e8ec;--soft:#9aa4af;--line:#343b43;--card:#1c2127;
 --bad:#ff8a80;--warn:#f0b35a;--unsure:#c9a6f5;--calm:#82b8f5;--good:#7fd196}}
 *{box-sizing:border-box}
-body{margin:0 auto;max-width:72rem;padding:1rem;background:var(--back);color:var(--text);
+body{margin:0 auto;max-width:84rem;padding:1rem;background:var(--back);color:var(--text);
 font:16px/1.45 system-ui,sans-serif;overflow-wrap:anywhere}
 h1{font-size:1.3rem;margin:0}h2{font-size:1.1rem;margin:0}
 header,section{margin-bottom:1.5rem}
@@ -42,16 +42,16 @@ li{background:var(--card);border:1px solid var(--line);border-radius:.4rem;paddi
 table{width:100%;border-collapse:collapse;margin-top:.6rem}
 th,td{text-align:left;vertical-align:top;padding:.45rem .8rem .45rem 0;border-bottom:1px solid var(--line)}
 thead th{color:var(--soft);font-weight:500;font-size:.85rem}
-tbody th{font-weight:600}
+tbody th{font-weight:600;min-width:11rem}
 td.state,time{white-space:nowrap}
-.num{font-variant-numeric:tabular-nums}
+.num{font-variant-numeric:tabular-nums;min-width:9.5rem}
 b{font-weight:600}
 .firing,.no{color:var(--bad)}.pending{color:var(--warn)}
 .blind,.stale,.not_computable,.insufficient{color:var(--unsure)}
 .learning,.resolved{color:var(--calm)}.ok{color:var(--good)}
 .note{border-left:3px solid var(--bad);padding-left:.6rem;margin:.5rem 0 0}
-@media(max-width:44rem){thead{position:absolute;left:-999rem}
-table,tbody,tr,th,td{display:block;width:100%}
+@media(max-width:52rem){thead{position:absolute;left:-999rem}
+table,tbody,tr,tbody th,td{display:block;width:100%;min-width:0}
 tr{border:1px solid var(--line);border-radius:.5rem;background:var(--card);padding:.5rem .7rem;margin-bottom:.6rem}
 th,td{border:0;padding:.1rem 0}td:empty{display:none}
 td[data-of]::before{content:attr(data-of) " ";color:var(--soft);font-size:.85rem}}
