@@ -7,7 +7,8 @@ number does not follow is refused (`OutOfStep`), so nothing can be committed twi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from enum import StrEnum
 from typing import Any, Protocol
 
 import msgspec
@@ -25,6 +26,10 @@ class StoreUnavailable(StoreError):
     """No connection, a time-out, a full disk: throw the turn away, wait, load again."""
 
 
+class StoreRefused(StoreError):
+    """For good, until a person acts: an unreadable URL, missing rights, a value or a repeated chunk that cannot be stored."""
+
+
 class LeaseLost(StoreError):
     """Another daemon owns the store now: stop writing and stand by."""
 
@@ -35,6 +40,14 @@ class OutOfStep(StoreError):
 
 class SchemaTooOld(StoreError):
     """The database needs `loopwatch db upgrade`; the message says so."""
+
+
+class SchemaTooNew(StoreError):
+    """A newer loopwatch upgraded the database: run that version, or restore a backup."""
+
+
+class RowTaken(StoreError):
+    """The outbox row is not queued any more: do not send it."""
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -81,6 +94,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
                turn can be repeated.
     commands   numbers of the commands it took.
     alerts     whole rows, new or changed.
+    dropped    generations (stream, slot); applied after `chunks`: what was appended to one in the same step goes with it.
+    findings   one whose model, watch, incarnation, start and end are stored already is left as it was: twice is once.
+    outbox     likewise by key.
     """
 
     model: str
@@ -98,7 +114,10 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
-    """What the committed steps of one model add up to. `chunks` in the order of their sequence; `alerts` not resolved."""
+    """What the committed steps of one model add up to. `chunks` in the order of their sequence; `alerts` not resolved, oldest first.
+
+    Chunks of one sequence are ordered by stream and slot, pages by room and key.
+    """
 
     number: int = 0
     offsets: dict[TopicPartition, int] = {}
@@ -111,10 +130,10 @@ class StateStore(Protocol):
     """Durable memory. Any call may raise `StoreUnavailable`."""
 
     def acquire(self, owner: str, ttl_ms: int) -> Lease | None:
-        """Take the lease if it is free, expired or already `owner`'s; None if another owner holds it."""
+        """Take the lease if it is free, expired or already `owner`'s, always under a new fence; None if another holds it."""
 
     def renew(self, lease: Lease, ttl_ms: int) -> Lease:
-        """Keep it. Raises `LeaseLost`."""
+        """Keep it; also one that expired, if nobody took it since. Raises `LeaseLost`."""
 
     def release(self, lease: Lease) -> None:
         """Give it back early, if still held."""
@@ -123,7 +142,7 @@ class StateStore(Protocol):
         """The state of a model; an empty image if it has none."""
 
     def commit(self, step: Step, lease: Lease) -> None:
-        """Apply a step, all or nothing. Raises `LeaseLost` if the lease was taken over, `OutOfStep`."""
+        """Apply a step, all or nothing. Raises `LeaseLost` if the lease was taken over or given back, `OutOfStep`."""
 
     def commands(self, model: str) -> Sequence[Command]:
         """Those not yet taken, oldest first."""
@@ -148,10 +167,19 @@ class Outbox(Protocol):
         """Rows whose time has come, oldest first; a row behind an unsettled one of the same alert and destination is not due."""
 
     def begin(self, row: int, now: int) -> None:
-        """Mark an attempt as in flight, before sending."""
+        """Mark an attempt as in flight, before sending. Raises `RowTaken` if the row is not queued."""
 
     def settle(self, row: int, delivery: Delivery, now: int, retry_at: int | None) -> None:
-        """Record the result. RETRY with `retry_at` keeps the row; RETRY without it, or REFUSED, parks it."""
+        """Record the result. RETRY with `retry_at` keeps the row; RETRY without it, or REFUSED, parks it.
+
+        A parked row holds nothing up. A row that is delivered or parked already stays so.
+        """
+
+    def recover(self, now: int) -> int:
+        """At start: rows left in flight by a process that died are due again, `repeated`. Returns how many."""
+
+    def requeue(self, now: int, row: int | None = None) -> int:
+        """Try parked rows again, all or one; returns how many."""
 
 
 class Reader(Protocol):
@@ -161,7 +189,11 @@ class Reader(Protocol):
         """Models that have state."""
 
     def status(self, model: str) -> dict[str, Any]:
-        """Step number, offsets, last observed facts, counts of findings, alerts, rejects and queued or parked messages."""
+        """Where a model stands, as plain values ready for JSON.
+
+        model, step, committed_at (ms, None before the first step), offsets (topic to partition to next offset), observed
+        (of the last step), findings and rejects (counts), alerts (counts by phase), outbox (counts by state).
+        """
 
     def latest(self, model: str) -> Sequence[Finding]:
         """The newest finding of every watch."""
@@ -175,14 +207,31 @@ class Reader(Protocol):
         """Alerts, resolved ones included."""
 
     def notifications(self, *, limit: int = 1000) -> Sequence[tuple[Queued, str]]:
-        """Outbox rows with their state: queued, delivered or parked."""
+        """Outbox rows with their state: queued, in_flight, delivered or parked."""
 
     def rejects(self, model: str, *, limit: int = 1000) -> Sequence[Reject]:
         """Dead letters of a model."""
 
 
+class Kept(StrEnum):
+    """What is kept for people and grows without end, and the time that its age is counted by.
+
+    FINDINGS by the end of their window; ALERTS, if resolved, by when they were. STEPS and DEAD_LETTERS by their commit; a
+    model's last step stays. OUTBOX rows, if delivered and their alert is not open, by when they were.
+    """
+
+    FINDINGS = "findings"
+    STEPS = "steps"
+    DEAD_LETTERS = "dead_letters"
+    ALERTS = "alerts"
+    OUTBOX = "outbox"
+
+
 class Store(StateStore, Outbox, Reader, Protocol):
     """All three sides; what `monitor.app` builds."""
 
+    def purge(self, before: int, kinds: Collection[Kept] = tuple(Kept)) -> dict[Kept, int]:
+        """Forget what is older than `before` (ms); returns how many rows of each kind. Never part of an `Image`."""
+
     def close(self) -> None:
-        """Let go of connections."""
+        """Let go of connections. Idempotent."""

@@ -1,0 +1,1 @@
+"""The database's history, one file a change, oldest first; run by `monitor.store.via_sql.schema.upgrade`."""

@@ -1,0 +1,8 @@
+"""The store on SQLite or PostgreSQL, through SQLAlchemy Core."""
+
+from __future__ import annotations
+
+from monitor.store.via_sql.schema import upgrade
+from monitor.store.via_sql.store import SqlStore
+
+__all__ = ["SqlStore", "upgrade"]

@@ -1,0 +1,166 @@
+"""Questions of people and pages, and forgetting what is old."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from monitor.alerting.alert import Alert, Phase
+from monitor.events import Reject
+from monitor.store import codec
+from monitor.store.delivery import DELIVERED, STATES
+from monitor.store.protocols import Kept, Queued
+from monitor.store.via_sql.relay_side import queued
+from monitor.store.via_sql.tables import (
+    alerts,
+    dead_letters,
+    findings,
+    models,
+    offsets,
+    outbox,
+    steps,
+)
+from monitor.watch.finding import Finding
+
+
+def model_names(connection: sa.Connection) -> Sequence[str]:
+    """Models that have state, by name."""
+    return sorted(connection.scalars(sa.select(models.c.model)))
+
+
+def status(connection: sa.Connection, model: str) -> dict[str, Any]:
+    """Where a model stands; see `Reader.status`."""
+    last = connection.execute(
+        sa.select(steps.c.number, steps.c.committed_at, steps.c.observed)
+        .where(steps.c.model == model)
+        .order_by(steps.c.number.desc())
+        .limit(1)
+    ).one_or_none()
+    positions: dict[str, dict[int, int]] = {}
+    for topic, partition, position in connection.execute(
+        sa.select(offsets.c.topic, offsets.c.partition_number, offsets.c.next_offset).where(offsets.c.model == model)
+    ):
+        positions.setdefault(topic, {})[partition] = position
+    return {
+        "model": model,
+        "step": last.number if last else 0,
+        "committed_at": last.committed_at if last else None,
+        "offsets": positions,
+        "observed": codec.decode(last.observed, dict) if last else {},
+        "findings": _count(connection, findings, model),
+        "rejects": _count(connection, dead_letters, model),
+        "alerts": _counts(connection, alerts, alerts.c.phase, model, [phase.value for phase in Phase]),
+        "outbox": _counts(connection, outbox, outbox.c.state, model, STATES),
+    }
+
+
+def latest(connection: sa.Connection, model: str) -> Sequence[Finding]:
+    """The newest finding of every watch, found by one step down the index a watch."""
+    first = sa.select(sa.func.min(findings.c.watch).label("watch")).where(findings.c.model == model)
+    watches = first.cte("watches", recursive=True)
+    following = (
+        sa.select(sa.func.min(findings.c.watch))
+        .where(findings.c.model == model, findings.c.watch > watches.c.watch)
+        .scalar_subquery()
+    )
+    watches = watches.union_all(sa.select(following).where(watches.c.watch.is_not(None)))
+    newest = (
+        sa.select(findings.c.id)
+        .where(findings.c.model == model, findings.c.watch == watches.c.watch)
+        .order_by(findings.c.window_end.desc(), findings.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    ids = sa.select(newest).select_from(watches).where(watches.c.watch.is_not(None))
+    found = connection.scalars(
+        sa.select(findings.c.finding)
+        .where(findings.c.id.in_(ids))
+        .order_by(findings.c.window_end.desc(), findings.c.id.desc())
+    )
+    return [codec.decode(raw, Finding) for raw in found]
+
+
+def findings_of(
+    connection: sa.Connection, model: str, watch: str | None, since: int | None, limit: int
+) -> Sequence[Finding]:
+    """Findings whose window ended at `since` or later, newest window first."""
+    query = sa.select(findings.c.finding).where(findings.c.model == model)
+    if watch is not None:
+        query = query.where(findings.c.watch == watch)
+    if since is not None:
+        query = query.where(findings.c.window_end >= since)
+    found = connection.scalars(query.order_by(findings.c.window_end.desc(), findings.c.id.desc()).limit(limit))
+    return [codec.decode(raw, Finding) for raw in found]
+
+
+def alerts_of(connection: sa.Connection, model: str | None, limit: int) -> Sequence[Alert]:
+    """Alerts by their opening, newest first."""
+    query = sa.select(alerts.c.alert)
+    if model is not None:
+        query = query.where(alerts.c.model == model)
+    found = connection.scalars(query.order_by(alerts.c.opened_at.desc(), alerts.c.id).limit(limit))
+    return [codec.decode(raw, Alert) for raw in found]
+
+
+def notifications(connection: sa.Connection, limit: int) -> Sequence[tuple[Queued, str]]:
+    """Outbox rows with their state."""
+    found = connection.execute(
+        sa.select(outbox.c.state, outbox.c.id, outbox.c.notification, outbox.c.attempts, outbox.c.repeated)
+        .order_by(outbox.c.id.desc())
+        .limit(limit)
+    )
+    return [(queued(*row), state) for state, *row in found]
+
+
+def rejects_of(connection: sa.Connection, model: str, limit: int) -> Sequence[Reject]:
+    """Dead letters."""
+    found = connection.execute(
+        sa.select(dead_letters).where(dead_letters.c.model == model).order_by(dead_letters.c.id.desc()).limit(limit)
+    )
+    return [
+        Reject(
+            topic=row.topic,
+            partition=row.partition_number,
+            offset=row.record_offset,
+            timestamp=row.record_time,
+            reason=row.reason,
+            field=row.field,
+            raw=row.raw,
+        )
+        for row in found
+    ]
+
+
+def purge(connection: sa.Connection, kind: Kept, before: int, at_most: int) -> int:
+    """Delete up to `at_most` old rows of a kind; how many went."""
+    table, old = _old(kind, before)
+    key = list(table.primary_key.columns)
+    some = sa.select(*key).where(old).limit(at_most)
+    return connection.execute(sa.delete(table).where(sa.tuple_(*key).in_(some))).rowcount
+
+
+def _old(kind: Kept, before: int) -> tuple[sa.Table, sa.ColumnElement[bool]]:
+    if kind is Kept.FINDINGS:
+        return findings, findings.c.window_end < before
+    if kind is Kept.STEPS:
+        superseded = sa.exists().where(models.c.model == steps.c.model, models.c.step > steps.c.number)
+        return steps, sa.and_(steps.c.committed_at < before, superseded)
+    if kind is Kept.DEAD_LETTERS:
+        return dead_letters, dead_letters.c.committed_at < before
+    if kind is Kept.ALERTS:
+        return alerts, sa.and_(alerts.c.phase == Phase.RESOLVED, alerts.c.resolved_at < before)
+    open_alert = sa.exists().where(alerts.c.id == outbox.c.alert, alerts.c.phase != Phase.RESOLVED)
+    return outbox, sa.and_(outbox.c.state == DELIVERED, outbox.c.settled_at < before, ~open_alert)
+
+
+def _count(connection: sa.Connection, table: sa.Table, model: str) -> int:
+    return connection.scalar(sa.select(sa.func.count()).select_from(table).where(table.c.model == model)) or 0
+
+
+def _counts(
+    connection: sa.Connection, table: sa.Table, by: sa.Column[Any], model: str, names: Sequence[str]
+) -> dict[str, int]:
+    found = connection.execute(sa.select(by, sa.func.count()).where(table.c.model == model).group_by(by))
+    return dict.fromkeys(names, 0) | {row[0]: row[1] for row in found}

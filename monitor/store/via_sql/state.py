@@ -1,0 +1,163 @@
+"""Loading a model's image and committing its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from monitor.alerting.alert import Alert, Phase
+from monitor.events import TopicPartition
+from monitor.store import codec
+from monitor.store.admission import admit, lasting_chunks
+from monitor.store.protocols import Chunk, Command, Image, Lease, Page, Step
+from monitor.store.via_sql import lease, rows
+from monitor.store.via_sql.tables import (
+    alerts,
+    chunks,
+    commands,
+    dead_letters,
+    findings,
+    models,
+    offsets,
+    outbox,
+    pages,
+    steps,
+)
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def load(connection: sa.Connection, model: str) -> Image:
+    """The image of a model, from a transaction that sees one moment."""
+    number = connection.scalar(sa.select(models.c.step).where(models.c.model == model))
+    if number is None:
+        return Image()
+    read_on = connection.execute(
+        sa.select(offsets.c.topic, offsets.c.partition_number, offsets.c.next_offset).where(offsets.c.model == model)
+    )
+    appended = connection.execute(
+        sa.select(chunks.c.stream, chunks.c.slot, chunks.c.sequence, chunks.c.data).where(chunks.c.model == model)
+    )
+    named = connection.execute(sa.select(pages.c.room, pages.c.key, pages.c.data).where(pages.c.model == model))
+    told = connection.scalars(
+        sa.select(alerts.c.alert).where(alerts.c.model == model, alerts.c.phase != Phase.RESOLVED)
+    )
+    return Image(
+        number=number,
+        offsets={TopicPartition(topic, partition): position for topic, partition, position in read_on},
+        chunks=sorted((Chunk(*row) for row in appended), key=lambda chunk: (chunk.sequence, chunk.stream, chunk.slot)),
+        pages=sorted((Page(*row) for row in named), key=lambda page: (page.room, page.key)),
+        alerts=sorted((codec.decode(raw, Alert) for raw in told), key=lambda alert: (alert.opened_at, alert.id)),
+    )
+
+
+def commit(connection: sa.Connection, step: Step, held: Lease, now: int) -> None:
+    """Write a step. Raises `LeaseLost`, `OutOfStep`, `StoreRefused`; the transaction is then to be rolled back."""
+    lease.verify(connection, held)
+    admit(step, _last(connection, step.model))
+    connection.execute(sa.update(models).where(models.c.model == step.model).values(step=step.number))
+    connection.execute(sa.insert(steps), rows.of_step(step, now))
+    _commit_state(connection, step)
+    _insert_new(connection, findings, rows.of_findings(step))
+    _replace(connection, alerts, rows.of_alerts(step))
+    _insert_new(connection, outbox, rows.of_outbox(step))
+    if step.rejects:
+        connection.execute(sa.insert(dead_letters), rows.of_rejects(step, now))
+    if step.commands:
+        connection.execute(
+            sa.update(commands)
+            .where(
+                commands.c.model == step.model,
+                commands.c.number.in_(step.commands),
+                commands.c.taken_in_step.is_(None),
+            )
+            .values(taken_in_step=step.number)
+        )
+
+
+def waiting_commands(connection: sa.Connection, model: str) -> Sequence[Command]:
+    """Commands not yet taken, oldest first."""
+    found = connection.execute(
+        sa.select(commands)
+        .where(commands.c.model == model, commands.c.taken_in_step.is_(None))
+        .order_by(commands.c.number)
+    )
+    return [
+        Command(
+            number=row.number,
+            model=row.model,
+            verb=row.verb,
+            target=row.target,
+            arguments=codec.decode(row.arguments, dict),
+            author=row.author,
+            asked_at=row.asked_at,
+        )
+        for row in found
+    ]
+
+
+def submit(connection: sa.Connection, command: Command) -> int:
+    """Store a command; its number."""
+    stored = connection.execute(sa.insert(commands).returning(commands.c.number), rows.of_command(command))
+    return int(stored.scalar_one())
+
+
+def _last(connection: sa.Connection, model: str) -> int:
+    """The model's last step, its row locked; a model without state gets its row."""
+    query = sa.select(models.c.step).where(models.c.model == model).with_for_update()
+    last = connection.scalar(query)
+    if last is None:
+        _insert_new(connection, models, [{"model": model, "step": 0}])
+        last = connection.scalar(query)
+    return int(last or 0)
+
+
+def _commit_state(connection: sa.Connection, step: Step) -> None:
+    _replace(connection, offsets, rows.of_offsets(step))
+    if step.dropped:
+        connection.execute(
+            sa.delete(chunks).where(
+                chunks.c.model == step.model,
+                chunks.c.stream == sa.bindparam("of_stream"),
+                chunks.c.slot == sa.bindparam("of_slot"),
+            ),
+            [{"of_stream": stream, "of_slot": slot} for stream, slot in step.dropped],
+        )
+    appended = rows.of_chunks(step.model, lasting_chunks(step))
+    if appended:
+        connection.execute(sa.insert(chunks), appended)
+    kept, gone = rows.of_pages(step)
+    _replace(connection, pages, kept)
+    if gone:
+        connection.execute(
+            sa.delete(pages).where(
+                pages.c.model == step.model,
+                pages.c.room == sa.bindparam("of_room"),
+                pages.c.key == sa.bindparam("of_key"),
+            ),
+            gone,
+        )
+
+
+def _insert_new(connection: sa.Connection, table: sa.Table, new: Rows) -> None:
+    """Insert rows; those that would break a unique constraint are left out."""
+    if new:
+        connection.execute(_insert(connection, table).on_conflict_do_nothing(), new)
+
+
+def _replace(connection: sa.Connection, table: sa.Table, new: Rows) -> None:
+    """Insert rows, or overwrite those of the same primary key."""
+    if not new:
+        return
+    statement = _insert(connection, table)
+    changed = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=changed), new
+    )
+
+
+def _insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)

@@ -1,0 +1,158 @@
+"""`SqlStore`: every call of the contract as one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from monitor.alerting.alert import Alert, Delivery
+from monitor.clock import Clock
+from monitor.events import Reject
+from monitor.store.protocols import Command, Image, Kept, Lease, Queued, Step
+from monitor.store.via_sql import lease as leases
+from monitor.store.via_sql import reader, relay_side, schema, state
+from monitor.store.via_sql.connection import Database
+from monitor.watch.finding import Finding
+
+_PURGED_AT_ONCE = 5_000
+"""Rows a transaction of `purge`, so that no commit waits long behind it."""
+
+
+class SqlStore:
+    """`monitor.store.protocols.Store` on SQLite or PostgreSQL. Safe to share between threads.
+
+    url    sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME; the password is never shown.
+    clock  wall time of the lease and of commits.
+
+    Raises `SchemaTooOld` or `SchemaTooNew` when opened on tables of another version, and `StoreUnavailable` or
+    `StoreRefused` from any call.
+    """
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        self._clock = clock
+        self._database = Database(url)
+        try:
+            schema.verify(self._database)
+        except BaseException:
+            self._database.close()
+            raise
+
+    @staticmethod
+    def upgrade(url: str) -> bool:
+        """Bring the tables to this version, from nothing or from an older one; True if anything was to do."""
+        return schema.upgrade(url)
+
+    def __repr__(self) -> str:
+        return f"SqlStore({self._database.name})"
+
+    def acquire(self, owner: str, ttl_ms: int) -> Lease | None:
+        """Take the lease under a new fence; None if another owner holds it."""
+        with self._database.writing() as connection:
+            return leases.acquire(connection, owner, self._clock.now(), ttl_ms)
+
+    def renew(self, lease: Lease, ttl_ms: int) -> Lease:
+        """Keep the lease. Raises `LeaseLost`."""
+        with self._database.writing() as connection:
+            return leases.renew(connection, lease, self._clock.now(), ttl_ms)
+
+    def release(self, lease: Lease) -> None:
+        """Give the lease back, if still held."""
+        with self._database.writing() as connection:
+            leases.release(connection, lease)
+
+    def load(self, model: str) -> Image:
+        """What the committed steps of a model add up to."""
+        with self._database.reading() as connection:
+            return state.load(connection, model)
+
+    def commit(self, step: Step, lease: Lease) -> None:
+        """Apply a step, all or nothing. Raises `LeaseLost`, `OutOfStep`."""
+        with self._database.writing() as connection:
+            state.commit(connection, step, lease, self._clock.now())
+
+    def commands(self, model: str) -> Sequence[Command]:
+        """Commands not yet taken, oldest first."""
+        with self._database.reading() as connection:
+            return state.waiting_commands(connection, model)
+
+    def submit(self, command: Command) -> int:
+        """Store a command; its number."""
+        with self._database.writing() as connection:
+            return state.submit(connection, command)
+
+    def due(self, now: int, limit: int) -> Sequence[Queued]:
+        """Outbox rows to send now, oldest first."""
+        with self._database.reading() as connection:
+            return relay_side.due(connection, now, limit)
+
+    def begin(self, row: int, now: int) -> None:
+        """Mark an attempt as in flight. Raises `RowTaken`."""
+        with self._database.writing() as connection:
+            relay_side.begin(connection, row, now)
+
+    def settle(self, row: int, delivery: Delivery, now: int, retry_at: int | None) -> None:
+        """Record what became of an attempt."""
+        with self._database.writing() as connection:
+            relay_side.settle(connection, row, delivery, now, retry_at)
+
+    def recover(self, now: int) -> int:
+        """Make rows due again that a dead process left in flight; how many."""
+        with self._database.writing() as connection:
+            return relay_side.recover(connection, now)
+
+    def requeue(self, now: int, row: int | None = None) -> int:
+        """Try parked rows again, all or one; how many."""
+        with self._database.writing() as connection:
+            return relay_side.requeue(connection, now, row)
+
+    def models(self) -> Sequence[str]:
+        """Models that have state."""
+        with self._database.reading() as connection:
+            return reader.model_names(connection)
+
+    def status(self, model: str) -> dict[str, Any]:
+        """Where a model stands."""
+        with self._database.reading() as connection:
+            return reader.status(connection, model)
+
+    def latest(self, model: str) -> Sequence[Finding]:
+        """The newest finding of every watch."""
+        with self._database.reading() as connection:
+            return reader.latest(connection, model)
+
+    def findings(
+        self, model: str, watch: str | None = None, *, since: int | None = None, limit: int = 1000
+    ) -> Sequence[Finding]:
+        """Findings whose window ended at `since` or later."""
+        with self._database.reading() as connection:
+            return reader.findings_of(connection, model, watch, since, limit)
+
+    def alerts(self, model: str | None = None, *, limit: int = 1000) -> Sequence[Alert]:
+        """Alerts, resolved ones included."""
+        with self._database.reading() as connection:
+            return reader.alerts_of(connection, model, limit)
+
+    def notifications(self, *, limit: int = 1000) -> Sequence[tuple[Queued, str]]:
+        """Outbox rows with their state."""
+        with self._database.reading() as connection:
+            return reader.notifications(connection, limit)
+
+    def rejects(self, model: str, *, limit: int = 1000) -> Sequence[Reject]:
+        """Dead letters of a model."""
+        with self._database.reading() as connection:
+            return reader.rejects_of(connection, model, limit)
+
+    def purge(self, before: int, kinds: Collection[Kept] = tuple(Kept)) -> dict[Kept, int]:
+        """Forget what is older than `before`, a few thousand rows a transaction."""
+        gone = dict.fromkeys(kinds, 0)
+        for kind in kinds:
+            last = _PURGED_AT_ONCE
+            while last == _PURGED_AT_ONCE:
+                with self._database.writing() as connection:
+                    last = reader.purge(connection, kind, before, _PURGED_AT_ONCE)
+                gone[kind] += last
+        return gone
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._database.close()
