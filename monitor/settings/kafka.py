@@ -1,0 +1,96 @@
+"""How to reach Kafka."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from monitor.settings.base import ExistingFile, Secret, SecretFile, SettingsType, only_one
+from monitor.settings.quantities import Text, moment, refusal, sentence
+
+_BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
+
+
+def _broker(value: object) -> str:
+    match = _BROKER.fullmatch(value) if isinstance(value, str) else None
+    if match is None or not 0 < int(match[2]) < 65536:
+        raise refusal("is not a broker; write host:port")
+    return match[0]
+
+
+def _brokers(value: object) -> object:
+    return [broker.strip() for broker in value.split(",")] if isinstance(value, str) else value
+
+
+def _start(value: object) -> object:
+    if value in ("earliest", "latest"):
+        return value
+    try:
+        return moment(value)
+    except ValueError:
+        raise refusal("is not a start; write earliest, latest, or a time with a zone: 2030-01-31T06:00:00Z") from None
+
+
+def _tls(value: object) -> object:
+    return {} if value is True else None if value is False else value
+
+
+class TlsSettings(SettingsType):
+    """TLS to the brokers. `tls: true` trusts the machine's own authorities."""
+
+    ca_file: ExistingFile | None = Field(
+        default=None, description="Certificates to trust, PEM; default: the machine's."
+    )
+    cert_file: ExistingFile | None = Field(default=None, description="Our certificate, PEM, where brokers ask for one.")
+    key_file: ExistingFile | None = Field(default=None, description="Key of our certificate, PEM.")
+    check_hostname: bool = Field(default=True, description="Whether a broker's certificate must name its host.")
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise sentence("cert_file and key_file belong together; give both or neither")
+        return self
+
+
+class SaslSettings(SettingsType):
+    """Who we are to the brokers."""
+
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(description="How the password is proved.")
+    user: Text = Field(description="The user's name.")
+    password: Secret | None = Field(default=None, description="The password, usually as ${NAME}.")
+    password_file: SecretFile | None = Field(default=None, description="A file that holds the password.")
+
+    @model_validator(mode="after")
+    def _one_password(self) -> Self:
+        only_one("password", self.password, self.password_file, needed=True)
+        return self
+
+    @property
+    def secret(self) -> str:
+        """The password, whichever way it was given. Never to be shown."""
+        given = self.password or self.password_file
+        return given.get_secret_value() if given else ""
+
+
+class KafkaSettings(SettingsType):
+    """Where events are read from."""
+
+    brokers: Annotated[
+        tuple[Annotated[str, BeforeValidator(_broker), WithJsonSchema({"type": "string", "x-kind": "host:port"})], ...],
+        BeforeValidator(_brokers),
+        Field(min_length=1),
+    ] = Field(description="Brokers to ask first, host:port; a list, or one text with commas.")
+    tls: Annotated[TlsSettings | None, BeforeValidator(_tls)] = Field(default=None, description="TLS; default: none.")
+    sasl: SaslSettings | None = Field(default=None, description="Authentication; default: none.")
+    topic_prefix: str = Field(default="", description="Put before the name of every topic of the models.")
+    group_prefix: Text = Field(default="loopwatch", description="Begins the name of every consumer group of ours.")
+    start: Annotated[
+        Literal["earliest", "latest"] | int,
+        BeforeValidator(_start),
+        WithJsonSchema({"type": "string", "x-kind": "earliest, latest, or a time like 2030-01-31T06:00:00Z"}),
+    ] = Field(
+        default="latest",
+        description="Where a partition is begun that has no stored position: earliest, latest, or a time (then ms since the epoch).",
+    )

@@ -1,0 +1,208 @@
+"""A config on disk, read, validated and checked; a fault in one model stops that model only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from detectors.catalogue import DETECTORS
+from monitor.settings.base import SettingsType
+from monitor.settings.checks import check_model, check_shared
+from monitor.settings.errors import ConfigError, ConfigErrors
+from monitor.settings.model import ModelSettings, WatchSettings
+from monitor.settings.reader import Document, Keys, read
+from monitor.settings.sentences import keys_of, meant, shown, tell
+from monitor.settings.service import DEFAULT_TEAM, SLACK, DatabaseSettings, Settings, TeamSettings
+from monitor.settings.unsupported import later
+
+DATABASE_FILE = "loopwatch.db"
+"""The default database, beside the config."""
+
+_T = TypeVar("_T", bound=SettingsType)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The part of a document that holds one model: `prefix` is the key path to it; `known` the keys that may stand there."""
+
+    document: Document
+    prefix: Keys
+    data: Any
+
+    def error(self, keys: Sequence[str | int], problem: str) -> ConfigError:
+        """A fault at a key path within the part."""
+        return self.document.error((*self.prefix, *keys), problem)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A config that can be run.
+
+    settings   the shared part: every team has its destinations, the database its URL.
+    models     the models that can be run, by name.
+    faults     why the others cannot.
+    parts      where each model stands, for faults that are found later; see `fault`.
+    """
+
+    settings: Settings
+    models: dict[str, ModelSettings]
+    faults: list[ConfigError] = field(default_factory=list)
+    parts: dict[str, Part] = field(default_factory=dict)
+
+    def fault(self, model: str, keys: Sequence[str | int], problem: str) -> ConfigError:
+        """A fault of a model found by somebody else, with file and line: `("watch", "reads")`, `is not brought by ...`."""
+        return self.parts[model].error(keys, problem)
+
+
+def load(path: str | Path, environ: Mapping[str, str] | None = None) -> Loaded:
+    """Read a shared config with its models, or a one-file config.
+
+    Files named in it are relative to the file they are named in. `environ` stands in for the environment. Raises
+    `ConfigErrors` for a fault outside the models' parts; faults of models are returned.
+    """
+    file = Path(path)
+    variables = os.environ if environ is None else environ
+    document = read(file, variables)
+    data = document.data
+    if not isinstance(data, dict):
+        raise ConfigErrors([document.error((), f"{shown(data)} is not a map (key: value); a config begins with keys")])
+    problems: list[ConfigError] = []
+    shared, parts, faults = _split(document, file.parent, variables, problems)
+    settings = _valid(Settings, Part(document, (), shared), file.parent, problems)
+    if settings is not None:
+        check_shared(settings, lambda keys, problem: problems.append(document.error(keys, problem)))
+    if settings is None or problems:
+        raise ConfigErrors(sorted(problems, key=lambda problem: problem.line))
+    loaded = Loaded(_completed(settings, file.parent), {}, faults)
+    for part in parts:
+        _add(loaded, part)
+    return loaded
+
+
+def _split(
+    document: Document, base: Path, environ: Mapping[str, str], problems: list[ConfigError]
+) -> tuple[dict[str, Any], list[Part], list[ConfigError]]:
+    """The shared keys, the models' parts, and why some files hold none."""
+    data: dict[str, Any] = document.data
+    if "model" in data:
+        own = set(keys_of(Settings))
+        if "models" in data:
+            problems.append(document.error(("models",), "model and models are both given; keep one"))
+        shared = {key: value for key, value in data.items() if key in own}
+        rest = {key: value for key, value in data.items() if key not in own and key != "models"}
+        for key in [key for key in rest if key not in keys_of(ModelSettings) and later((key,)) is None]:
+            allowed = [*keys_of(Settings), *keys_of(ModelSettings)]
+            problems.append(document.error((key,), f"unknown key; {meant(key, allowed)}allowed: {', '.join(allowed)}"))
+            del rest[key]
+        return shared, [Part(document, (), rest)], []
+    shared = {key: value for key, value in data.items() if key != "models"}
+    if "models" not in data:
+        problems.append(document.error((), "models is needed: files like models/*.yaml, or a list of models"))
+        return shared, [], []
+    parts: list[Part] = []
+    faults: list[ConfigError] = []
+    given = data["models"]
+    entries = list(enumerate(given)) if isinstance(given, list) else [(None, given)]
+    for index, entry in entries:
+        keys: Keys = ("models",) if index is None else ("models", index)
+        if isinstance(entry, dict) and index is not None:
+            parts.append(Part(document, keys, entry))
+        elif isinstance(entry, str) and entry:
+            _read_models(document, keys, _matching(base, entry), environ, parts, faults, problems)
+        else:
+            problems.append(
+                document.error(keys, f"{shown(entry)} is neither files (models/*.yaml) nor a list of models")
+            )
+    return shared, parts, faults
+
+
+def _matching(base: Path, pattern: str) -> list[Path]:
+    whole = Path(pattern)
+    if whole.is_absolute():
+        base, pattern = Path(whole.anchor), str(whole.relative_to(whole.anchor))
+    return sorted(path for path in base.glob(pattern) if path.is_file())
+
+
+def _read_models(
+    document: Document,
+    keys: Keys,
+    files: Sequence[Path],
+    environ: Mapping[str, str],
+    parts: list[Part],
+    faults: list[ConfigError],
+    problems: list[ConfigError],
+) -> None:
+    if not files:
+        problems.append(document.error(keys, f"{shown(document.found(keys))} matches no file beside the config"))
+    for file in files:
+        try:
+            model = read(file, environ)
+        except ConfigErrors as errors:
+            faults += errors.errors
+        else:
+            parts.append(Part(model, (), model.data))
+
+
+def _add(loaded: Loaded, part: Part) -> None:
+    """Add a model to what can be run, or its faults to the others."""
+    found: list[ConfigError] = []
+    model = _valid(ModelSettings, part, Path(part.document.file).parent, found)
+    if model is not None:
+
+        def say_params(keys: tuple[str | int, ...], watch: WatchSettings, error: ValidationError) -> None:
+            if watch.detector is not None:
+                kind: type[BaseModel] = DETECTORS[watch.detector.kind].params
+                tell(
+                    error,
+                    kind,
+                    part.document,
+                    (*part.prefix, *keys),
+                    lambda at, say: found.append(part.document.error(at, say)),
+                )
+
+        check_model(
+            model, list(loaded.settings.teams), lambda keys, say: found.append(part.error(keys, say)), say_params
+        )
+        if model.model in loaded.models:
+            first = loaded.parts[model.model].error(("model",), "")
+            found.append(
+                part.error(("model",), f"{shown(model.model)} is already the model of {first.file}:{first.line}")
+            )
+    if model is None or found:
+        loaded.faults.extend(sorted(found, key=lambda fault: fault.line))
+    else:
+        loaded.models[model.model] = model
+        loaded.parts[model.model] = part
+
+
+def _valid(kind: type[_T], part: Part, base: Path, problems: list[ConfigError]) -> _T | None:
+    """The part as settings, or None with its faults added to `problems`."""
+    try:
+        return kind.model_validate(part.data, context={"base": base})
+    except ValidationError as errors:
+        tell(
+            errors,
+            kind,
+            part.document,
+            part.prefix,
+            lambda keys, problem: problems.append(part.document.error(keys, problem)),
+            later=later,
+        )
+        return None
+
+
+def _completed(settings: Settings, base: Path) -> Settings:
+    """The settings with a database, a team, and destinations for every team."""
+    known = tuple(settings.destinations)
+    usual = (SLACK,) if SLACK in known else known if len(known) == 1 else ()
+    teams = {}
+    for name, team in (settings.teams or {DEFAULT_TEAM: TeamSettings()}).items():
+        page = usual if team.page is None else team.page
+        teams[name] = team.model_copy(update={"page": page, "digest": page if team.digest is None else team.digest})
+    database = settings.database or DatabaseSettings(url=SecretStr(f"sqlite:///{(base / DATABASE_FILE).resolve()}"))
+    return settings.model_copy(update={"teams": teams, "database": database})

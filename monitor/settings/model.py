@@ -1,0 +1,202 @@
+"""One model's part of a config."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema, model_validator
+from pydantic_core import CoreSchema
+
+from detectors.catalogue import DETECTORS
+from detectors.detector import Params
+from monitor.settings.base import SettingsType, also_as
+from monitor.settings.quantities import (
+    Duration,
+    FieldPath,
+    Name,
+    Period,
+    PositiveDuration,
+    Share,
+    Text,
+    as_written,
+    percent_as_fraction,
+    refusal,
+    sentence,
+)
+from monitor.settings.service import DEFAULT_TEAM
+from monitor.settings.streams import OutcomeSettings, Predictions
+
+
+def _arm(value: object) -> str:
+    if not isinstance(value, str | int) or value == "":
+        raise refusal("is not the text of an arm; put it in quotes, as the events spell it")
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+Arms = Annotated[
+    tuple[Annotated[str, BeforeValidator(_arm), WithJsonSchema({"type": ["string", "integer", "boolean"]})], ...],
+    Field(min_length=1),
+]
+
+
+class ArmSettings(SettingsType):
+    """Which values of the cohort's field mean this cohort."""
+
+    arms: Arms = Field(description="Their texts, as the events spell them.")
+
+
+class HoldoutSettings(SettingsType):
+    """Who is kept from the model's effect."""
+
+    share: Share = Field(description="Planned share of the units.")
+    arms: Arms | None = Field(
+        default=None, description="Texts of the field that mean holdout; default: holdout. Not with hash."
+    )
+    team: Name | None = Field(
+        default=None, description="Who is told when the holdout is broken; default: the model's team."
+    )
+
+
+class HashRule(SettingsType):
+    """Cohort by a hash: sha256(salt + ":" + unit), first 8 bytes big-endian / 2^64; below the share is holdout."""
+
+    salt: Text = Field(description="The text that your own assignment puts before the unit.")
+
+
+class CohortSettings(SettingsType):
+    """How to tell who was exposed and who was held out: from a field of the prediction, or by a hash rule."""
+
+    field: FieldPath | None = Field(default=None, description="The prediction's field that names the arm.")
+    hash: HashRule | None = Field(default=None, description="The hash rule that your serving uses.")
+    exposed: ArmSettings | None = Field(
+        default=None, description="Arms that see the model; default: exposed. Not with hash."
+    )
+    holdout: HoldoutSettings = Field(description="Who is kept from the model's effect.")
+    exploration: ArmSettings | None = Field(
+        default=None, description="Arms that are shown things at random. Not with hash."
+    )
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        if (self.field is None) == (self.hash is None):
+            raise sentence("needs either field or hash")
+        if self.hash is not None and (self.exposed or self.exploration or self.holdout.arms):
+            raise sentence("a hash rule knows no arms; keep only hash and holdout.share")
+        arms = [arm for arms in self.arms() for arm in arms]
+        twice = sorted({arm for arm in arms if arms.count(arm) > 1})
+        if twice:
+            raise sentence(f"the arm {twice[0]!r} stands in two cohorts, or twice in one")
+        return self
+
+    def arms(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+        """Texts of the field that mean exposed, holdout and exploration."""
+        return (
+            self.exposed.arms if self.exposed else ("exposed",),
+            self.holdout.arms or ("holdout",),
+            self.exploration.arms if self.exploration else (),
+        )
+
+
+class Metric(SettingsType):
+    """A number per unit that the cohorts are compared by."""
+
+    of: Name = Field(description="The outcome that it is made of.")
+    meaning: Literal["engagement", "quality"] = Field(
+        default="quality",
+        alias="as",
+        description="engagement is what the model is trained to raise; quality is what it is for.",
+    )
+    better: Literal["higher", "lower"] = Field(default="higher", description="Which way is good.")
+    page_if_worse_by: Share = as_written("2%", "Relative change for the worse that somebody must be woken for.")
+    value: Literal["any", "count", "sum"] = Field(
+        default="any",
+        description="Of a prediction's outcomes: whether there is any (0 or 1), how many, or the sum of their values.",
+    )
+
+
+class DetectorSettings(SettingsType):
+    """A detector of the catalogue, with its own parameters beside `kind`. Percentages may be written as 2%."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: Text = Field(description="Name of the detector.")
+
+    def params(self) -> Params:
+        """The detector's parameters. KeyError for an unknown kind, pydantic's `ValidationError` for wrong parameters."""
+        given = {name: percent_as_fraction(value) for name, value in (self.model_extra or {}).items()}
+        params: Params = DETECTORS[self.kind].params.model_validate(given)
+        return params
+
+
+def _watch(value: object) -> object:
+    return {"off": not value} if isinstance(value, bool) else value
+
+
+class WatchSettings(SettingsType):
+    """What differs from a watch that the kind brings, or a detector placed by hand. `name: false` switches a watch off."""
+
+    off: bool = Field(default=False, description="Whether the watch is switched off.")
+    severity: Literal["info", "warn", "page"] | None = Field(
+        default=None, description="How loudly it may tell: info is shown, warn goes to the digest, page wakes somebody."
+    )
+    window: PositiveDuration | None = Field(default=None, description="Its window of event time; default: the model's.")
+    page_if_worse_by: Share | None = Field(default=None, description="Margin of a watch that the kind brings.")
+    detector: DetectorSettings | None = Field(default=None, description="Places a detector by hand.")
+    on: Text | None = Field(
+        default=None, description="What the placed detector looks at: a mapped field, features.<name> or a metric."
+    )
+    cohort: Literal["exposed", "holdout", "exploration", "all"] = Field(
+        default="all", description="Whose rows the placed detector looks at."
+    )
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        if self.detector is None and (self.on is not None or self.cohort != "all"):
+            raise sentence("on and cohort belong to a detector placed by hand; give detector: {kind: ...} as well")
+        if self.detector is not None and self.page_if_worse_by is not None:
+            raise sentence("page_if_worse_by is for watches that the kind brings; give the detector its own parameter")
+        if self.off and self.model_fields_set - {"off"}:
+            raise sentence("a watch that is off needs nothing else; write false")
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """A map, or false."""
+        return also_as(handler.resolve_ref_schema(handler(schema)), "boolean")
+
+
+class ModelLimits(SettingsType):
+    """What one event may be; larger ones become dead letters."""
+
+    event_bytes: int = Field(default=1_000_000, ge=100, le=100_000_000, description="Largest event, bytes.")
+    items: int = Field(default=1_000, ge=1, le=100_000, description="Most items in one prediction.")
+
+
+class ModelSettings(SettingsType):
+    """One model: its events, its cohorts, what counts, and what to watch."""
+
+    model: Name = Field(description="The model's name; its memory is kept under it.")
+    kind: Literal["recommender", "classifier", "regressor", "generator"] = Field(
+        description="What sort of model; brings its watches."
+    )
+    team: Name = Field(default=DEFAULT_TEAM, description="Who is told.")
+    runbook: Text | None = Field(
+        default=None, description="Address of the page that says what to do; shown in messages."
+    )
+    window: PositiveDuration = as_written("5m", "Length of a window of event time.")
+    lateness: Duration = as_written("2m", "How late an event may come and still count.")
+    future: Duration = as_written("5m", "How far ahead of the broker's clock an event's time may be.")
+    period: Period = as_written(
+        "daily", "How often the model is retrained: the clock of the loop detectors.", alias="retrained"
+    )
+    predictions: Predictions = Field(description="The model's predictions.")
+    outcomes: dict[Name, OutcomeSettings] = Field(default={}, description="What can come of a prediction, by name.")
+    cohorts: CohortSettings | None = Field(
+        default=None, description="Who was exposed, who was held out; without it causes can only be associated."
+    )
+    metrics: dict[Name, Metric] = Field(default={}, description="What the cohorts are compared by, by name.")
+    watch: dict[Name, Annotated[WatchSettings, BeforeValidator(_watch)]] = Field(
+        default={},
+        description="What differs from the watches that the kind brings, and detectors placed by hand; by name.",
+    )
+    limits: ModelLimits = Field(default=ModelLimits(), description="What one event may be.")

@@ -1,0 +1,165 @@
+"""The shared part of a config: everything a model need not repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, SecretStr, model_validator
+from pydantic_core import CoreSchema
+
+from monitor.settings.base import Secret, SecretFile, SettingsType, also_as, only_one, text_as
+from monitor.settings.kafka import KafkaSettings
+from monitor.settings.quantities import (
+    Duration,
+    FalseAlarms,
+    Name,
+    PositiveDuration,
+    Text,
+    as_written,
+    refusal,
+    sentence,
+)
+
+DEFAULT_TEAM = "default"
+"""The team of a model that names none."""
+SLACK = "slack"
+"""Name of the destination that `slack:` defines."""
+
+
+class SecretUrl(SettingsType):
+    """A URL that holds a secret, given in the config or in a file."""
+
+    expected: ClassVar[str] = "a URL"
+
+    url: Secret | None = Field(default=None, description="The URL, usually as ${NAME}.")
+    url_file: SecretFile | None = Field(default=None, description="A file that holds the URL.")
+
+    @model_validator(mode="after")
+    def _one_url(self) -> Self:
+        only_one("url", self.url, self.url_file, needed=True)
+        if "://" not in self.secret.get_secret_value():
+            raise sentence(f"the text given is not {self.expected}")
+        return self
+
+    @property
+    def secret(self) -> SecretStr:
+        """The URL, whichever way it was given."""
+        given = self.url or self.url_file
+        return given if given is not None else SecretStr("")
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """A map, or the URL alone."""
+        return also_as(handler.resolve_ref_schema(handler(schema)), "string")
+
+
+class Destination(SecretUrl):
+    """One place that messages can be sent to: an apprise URL. May also be written as the URL alone."""
+
+    expected: ClassVar[str] = "an apprise URL, which begins with a scheme: slack://... or mailtos://..."
+
+
+class DatabaseSettings(SecretUrl):
+    """Where state is kept: an SQLAlchemy URL. May also be written as the URL alone."""
+
+    expected: ClassVar[str] = "a database URL: sqlite:///loopwatch.db or postgresql+psycopg://host/name"
+
+
+DestinationField = Annotated[Destination, text_as("url")]
+
+
+def _names(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _destination_name(value: object) -> str:
+    if isinstance(value, str) and "://" in value:
+        raise refusal("belongs under notify:, under a name of your choice; write that name here")
+    if isinstance(value, str) and value.startswith(("#", "@")):
+        raise refusal(
+            "is a channel, and channels belong to the URL of a destination; write the name of one under notify:"
+        )
+    if not isinstance(value, str) or not value:
+        raise refusal("is not the name of a destination under notify:")
+    return value
+
+
+DestinationNames = Annotated[tuple[Annotated[str, BeforeValidator(_destination_name)], ...], BeforeValidator(_names)]
+
+
+class TeamSettings(SettingsType):
+    """Who is told, and how often they may be told wrongly. The budget is shared over all watches of the team's models."""
+
+    page: DestinationNames | None = Field(
+        default=None,
+        description="Destinations of pages: one name or a list; default: slack, or the only one under notify.",
+    )
+    digest: DestinationNames | None = Field(
+        default=None, description="Destinations of what can wait; default: those of pages."
+    )
+    false_pages: FalseAlarms = as_written("1 per 28d", "False pages that may be expected.")
+    false_warnings: FalseAlarms = as_written("4 per 28d", "False warnings that may be expected.")
+
+
+class HttpSettings(SettingsType):
+    """The page, the API and the metrics."""
+
+    host: Text = Field(
+        default="127.0.0.1", description="Address to listen on; another one than the default opens it to the network."
+    )
+    port: int = Field(default=8642, ge=0, le=65535, description="Port to listen on; 0 lets the system choose.")
+    token: Secret | None = Field(default=None, description="Bearer token that requests must bring, usually as ${NAME}.")
+    token_file: SecretFile | None = Field(default=None, description="A file that holds the token.")
+
+    @model_validator(mode="after")
+    def _one_token(self) -> Self:
+        only_one("token", self.token, self.token_file, needed=False)
+        return self
+
+    @property
+    def secret(self) -> SecretStr | None:
+        """The token, whichever way it was given; None if none is asked for."""
+        return self.token or self.token_file
+
+
+class LimitSettings(SettingsType):
+    """How much is taken in before state is committed, for each model."""
+
+    turn: PositiveDuration = as_written("500ms", "Longest time between two commits while events flow.")
+    turn_records: int = Field(default=50_000, ge=1, le=10_000_000, description="Most records between two commits.")
+
+
+class Settings(SettingsType):
+    """The shared file; in a one-file config these keys stand beside those of the model."""
+
+    kafka: KafkaSettings | None = Field(
+        default=None, description="Where events are read from; not needed to replay files."
+    )
+    database: Annotated[DatabaseSettings | None, text_as("url")] = Field(
+        default=None, description="Where state is kept; default: loopwatch.db (SQLite) beside the config."
+    )
+    notify: dict[Name, DestinationField] = Field(default={}, description="Destinations by name.")
+    slack: DestinationField | None = Field(
+        default=None, description="The destination named slack: an apprise URL, slack://..."
+    )
+    teams: dict[Name, TeamSettings] = Field(
+        default={}, description="Who is told; a team named default is there if none is given."
+    )
+    http: HttpSettings = Field(default=HttpSettings(), description="The page, the API and the metrics.")
+    limits: LimitSettings = Field(
+        default=LimitSettings(), description="How much is taken in before state is committed."
+    )
+    rehearsal: Duration = as_written("14d", "How long a new model's pages go to the digest instead; 0s: not at all.")
+
+    @model_validator(mode="after")
+    def _slack_once(self) -> Self:
+        if self.slack is not None and SLACK in self.notify:
+            raise sentence("a destination named slack is defined twice, under slack: and under notify:; keep one")
+        return self
+
+    @property
+    def destinations(self) -> Mapping[str, SecretStr]:
+        """The apprise URL of every destination by its name, `slack:` included."""
+        slack = {} if self.slack is None else {SLACK: self.slack.secret}
+        return slack | {name: destination.secret for name, destination in self.notify.items()}
