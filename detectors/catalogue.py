@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from detectors.cohort_bounded import CohortBounded
 from detectors.detector import AnyDetector
+from detectors.numeric_shift import NumericShift
 from detectors.sample_ratio import SampleRatio
 
-_ALL: tuple[AnyDetector, ...] = (CohortBounded(), SampleRatio())
+_ALL: tuple[AnyDetector, ...] = (CohortBounded(), SampleRatio(), NumericShift())
 
 DETECTORS: dict[str, AnyDetector] = {detector.name: detector for detector in _ALL}
 """Every shipped detector by its name in the config."""

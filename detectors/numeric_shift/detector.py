@@ -1,0 +1,183 @@
+"""A1: has the distribution of a number moved away from its reference by more than a tolerated distance?
+
+A unit votes once a day, in its first window (`voting`), with the average of its rows, so rows of one unit never count as
+independent. First the cuts are taken from a sample of units, then the reference shares at the cuts are measured by the same
+votes; both are frozen, and a new reference is a new watch.
+
+Null: at no cut does the share of votes at or below it differ from the reference by more than `eps` plus the reference's own
+error. Exact for votes that are independent given the past; no shape of distribution is assumed. A shift inside the margin does
+not alarm, however much data there is. A missing value counts as larger than every number, so a rise of missing values is a
+shift too. Units that return every day carry their own level: choose `eps` at least four times the spread between units divided
+by the root of their number. An alert ends when the data since it began, all together, are back inside the margin.
+
+Source: bets after Waudby-Smith and Ramdas 2024, JRSS-B; tolerance after Podkopaev and Ramdas 2022, ICLR; detectors after Shin,
+Ramdas and Rinaldo 2024, NEJSDS; the band after Howard and Ramdas 2022, Bernoulli 28(3).
+
+>>> import numpy as np
+>>> from detectors.columns import Columns, Numeric, flag
+>>> from detectors.detector import Tick
+>>> from detectors.evidence import Crossing
+>>> rng, hour, detector = np.random.default_rng(7), 3_600_000, NumericShift()
+>>> p = NumericShiftParams(sample_units=1_000, learn_units=5_000, learn_windows=5)
+>>> state, told = detector.start([p]), []
+>>> for window in range(20):
+...     value = rng.normal(0.35 if window >= 12 else 0.0, 1.0, 1_000)      # .35 sd is a distance of .14
+...     rows = Columns(np.full(1_000, window * hour), rng.integers(1, 2**63, 1_000).astype(np.uint64), np.zeros(1_000, np.int8),
+...                    np.zeros(1_000, np.int32), np.arange(1_000), {"value": Numeric(value), "voting": flag(np.ones(1_000, bool))})
+...     prep = detector.prepare(p, state, 0)
+...     a = detector.fold(prep, detector.empty(prep), rows)
+...     tick = Tick.plain(window * hour, (window + 1) * hour, page=1e-4, warn=4e-4)
+...     state, evidence = detector.close([p], state, [a], tick)
+...     if evidence[0].crossing is not Crossing.NONE:
+...         told.append((window, str(evidence[0].crossing), evidence[0].effect > 0.05))
+>>> told
+[(12, 'warn', True), (13, 'page', True)]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from detectors import engine
+from detectors.columns import Bools, Columns, Floats, Ints
+from detectors.detector import Family, Needs, Stream, Tick
+from detectors.evidence import Evidence
+from detectors.math import dyadic, unit_sample
+from detectors.math.intervals import empirical_cdf_radius
+from detectors.numeric_shift import bets, distance, reading, report
+from detectors.numeric_shift.reading import Reading, Ruler
+from detectors.numeric_shift.state import (
+    NumericShiftParams,
+    NumericShiftState,
+    packed,
+    reference_error,
+    start,
+    unpacked,
+)
+
+
+class NumericShift:
+    """See the module's text."""
+
+    name = "numeric_shift"
+    family = Family.SHIFT
+    hint = False
+    params = NumericShiftParams
+    statistic = Reading
+    state = NumericShiftState
+
+    def needs(self, p: NumericShiftParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+        """`value`, any number (missing and infinite ones are watched as missing); `voting`: the unit's first window of the day."""
+        return Needs(Stream.PREDICTIONS, ("value", "voting"))
+
+    def start(self, ps: Sequence[NumericShiftParams]) -> NumericShiftState:
+        """Learning, without cuts."""
+        return start(len(ps))
+
+    def prepare(self, p: NumericShiftParams, s: NumericShiftState, row: int) -> Ruler:
+        """The cuts, once they are known."""
+        cuts = s.cuts[row][~np.isnan(s.cuts[row])] if s.cut[row] else None
+        return Ruler(cuts, p.sample_units)
+
+    def empty(self, prep: Ruler) -> Reading:  # noqa: ARG002
+        """No rows."""
+        return reading.nothing()
+
+    def fold(self, prep: Ruler, a: Reading, rows: Columns) -> Reading:
+        """Add the voting rows."""
+        return reading.read(prep, a, rows)
+
+    def merge(self, prep: Ruler, a: Reading, b: Reading) -> Reading:
+        """Counts add; of two samples the smallest keys stay."""
+        return reading.together(prep, a, b)
+
+    def size(self, a: Reading) -> int:
+        """Units with a vote."""
+        return reading.units(a)
+
+    def close(
+        self, ps: Sequence[NumericShiftParams], s: NumericShiftState, stats: Sequence[Reading], tick: Tick
+    ) -> tuple[NumericShiftState, list[Evidence]]:
+        """Advance; see `detectors.engine`."""
+        live = ~tick.gated
+        window = np.where(s.cut[:, None], reading.histograms(stats, s.cuts), 0.0)
+        informative = window[:, -1] > 0
+        watching = s.bank.mode != engine.LEARNING
+        eps = np.array([p.eps for p in ps])
+        used, reference, error = distance.used(s.cuts), distance.shares(s.reference), reference_error(s.reference)
+        tested = bets.bounds(reference, eps + error, used)
+        yes, n = distance.shares(window) * window[:, -1:], window[:, -1]
+        increments = engine.Increments(
+            null=bets.against(tested, yes, n),
+            critical=bets.against(bets.bounds(reference, 3.0 * eps + error, used), yes, n),
+            worse=bets.against_still_there(tested, s.worst, yes, n),
+        )
+        open_ = s.bank.mode == engine.RECOVERING
+        fresh = np.where((open_ & live)[:, None], s.fresh + window, s.fresh)
+        apart = distance.kolmogorov_smirnov(reference, distance.shares(fresh), used)
+        clear = apart + empirical_cdf_radius(fresh[:, -1], 1.0 - report.LEVEL) < eps + error
+        bank, verdict = engine.advance(s.bank, increments, bets.log_weights(tested.kept), tick, informative, clear)
+
+        total = np.where((live & watching)[:, None], s.total + window, s.total)
+        total = np.where((verdict.restarted & live & watching)[:, None], window, total)
+        spans = dyadic.push(s.spans, window, live & informative & watching)
+        recent, _, offered = dyadic.at_least(spans, np.maximum(verdict.change_windows, 1))
+        after = replace(
+            s,
+            bank=bank,
+            spans=dyadic.clear(spans, verdict.closed | verdict.restarted),
+            total=total,
+            fresh=np.where((verdict.opened | verdict.closed | verdict.restarted)[:, None], 0.0, fresh),
+            worst=np.where(verdict.opened, _worst(reference, distance.shares(recent), tested.kept), s.worst),
+        )
+        views = report.Views(window=window, total=total, recent=recent, offered=offered, fresh=fresh)
+        after = _learn(ps, after, stats, window, live & ~watching, tick)
+        return after, report.report(ps, after, views, verdict, tick)
+
+
+def _worst(reference: Floats, now: Floats, kept: Bools) -> Ints:
+    """The pair that has moved most towards where it is bet on, (W,)."""
+    moved = np.stack([now - reference, reference - now], axis=-1)
+    result: Ints = np.argmax(np.where(kept, moved, -np.inf).reshape(len(now), bets.PAIRS), axis=1)
+    return result
+
+
+def _learn(
+    ps: Sequence[NumericShiftParams],
+    s: NumericShiftState,
+    stats: Sequence[Reading],
+    window: Floats,
+    learning: Bools,
+    tick: Tick,
+) -> NumericShiftState:
+    """First the sample fills and gives the cuts, then the reference fills at the cuts, then watching begins."""
+    reference = np.where(learning[:, None], s.reference + window, s.reference)
+    windows = s.reference_windows + (learning & (window[:, -1] > 0))
+    ready = (
+        learning
+        & (reference[:, -1] >= np.array([p.learn_units for p in ps]))
+        & (windows >= np.array([p.learn_windows for p in ps]))
+    )
+    sample, sampled, cuts, cut = s.sample.copy(), s.sampled.copy(), s.cuts.copy(), s.cut.copy()
+    for row, p in enumerate(ps):
+        if not learning[row] or s.cut[row] or not len(stats[row].sample):
+            continue
+        mine = unit_sample.rekeyed(stats[row].sample, int(sampled[row]) + 1)
+        gathered = unit_sample.merge(unpacked(sample[row]), mine, p.sample_units)
+        sampled[row] += 1
+        cut[row] = len(gathered) >= p.sample_units
+        cuts[row] = reading.cuts_of(gathered.values) if cut[row] else np.nan
+        sample[row] = b"" if cut[row] else packed(gathered)
+    return replace(
+        s,
+        bank=engine.begin(s.bank, ready, tick.end),
+        sample=sample,
+        sampled=sampled,
+        cuts=cuts,
+        cut=cut,
+        reference=reference,
+        reference_windows=windows,
+    )

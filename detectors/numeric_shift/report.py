@@ -1,0 +1,120 @@
+"""What is said of a window of `numeric_shift`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from detectors import engine
+from detectors.columns import Floats, Ints
+from detectors.detector import Tick
+from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
+from detectors.math.intervals import empirical_cdf_radius
+from detectors.numeric_shift import distance
+from detectors.numeric_shift.reading import MISSING
+from detectors.numeric_shift.state import NumericShiftParams, NumericShiftState, reference_error, unpacked
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Views:
+    """Histograms (W, WIDTH) that a figure may be taken from; `offered` (W,): spans `recent` was chosen among.
+
+    `fresh` still holds what an alert that ended in this window was resolved by.
+    """
+
+    window: Floats
+    total: Floats
+    recent: Floats
+    offered: Ints
+    fresh: Floats
+
+
+def report(
+    ps: Sequence[NumericShiftParams], s: NumericShiftState, views: Views, verdict: engine.Verdict, tick: Tick
+) -> list[Evidence]:
+    """One evidence a watch."""
+    modes = engine.modes(s.bank)
+    error = reference_error(s.reference)
+    result = []
+    for row, p in enumerate(ps):
+        base = engine.evidence(verdict, tick, modes, row)
+        if base.mode is Mode.LEARNING:
+            result.append(_learning(p, s, base, row))
+        else:
+            result.append(_watching(p, s, views, base, row, float(error[row])))
+    return result
+
+
+def _learning(p: NumericShiftParams, s: NumericShiftState, base: Evidence, row: int) -> Evidence:
+    n, windows = int(s.reference[row, -1]), int(s.reference_windows[row])
+    if s.cut[row]:
+        reason = f"learning: {n:,} of {p.learn_units:,} units, {windows:,} of {p.learn_windows:,} windows"
+    else:
+        reason = f"learning where to cut: {len(unpacked(s.sample[row])):,} of {p.sample_units:,} units"
+    blind = base.standing is not Standing.OK
+    return msgspec.structs.replace(
+        base,
+        standing=base.standing if blind else Standing.INSUFFICIENT,
+        reason=base.reason or reason,
+        n={"units": 0, "reference": n},
+        unit="KS",
+    )
+
+
+def _watching(
+    p: NumericShiftParams, s: NumericShiftState, views: Views, base: Evidence, row: int, error: float
+) -> Evidence:
+    kind, now, alpha = _view(views, base, row)
+    n = int(now[-1])
+    cuts, reference = s.cuts[row], s.reference[row]
+    before, after = distance.shares(np.stack([reference, now]))
+    moved = np.abs(after - before) * distance.used(s.cuts[row : row + 1])[0]
+    boundary = len(moved) - 1 - int(np.argmax(moved[::-1]))
+    effect = float(moved[boundary]) if n else None
+    radius = float(empirical_cdf_radius(np.array([float(n)]), alpha)[0])
+    above = {"reference": 1.0 - float(before[boundary]), "now": 1.0 - float(after[boundary])}
+    at = float(cuts[boundary]) if boundary < len(cuts) else None
+    missing = {k: float(h[MISSING] / max(h[-1], 1.0)) for k, h in (("reference", reference), ("now", now))}
+    standing, reason = base.standing, base.reason
+    if standing is Standing.OK and views.window[row, -1] == 0:
+        standing, reason = Standing.STALE, "no units voted in this window"
+    if standing is Standing.OK and n:
+        what = distance.in_words(cuts, boundary)
+        reason = f"{above['now']:.1%} of values are {what}; {above['reference']:.1%} in the reference"
+    return msgspec.structs.replace(
+        base,
+        standing=standing,
+        reason=reason,
+        n={"units": n, "reference": int(reference[-1])},
+        arms=above if n else {},
+        effect=effect,
+        unit="KS",
+        interval=Interval(low=max(effect - radius, 0.0), high=min(effect + radius, 1.0), level=LEVEL, kind=kind)
+        if effect is not None
+        else None,
+        margin=p.eps,
+        detail={
+            "eps": p.eps,
+            "reference_error": error,
+            "worst_cut": at,
+            "missing_reference": missing["reference"],
+            "missing_now": missing["now"],
+        }
+        | (distance.by_name(reference, now, cuts) if n else {}),
+    )
+
+
+def _view(views: Views, base: Evidence, row: int) -> tuple[str, Floats, float]:
+    """The kind of interval, the histogram it is taken from, and the chance that it misses."""
+    alpha = 1.0 - LEVEL
+    if base.crossing in (Crossing.WARN, Crossing.PAGE, Crossing.CRITICAL) and views.recent[row, -1] > 0:
+        return "recent", views.recent[row], alpha / float(views.offered[row])
+    recovering = base.mode is Mode.RECOVERING or base.crossing is Crossing.RECOVERED
+    if recovering and views.fresh[row, -1] > 0:
+        return "fresh", views.fresh[row], alpha
+    return "since_start", views.total[row], alpha
