@@ -1,0 +1,289 @@
+"""One alert as a message: pure, in Slack's mrkdwn, with everything that a person needs to believe it and to act.
+
+Never without a size and an n: where the evidence has none, the message says so and why. Foreign text passes through
+`words.escape` or `words.code`; the markup that remains is ours.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+import shlex
+from dataclasses import dataclass
+
+from detectors.evidence import Evidence, Interval
+from monitor.alerting.alert import Alert, Kind, Severity
+from monitor.alerting.wording import Wording, wording_of
+from monitor.alerting.words import (
+    cell,
+    code,
+    cut,
+    decimals_for,
+    difference,
+    duration,
+    escape,
+    is_share,
+    link,
+    moment,
+    number,
+    one_line,
+    percent,
+)
+from monitor.watch.finding import Origin
+
+TITLE_LIMIT = 250
+"""Characters a title may have, entities included: a lock screen shows fewer."""
+
+TEXT_LIMIT = 2_900
+"""Characters a text may have; Slack cuts a block at 3,000."""
+
+_ARMS_SHOWN = 5
+_CHANGES_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the message adds from around the alert; all of it foreign text.
+
+    model      name to show.
+    team       who owns the budget; "" if nobody.
+    runbook    web address, or "".
+    budget     one phrase, such as "1st page of this 28 d, at most 1 false expected".
+    changes    what changed near `since`, newest first: versions, config, traffic.
+    holdout    one sentence on the holdout: how large, whether sound, what is blind.
+    rehearsal  the model is still in rehearsal.
+    """
+
+    model: str
+    team: str = ""
+    runbook: str = ""
+    budget: str = ""
+    changes: tuple[str, ...] = ()
+    holdout: str = ""
+    rehearsal: bool = False
+
+
+_ORIGINS: dict[Origin, tuple[str, str]] = {
+    Origin.MODEL_INDUCED: ("the model", "only exposed people moved, the holdout did not."),
+    Origin.EXTERNAL_DRIFT: ("outside the model", "exposed people and the holdout moved alike."),
+    Origin.HOLDOUT_ANOMALY: ("the holdout", "only the holdout moved."),
+    Origin.VERSION_CHANGE: ("the version", "it began with a change of version."),
+    Origin.SILENT_CHANGE: ("a silent change", "behaviour moved and no version did."),
+    Origin.DATA_QUALITY: ("the data", "the data is at fault before any verdict on the model."),
+    Origin.ASSOCIATED: (
+        "associated with the model",
+        "there is no randomised holdout to show that the model causes it.",
+    ),
+    Origin.UNKNOWN: ("not known", "nothing so far tells the model from the world around it."),
+}
+
+_INTERVAL_KINDS = {
+    "since_start": "valid at every look",
+    "recent": "last windows only: descriptive",
+    "fresh": "only data since the alert opened",
+}
+
+
+def message(alert: Alert, kind: Kind, context: Context) -> tuple[str, str]:
+    """The title (lock screen, at most `TITLE_LIMIT`) and the text (mrkdwn, at most `TEXT_LIMIT`), both escaped."""
+    words = wording_of(alert.finding.detector)
+    body = _recovery(alert, words) if kind is Kind.RESOLVED else _degradation(alert, words, context)
+    return _title(alert, kind, words, context), _fit([*body, *_footer(alert, kind, context)])
+
+
+def plain(*parts: str) -> str:
+    """Title and text, or one of them, for a terminal or a mail: our markup taken out, entities turned back.
+
+    >>> plain("reads fell", "*Where:* feed, `x &lt; 1`")
+    'reads fell\\nWhere: feed, x < 1'
+    """
+    linked = re.sub(r"<([^|<>]+)\|([^<>]*)>", r"\2: \1", "\n".join(parts))
+    return html.unescape(linked.replace("```\n", "").replace("```", "").replace("*", "").replace("`", ""))
+
+
+def _title(alert: Alert, kind: Kind, words: Wording, context: Context) -> str:
+    name = escape(context.model, 40)
+    if kind is Kind.RESOLVED:
+        return cut(f"{name}: {words.over.format(metric=_metric(alert))}", TITLE_LIMIT - 12) + ": resolved"
+    shown = _headline(alert.finding.evidence)
+    sentence = words.sentence(_direction(alert.finding.evidence)).format(metric=_metric(alert))
+    raised = f"now {alert.severity}" if kind is Kind.ESCALATED else str(alert.severity)
+    ending = f"{f', {shown}' if shown else ''}: {raised}"
+    return cut(f"{name}: {sentence}", TITLE_LIMIT - len(ending)) + ending
+
+
+def _degradation(alert: Alert, words: Wording, context: Context) -> list[str]:
+    finding = alert.finding
+    evidence = finding.evidence
+    sentence = words.sentence(_direction(evidence)).format(metric=_metric(alert))
+    origin, why = _ORIGINS[finding.origin]
+    lines = [
+        f"{_LOUD[alert.severity]}: {sentence}.",
+        f"*Size:* {_size(evidence)}",
+        _counts(evidence),
+        f"*Where:* {_where(alert)}",
+        f"*Since:* {_since(alert)}",
+        f"*Likely origin: {origin}.* {escape(finding.origin_reason, 300) or why}",
+        f"*Changed near then:* {_changes(context.changes)}",
+        f"*Cannot know:* {words.unknown.format(metric=_metric(alert))}",
+    ]
+    if context.holdout:
+        lines.append(f"*Holdout:* {escape(context.holdout, 200)}")
+    step = words.step.format(metric=_metric(alert))
+    runbook = f" {link(context.runbook, 'runbook')}" if context.runbook else ""
+    return [*lines, f"*Next:* {step}{runbook}"]
+
+
+def _recovery(alert: Alert, words: Wording) -> list[str]:
+    ended = alert.finding.end if alert.resolved_at is None else alert.resolved_at
+    began = alert.opened_at if alert.since is None else min(alert.since, alert.opened_at)
+    evidence = alert.finding.evidence
+    return [
+        f"Resolved: {words.over.format(metric=_metric(alert))}.",
+        f"*Lasted* {duration(ended - began)}: {moment(began)} to {moment(ended)}.",
+        f"*Size now:* {_size(evidence)}",
+        _counts(evidence),
+        f"*Where:* {_where(alert)}",
+    ]
+
+
+_LOUD = {
+    Severity.INFO: "Info",
+    Severity.WARN: "Warning",
+    Severity.PAGE: "Page",
+    Severity.CRITICAL: "Critical",
+}
+
+
+def _metric(alert: Alert) -> str:
+    return escape(alert.labels.get("metric") or alert.watch, 60)
+
+
+def _direction(evidence: Evidence) -> float | None:
+    return evidence.effect if evidence.effect is not None else evidence.relative
+
+
+def _known(amount: float | None) -> bool:
+    return amount is not None and math.isfinite(amount)
+
+
+def _headline(evidence: Evidence) -> str:
+    if evidence.relative is not None and math.isfinite(evidence.relative):
+        return percent(evidence.relative, sign=True)
+    if evidence.effect is not None and math.isfinite(evidence.effect):
+        return difference(evidence.effect, evidence.unit)
+    return ""
+
+
+def _size(evidence: Evidence) -> str:
+    if not (_known(evidence.effect) or _known(evidence.relative)):
+        return f"not computable because {_why_missing(evidence, 'the evidence names no effect')}."
+    parts = [f"*{_headline(evidence)}*"]
+    if _known(evidence.relative) and evidence.effect is not None and _known(evidence.effect):
+        parts.append(f"({difference(evidence.effect, evidence.unit, _decimals(evidence))})")
+    parts.append(_interval(evidence, evidence.interval) if evidence.interval else "(no interval)")
+    if evidence.margin is not None:
+        parts.append(f"Tolerated: {difference(abs(evidence.margin), evidence.unit).lstrip('+')}.")
+    return " ".join(parts)
+
+
+def _decimals(evidence: Evidence) -> int | None:
+    if evidence.interval is None:
+        return None
+    scale = 100 if is_share(evidence.unit) else 1
+    return decimals_for(scale * (evidence.interval.high - evidence.interval.low))
+
+
+def _interval(evidence: Evidence, interval: Interval) -> str:
+    decimals = _decimals(evidence)
+    scale = 100 if is_share(evidence.unit) else 1
+    low, high = (number(scale * bound, decimals, sign=True) for bound in (interval.low, interval.high))
+    kind = _INTERVAL_KINDS.get(interval.kind) or escape(interval.kind, 40)
+    asymptotic = "" if evidence.exact else ", for large n"
+    return f"[{low} to {high}], {number(100 * interval.level)} % interval, {kind}{asymptotic}."
+
+
+def _why_missing(evidence: Evidence, otherwise: str) -> str:
+    return escape(evidence.reason, 200).rstrip(".") or otherwise
+
+
+def _counts(evidence: Evidence) -> str:
+    """The table of the arms; where no units were counted, the sentence that says why."""
+    table = _table(evidence) if evidence.n or evidence.arms else ""
+    if evidence.n:
+        return table
+    missing = f"*n:* not computable because {_why_missing(evidence, 'the evidence counts no units')}."
+    return f"{table}\n{missing}" if table else missing
+
+
+def _table(evidence: Evidence) -> str:
+    """One row an arm, at most 36 columns."""
+    arms = list(dict.fromkeys([*evidence.arms, *evidence.n]))
+    unit = "value" if is_share(evidence.unit) else one_line(evidence.unit, 12) or "value"
+    rows = [("", unit if evidence.arms else "", "n")]
+    for arm in arms[:_ARMS_SHOWN]:
+        measured = cell(evidence.arms[arm], evidence.unit, 12) if arm in evidence.arms else ""
+        rows.append(
+            (one_line(arm, 11), measured, cell(evidence.n[arm], "", 11) if arm in evidence.n else "not counted")
+        )
+    lines = [f"{name:<11} {measured:>12} {count:>11}" for name, measured, count in rows]
+    if len(arms) > _ARMS_SHOWN:
+        lines.append(f"and {len(arms) - _ARMS_SHOWN} more")
+    text = "\n".join(lines).replace("`", "\u02cb")
+    return f"```\n{html.escape(text, quote=False)}\n```"
+
+
+def _where(alert: Alert) -> str:
+    labels = alert.labels
+    parts = [f"watch {escape(alert.watch, 60)}"]
+    parts += [f"{name} {escape(labels[name], 60)}" for name in ("metric", "version", "segment") if labels.get(name)]
+    arms = list(alert.finding.evidence.n or alert.finding.evidence.arms)
+    if len(arms) > 1:
+        parts.append(" against ".join(escape(arm, 20) for arm in arms[:3]))
+    return ", ".join(parts)
+
+
+def _since(alert: Alert) -> str:
+    if alert.since is None:
+        return f"not located; found {moment(alert.opened_at)}"
+    found = f"found {moment(alert.opened_at)}"
+    late = alert.opened_at - alert.since
+    return f"about {moment(alert.since)} ({found}{f', {duration(late)} later' if late > 0 else ''})"
+
+
+def _changes(changes: tuple[str, ...]) -> str:
+    if not changes:
+        return "nothing recorded"
+    shown = "; ".join(escape(change, 100) for change in changes[:_CHANGES_SHOWN])
+    more = len(changes) - _CHANGES_SHOWN
+    return shown + (f"; and {more} more" if more > 0 else "")
+
+
+def _footer(alert: Alert, kind: Kind, context: Context) -> list[str]:
+    evidence = alert.finding.evidence
+    command = f"loopwatch status --model {shlex.quote(alert.model)} --watch {shlex.quote(alert.watch)}"
+    parts = [code(command)]
+    if evidence.log10_e is not None and kind is not Kind.RESOLVED:
+        bound = "" if evidence.threshold is None else f", bound {number(evidence.threshold, 1)}"
+        parts.append(f"log10 of evidence {number(evidence.log10_e, 1)}{bound}")
+    owner = f"team {escape(context.team, 40)}" if context.team else ""
+    budget = escape(context.budget, 120)
+    lines = [f"*Evidence:* {' / '.join(parts)}"]
+    if alert.frozen:
+        lines.append(f"*Frozen:* {escape(alert.frozen, 200)}")
+    if context.rehearsal:
+        arm = code(f"loopwatch arm --model {shlex.quote(alert.model)}")
+        lines.append(f"In rehearsal: nothing of this model pages yet. To end it: {arm}")
+    closing = ": ".join(part for part in (owner, budget) if part)
+    return [*lines, " / ".join(part for part in (f"key {alert.id}-{kind}", closing) if part)]
+
+
+def _fit(lines: list[str]) -> str:
+    """All lines while they fit; else the longest lose their end, but never the tables and the evidence."""
+    kept = list(lines)
+    while len("\n".join(kept)) > TEXT_LIMIT:
+        free = (i for i, line in enumerate(kept) if not line.startswith(("```", "*Evidence", "*Next")))
+        longest = max(free, key=lambda i: len(kept[i]))
+        kept[longest] = cut(kept[longest], len(kept[longest]) * 3 // 4)
+    return "\n".join(kept)

@@ -1,0 +1,102 @@
+"""What each detector's crossing means in plain words: one sentence a direction, what it cannot know, what to do next.
+
+`{metric}` stands for the watched metric, already escaped.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """The vocabulary of one detector.
+
+    up, down, moved  the sentence for a positive, a negative and an unmeasured effect.
+    over             the sentence for its recovery.
+    unknown          what such a finding cannot tell.
+    step             what to do next.
+    """
+
+    up: str
+    down: str
+    moved: str
+    over: str
+    unknown: str
+    step: str
+
+    def sentence(self, effect: float | None) -> str:
+        """The sentence for the direction of `effect`."""
+        if effect is None or effect == 0 or math.isnan(effect):
+            return self.moved
+        return self.up if effect > 0 else self.down
+
+
+WORDINGS: dict[str, Wording] = {
+    "sample_ratio": Wording(
+        up="the cohorts are not of their planned sizes: one is too large",
+        down="the cohorts are not of their planned sizes: one is too small",
+        moved="the cohorts are not of their planned sizes",
+        over="the cohorts are of their planned sizes again",
+        unknown="which people are missing or added. Until it is sound, no comparison with this holdout can be trusted.",
+        step="ask the owner of the assignment what changed; take no decision from this holdout until then.",
+    ),
+    "cohort_bounded": Wording(
+        up="exposed people show higher {metric} than the holdout",
+        down="exposed people show lower {metric} than the holdout",
+        moved="exposed people and the holdout differ in {metric}",
+        over="exposed people and the holdout agree in {metric} again",
+        unknown="whether it lasts. The holdout also sees what exposed people made popular, so the true gap may be larger.",
+        step="compare the versions live since then; if one of them started it, roll it back.",
+    ),
+    "numeric_shift": Wording(
+        up="{metric} runs higher than its reference",
+        down="{metric} runs lower than its reference",
+        moved="{metric} has moved from its reference",
+        over="{metric} is back at its reference",
+        unknown="whether anybody is worse off: this is the distribution alone, not its outcomes.",
+        step="look at what feeds {metric}; if the move was meant, set a new reference.",
+    ),
+    "concentration": Wording(
+        up="exposed people see a wider choice of items than before",
+        down="exposed people see fewer different items than before",
+        moved="the choice of items that exposed people see has changed",
+        over="the choice of items that exposed people see is back",
+        unknown="whether people mind. Clicks can rise while the choice narrows.",
+        step="hold the next retrain and look at the exploration share of its training data.",
+    ),
+    "freshness": Wording(
+        up="{metric}: events come later or fewer than they should",
+        down="{metric}: events come later or fewer than they should",
+        moved="{metric}: events have stopped coming",
+        over="{metric}: events are coming again",
+        unknown="whether the model is down or only its events are. Its other watches are stale until events return.",
+        step="look at the producer and at the topic's lag; then at the model itself.",
+    ),
+}
+
+HINT = Wording(
+    up="{metric} may be rising (a hint, not a finding)",
+    down="{metric} may be falling (a hint, not a finding)",
+    moved="{metric} may look different from before (a hint, not a finding)",
+    over="the hint about {metric} is over",
+    unknown="how often such a hint is false: this detector promises no error rate.",
+    step="nothing on its own account; read it beside the findings of this model.",
+)
+
+GENERIC = Wording(
+    up="{metric} is higher than it should be",
+    down="{metric} is lower than it should be",
+    moved="{metric} is not as it should be",
+    over="{metric} is as it should be again",
+    unknown="what is not measured here: outcomes that have not matured, and people who are in neither group.",
+    step="look at the evidence below, and at what changed near then.",
+)
+
+
+def wording_of(detector: str) -> Wording:
+    """The vocabulary of a detector: its own, that of hints for `river_*`, else a general one."""
+    if detector.startswith("river_"):
+        return HINT
+    return WORDINGS.get(detector, GENERIC)
