@@ -1,13 +1,14 @@
 """Rows as JSON text that any database takes and that gives back the same value.
 
-JSON knows no infinite floats and databases know no lone surrogates, yet figures and names from events hold both. Floats
-that are not finite become `{"$float": "inf"}`; a lone surrogate becomes U+FFFD. Arrays and numbers of NumPy become plain
+JSON knows no infinite floats, and databases know neither NUL nor lone surrogates; yet figures and names from events hold
+them. Floats that are not finite become `{"$float": "inf"}`; NUL and lone surrogates become U+FFFD. Arrays and numbers of NumPy become plain
 ones. All else is as `msgspec` writes it.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,6 +16,8 @@ import numpy as np
 
 T = TypeVar("T")
 _MARK = "$float"
+_NUL = b"\\u0000"
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _WORDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -22,7 +25,7 @@ def encode(value: Any) -> str:
     """A struct, map or list as JSON. TypeError if it holds something that is no plain value."""
     try:
         raw = _encoder.encode(value)
-        if msgspec.json.decode(raw, type=type(value)) == value:
+        if _NUL not in raw and msgspec.json.decode(raw, type=type(value)) == value:
             return raw.decode()
     except (UnicodeEncodeError, msgspec.ValidationError, ValueError):
         pass  # something that JSON cannot say as it stands
@@ -41,7 +44,7 @@ def storable(text: str) -> str:
     """Free text without what a database refuses: NUL and lone surrogates become U+FFFD."""
     if text.isascii() and "\0" not in text:
         return text
-    return text.replace("\0", "\ufffd").encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def finite(value: float | None) -> float | None:
@@ -59,7 +62,7 @@ def _sayable(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else {_MARK: str(value)}
     if isinstance(value, str):
-        return storable(value) if not value.isascii() else value
+        return storable(value)
     if isinstance(value, dict):
         return {_sayable(name): _sayable(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
@@ -69,8 +72,9 @@ def _sayable(value: Any) -> Any:
 
 def _restored(value: Any) -> Any:
     if isinstance(value, dict):
-        if len(value) == 1 and value.get(_MARK) in _WORDS:
-            return _WORDS[value[_MARK]]
+        mark = value.get(_MARK) if len(value) == 1 else None
+        if isinstance(mark, str) and mark in _WORDS:
+            return _WORDS[mark]
         return {name: _restored(each) for name, each in value.items()}
     if isinstance(value, list):
         return [_restored(each) for each in value]
