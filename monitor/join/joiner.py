@@ -65,7 +65,7 @@ def join(match: Match, window: Window, predictions: Columns, later: Columns | No
     hit = (row >= 0) & (delay >= -window.early) & (delay <= window.within)
     return Joined(
         np.bincount(row[hit], minlength=n).astype(np.int64),
-        np.bincount(row[hit], weights=values[hit], minlength=n),
+        np.bincount(row[hit], weights=values[hit], minlength=n).astype(np.float64),
         int(hit.sum()),
     )
 

@@ -1,0 +1,521 @@
+"""One model's turn: blocks go in, a step comes out. Deterministic, no clock, no I/O.
+
+`ingest` decodes blocks and lets their rows wait; `close` finds out how far event time has come, closes every window that is
+due, and gives the step. What was due is closed in the order of event time, whatever the size of the turns: so the findings of
+a replay, of a live run and of a run that crashed are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from detectors import columns as cols
+from detectors import snapshot
+from detectors.columns import Category, Cohort, Columns, Hash, Numeric, Ragged
+from detectors.detector import Family, Stream, Tick
+from detectors.evidence import Evidence, Mode, Standing
+from monitor.alerting.alert import Phase
+from monitor.alerting.message import Context
+from monitor.alerting.policy import decide
+from monitor.alerting.rehearsal import Rehearsal
+from monitor.alerting.routing import notifications
+from monitor.events import Block, Reject
+from monitor.ingest.decode import Decoder, compile_mapping
+from monitor.ingest.mapping import PREDICTIONS
+from monitor.join import clocks
+from monitor.join.joiner import Match, Window, join
+from monitor.memory import ARRIVALS, Bank, ModelMemory, OpenWindow, Source, build_step, enrol
+from monitor.store.protocols import Command, Step
+from monitor.watch import origin
+from monitor.watch.finding import Finding
+from monitor.watch.plan import DAY, MINUTE, MetricPlan, ModelPlan, OutcomePlan, WatchPlan
+
+HOLDOUT_ARRIVALS = "holdout"
+"""Arrival stream of predictions to held-out units."""
+
+_MERGE_AT_MOST = DAY
+_VERSIONS_KEPT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Facts about the world outside that a turn depends on; recorded with its step.
+
+    now             wall time, ms.
+    sources         every stream and partition that is read now.
+    idle            those that hold nothing back: caught up, and silent for a while.
+    finished        nothing will ever come again: windows up to the last event are closed.
+    arrivals_until  arrival time up to which everything has been read, ms; None if unknown. In a replay arrival time is event
+                    time, and this is ignored.
+    """
+
+    now: int
+    sources: frozenset[Source]
+    idle: frozenset[Source] = frozenset()
+    finished: bool = False
+    arrivals_until: int | None = None
+
+    def record(self) -> dict[str, Any]:
+        """As stored with the step."""
+        return {
+            "now": self.now,
+            "idle": sorted(self.idle),
+            "finished": self.finished,
+            "arrivals_until": self.arrivals_until,
+        }
+
+
+class Engine:
+    """The compiled form of a model's plan: decoders and lanes. Holds no state of its own.
+
+    `arrival_is_event_time`: for replays, where nobody knows when a record arrived.
+    """
+
+    def __init__(self, plan: ModelPlan, *, arrival_is_event_time: bool = False) -> None:
+        self.plan = plan
+        self._replay = arrival_is_event_time
+        self._decoders: dict[str, list[tuple[str, Decoder]]] = {}
+        for mapping in plan.mappings:
+            decoder = compile_mapping(mapping, plan.hash_key)
+            self._decoders.setdefault(mapping.topic, []).append((mapping.stream, decoder))
+        self._outcomes = {o.name: o for o in plan.outcomes}
+        self._metrics = {m.name: m for m in plan.metrics}
+        self._lanes: dict[str, list[WatchPlan]] = {name: [] for name in (PREDICTIONS, *self._outcomes, ARRIVALS)}
+        for watch in plan.watches:
+            self._lanes[self._lane_of(watch)].append(watch)
+
+    def _lane_of(self, watch: WatchPlan) -> str:
+        stream = watch.needs.stream
+        if stream is Stream.ARRIVALS:
+            return ARRIVALS
+        return self._metrics[watch.on].outcome if watch.on in self._metrics else PREDICTIONS
+
+    def sources(self, partitions: Sequence[tuple[str, int]]) -> frozenset[Source]:
+        """The streams that these partitions carry."""
+        return frozenset((s, t, p) for t, p in partitions for s, _ in self._decoders.get(t, ()))
+
+    # reading
+
+    def ingest(self, memory: ModelMemory, blocks: Sequence[Block]) -> set[Source]:
+        """Decode blocks and let their rows wait; returns the sources that brought rows.
+
+        Records below the position already reached are passed over, so a block delivered twice counts once.
+        """
+        active: set[Source] = set()
+        for given in blocks:
+            block = _unread(given, memory.offsets.get(given.source, 0))
+            memory.offsets[given.source] = max(given.next_offset, memory.offsets.get(given.source, 0))
+            if not len(block):
+                continue
+            memory.turn.records += len(block)
+            for stream, decoder in self._decoders.get(block.topic, ()):
+                if self._take(memory, stream, decoder, block):
+                    active.add((stream, block.topic, block.partition))
+        return active
+
+    def _take(self, memory: ModelMemory, stream: str, decoder: Decoder, block: Block) -> bool:
+        decoded = decoder.decode(block)
+        rows, count = decoded.rows, memory.counters
+        count[f"{stream}.read"] += len(block)
+        count[f"{stream}.filtered"] += decoded.filtered
+        count[f"{stream}.tombstones"] += decoded.tombstones
+        count[f"{stream}.rejected"] += len(decoded.rejects)
+        memory.turn.rejects.extend(decoded.rejects)
+        if not len(rows):
+            return False
+        arrived = block.timestamps[np.searchsorted(block.offsets, rows.offset)]
+        source = (stream, block.topic, block.partition)
+        plan = self.plan
+        judged = clocks.judge(
+            rows.time, arrived, memory.clocks.get(source, clocks.NEVER), lateness=plan.lateness, future=plan.future
+        )
+        memory.clocks[source] = judged.clock
+        late = judged.late | (~judged.ahead & (rows.time < self._frontier(memory, stream)))
+        count[f"{stream}.ahead"] += int(judged.ahead.sum())
+        count[f"{stream}.late"] += int(late.sum())
+        for row in np.flatnonzero(judged.ahead):
+            memory.turn.rejects.append(_too_new(block, rows, int(row), int(arrived[row]), plan.future))
+        rows_kept = rows.take(~(late | judged.ahead))
+        count[f"{stream}.kept"] += len(rows_kept)
+        self._count_arrivals(memory, stream, rows, rows.time if self._replay else arrived, judged.ahead)
+        if len(rows_kept):
+            first = int(rows_kept.time.min())
+            if stream == PREDICTIONS and (memory.first_event is None or first < memory.first_event):
+                memory.first_event = first
+            for slot, part in memory.pending.append(stream, rows_kept).items():
+                memory.turn.parts.setdefault((stream, slot), []).append(part)
+        return True
+
+    def _frontier(self, memory: ModelMemory, stream: str) -> int:
+        """Rows older than this can no longer be used: their window is closed."""
+        if stream == PREDICTIONS:
+            return memory.lanes.get(PREDICTIONS, clocks.NEVER)
+        return memory.lanes.get(stream, clocks.NEVER) - self.plan.early
+
+    def _count_arrivals(
+        self, memory: ModelMemory, stream: str, rows: Columns, arrived: cols.Ints, ahead: cols.Bools
+    ) -> None:
+        if not self._lanes[ARRIVALS]:
+            return
+        floor = memory.lanes.get(ARRIVALS, 0)
+        minutes = np.maximum(arrived - arrived % MINUTE, floor)[~ahead]
+        _add_minutes(memory, stream, minutes)
+        if stream == PREDICTIONS:
+            _add_minutes(memory, HOLDOUT_ARRIVALS, minutes[rows.cohort[~ahead] == Cohort.HOLDOUT])
+
+    # closing
+
+    def close(self, memory: ModelMemory, commands: Sequence[Command], observed: Observed) -> Step:
+        """Close every window that is due and give the step."""
+        rearmed = self._obey(memory, commands)
+        until = self._watermark(memory, observed)
+        if until is not None:
+            self._start_lanes(memory, until)
+            while (due := self._next_due(memory)) is not None and due[0] <= until:
+                self._close_slot(memory, due[2], rearmed)
+        arrivals = until if self._replay else observed.arrivals_until
+        if arrivals is not None:
+            self._close_arrivals(memory, arrivals, rearmed)
+        return build_step(memory, observed.record(), [c.number for c in commands])
+
+    def _obey(self, memory: ModelMemory, commands: Sequence[Command]) -> set[str]:
+        """Take commands; returns the watches to re-arm at their next window."""
+        rearmed = set()
+        for command in commands:
+            if command.verb == "arm":
+                memory.armed = True
+            elif command.verb == "rearm":
+                rearmed.add(command.target)
+        return rearmed
+
+    def _watermark(self, memory: ModelMemory, observed: Observed) -> int | None:
+        partitioned = {source: clock for source, clock in memory.clocks.items() if source in observed.sources}
+        if observed.finished:
+            return max(partitioned.values(), default=None)
+        awake = observed.sources - observed.idle
+        known = [memory.clocks.get(source, clocks.NEVER) for source in awake]
+        if not known or min(known) == clocks.NEVER:
+            return None
+        return min(known) - self.plan.lateness
+
+    def _start_lanes(self, memory: ModelMemory, until: int) -> None:
+        """The first slot that holds predictions is where every lane begins."""
+        if PREDICTIONS in memory.lanes:
+            return
+        slots = memory.pending.slots(PREDICTIONS)
+        if slots and slots[0] + self.plan.slot <= until:
+            memory.lanes.update(dict.fromkeys((PREDICTIONS, *self._outcomes), slots[0]))
+
+    def _next_due(self, memory: ModelMemory) -> tuple[int, int, str] | None:
+        """The lane whose next slot is due first: (event time, tie break, lane)."""
+        if PREDICTIONS not in memory.lanes:
+            return None
+        end = self.plan.slot
+        due = [(memory.lanes[PREDICTIONS] + end, 0, PREDICTIONS)]
+        for place, outcome in enumerate(self.plan.outcomes, 1):
+            wait = outcome.within + self.plan.early
+            due.append((memory.lanes[outcome.name] + end + wait, place, outcome.name))
+        return min(due)
+
+    def _close_slot(self, memory: ModelMemory, lane: str, rearmed: set[str]) -> None:
+        slot = memory.lanes[lane]
+        memory.lanes[lane] = slot + self.plan.slot
+        rows = self._seal(memory, slot) if lane == PREDICTIONS else self._mature(memory, self._outcomes[lane], slot)
+        self._fold(memory, lane, slot, rows)
+        self._close_windows(memory, lane, slot + self.plan.slot, rearmed)
+        self._drop(memory, lane, slot)
+
+    def _seal(self, memory: ModelMemory, slot: int) -> Columns:
+        """The slot's predictions, each once, in canonical order, with their units enrolled."""
+        taken = memory.taken_ids()
+        rows, repeated = memory.pending.seal(PREDICTIONS, slot, "id", taken)
+        memory.counters[f"{PREDICTIONS}.repeated"] += repeated
+        for old in [s for s in memory.ids if s <= slot - self.plan.duplicates]:
+            del memory.ids[old]
+            memory.page("ids", str(old), None)
+        if not len(rows):
+            return rows
+        if repeated and len(taken):
+            memory.drops.add(slot)
+            memory.page("drops", str(slot), snapshot.pack(taken))
+        memory.ids[slot] = np.sort(rows.hashes("id"))
+        memory.page("ids", str(slot), snapshot.pack(memory.ids[slot]))
+        memory.units.observe(rows.unit, rows.cohort, slot)
+        memory.voters.observe(rows.unit, rows.cohort, slot)
+        self._note_versions(memory, slot, rows)
+        rows = enrol(memory, slot, rows)
+        memory.counters[f"{PREDICTIONS}.crossed"] += int(rows.flags("crossed").sum())
+        memory.pending.replace(PREDICTIONS, slot, rows)
+        return rows
+
+    def _note_versions(self, memory: ModelMemory, slot: int, rows: Columns) -> None:
+        version = rows.fields.get("version")
+        if not isinstance(version, Category):
+            return
+        for code in np.unique(version.codes[version.codes >= 0]):
+            label = version.labels[code]
+            if label not in memory.versions and len(memory.versions) < _VERSIONS_KEPT:
+                memory.versions[label] = slot
+
+    def _mature(self, memory: ModelMemory, outcome: OutcomePlan, slot: int) -> Columns:
+        """The slot's predictions with what came of them within the outcome's window."""
+        rows = memory.pending.sealed(PREDICTIONS, slot)
+        if rows is None:
+            return cols.no_rows()
+        early, end = self.plan.early, slot + self.plan.slot + outcome.within
+        later = None
+        if outcome.match is Match.UNIT_ITEM:
+            following = range(slot + self.plan.slot, end + early, self.plan.slot)
+            parts = [p for s in following if (p := memory.pending.sealed(PREDICTIONS, s)) is not None]
+            later = cols.concat(parts) if parts else None
+        outcomes = memory.pending.between(outcome.name, slot - early, end + 1)
+        joined = join(outcome.match, Window(outcome.within, early), rows, later, outcomes)
+        memory.counters[f"{outcome.name}.joined"] += joined.used
+        metrics = {
+            m.name: Numeric(_metric(m, joined.count, joined.total))
+            for m in self.plan.metrics
+            if m.outcome == outcome.name
+        }
+        return rows.having(**metrics)
+
+    def _drop(self, memory: ModelMemory, lane: str, slot: int) -> None:
+        """Forget what nobody can need any more."""
+        oldest = min(memory.lanes[name] for name in (PREDICTIONS, *self._outcomes))
+        if oldest > slot:
+            self._forget(memory, PREDICTIONS, slot)
+            if slot in memory.drops:
+                memory.drops.discard(slot)
+                memory.page("drops", str(slot), None)
+        if lane != PREDICTIONS:
+            for old in memory.pending.slots(lane):
+                if old + self.plan.slot > slot + self.plan.slot - self.plan.early:
+                    break
+                self._forget(memory, lane, old)
+
+    def _forget(self, memory: ModelMemory, stream: str, slot: int) -> None:
+        if memory.pending.drop(stream, slot):
+            memory.turn.dropped.append((stream, slot))
+
+    # watches
+
+    def _fold(self, memory: ModelMemory, lane: str, slot: int, rows: Columns) -> None:
+        if not self._lanes[lane]:
+            return
+        if lane == PREDICTIONS and len(rows):
+            seen = memory.voters.lookup(rows.unit, slot)
+            rows = rows.having(voting=cols.flag(seen.known & (seen.slot == slot)))
+        for watch in self._lanes[lane]:
+            bank = memory.banks[watch.detector]
+            prep = bank.test.prepare(watch.params, bank.state, bank.watches.index(watch))
+            window = memory.open.get(watch.key)
+            if window is None:
+                window = OpenWindow(slot - slot % watch.window, bank.test.empty(prep))
+                memory.open[watch.key] = window
+            if len(rows):
+                chosen = rows if watch.cohort is None else rows.take(rows.cohort == watch.cohort)
+                window.statistic = bank.test.fold(prep, window.statistic, _with_value(watch, chosen))
+
+    def _close_windows(self, memory: ModelMemory, lane: str, end: int, rearmed: set[str]) -> None:
+        """Close the windows that end here; those with too few units go on into the next."""
+        due: dict[str, list[WatchPlan]] = {}
+        for watch in self._lanes[lane]:
+            window = memory.open[watch.key]
+            small = watch.test.size(window.statistic) < watch.min_units and end - window.start < max(
+                _MERGE_AT_MOST, watch.window
+            )
+            if end % watch.window or (small and watch.key not in rearmed):
+                memory.mark_open(watch)
+            else:
+                due.setdefault(watch.detector, []).append(watch)
+        for name in sorted(due, key=lambda n: (due[n][0].test.family is not Family.INTEGRITY, n)):
+            self._advance(memory, memory.banks[name], due[name], end, rearmed)
+
+    def _advance(
+        self, memory: ModelMemory, bank: Bank, watches: Sequence[WatchPlan], end: int, rearmed: set[str]
+    ) -> None:
+        rows = np.array([bank.watches.index(w) for w in watches])
+        windows = [memory.open.pop(w.key) for w in watches]
+        blocked = "; ".join(f"{key}: {why}" for key, why in memory.gates.items())
+        gated = np.array([bool(memory.gates) and w.needs.gated for w in watches])
+        tick = Tick(
+            np.array([w.start for w in windows]),
+            np.full(len(rows), end),
+            np.array([w.spend.page * w.window for w in watches]),
+            np.array([w.spend.warn * w.window for w in watches]),
+            gated,
+            np.array([w.key in rearmed for w in watches]),
+        )
+        rearmed.difference_update(w.key for w in watches)
+        state, evidence = bank.test.close(
+            bank.params(list(rows)), snapshot.take_rows(bank.state, rows), [w.statistic for w in windows], tick
+        )
+        snapshot.put_rows(bank.state, rows, state)
+        memory.mark(bank, rows.tolist())
+        for watch, window, said, shut in zip(watches, windows, evidence, gated, strict=True):
+            memory.mark_open(watch)
+            self._tell(memory, watch, window.start, end, _blind(said, blocked) if shut else said)
+
+    def _tell(self, memory: ModelMemory, watch: WatchPlan, start: int, end: int, evidence: Evidence) -> None:
+        """Keep the finding, and let the policy decide what people hear of it."""
+        where, why = origin.of(watch.test.family, evidence, has_holdout=self.plan.has_holdout)
+        finding = Finding(
+            model=self.plan.model,
+            watch=watch.key,
+            detector=watch.detector,
+            incarnation=watch.incarnation,
+            start=start,
+            end=end,
+            evidence=evidence,
+            origin=where,
+            origin_reason=why,
+        )
+        if watch.test.family is Family.INTEGRITY:
+            self._set_gate(memory, watch, evidence)
+        summary = f"{evidence.mode}/{evidence.standing}/{evidence.crossing}"
+        changed = memory.standings.get(watch.key) != summary
+        memory.standings[watch.key] = summary
+        if changed or watch.needs.stream is not Stream.ARRIVALS:
+            memory.turn.findings.append(finding)
+        before = memory.alerts.get(watch.key)
+        decision = decide(watch.policy, before, finding, end)
+        if decision.alert is None:
+            return
+        if decision.alert != before:
+            memory.turn.alerts[decision.alert.id] = decision.alert
+        if decision.alert.phase is Phase.RESOLVED:
+            memory.alerts.pop(watch.key, None)
+        else:
+            memory.alerts[watch.key] = decision.alert
+        if decision.notify is not None:
+            context = self._context(memory, watch, finding, end)
+            kind, _ = decision.notify
+            memory.turn.outbox.extend(notifications(decision.alert, kind, watch.routing, context, end))
+
+    def _set_gate(self, memory: ModelMemory, watch: WatchPlan, evidence: Evidence) -> None:
+        if evidence.mode is Mode.RECOVERING:
+            planned, seen = evidence.arms.get("planned"), evidence.arms.get("holdout")
+            known = planned is not None and seen is not None
+            memory.gates[watch.key] = (
+                f"the holdout is {seen:.2%}, planned {planned:.2%}" if known else "the holdout is broken"
+            )
+        else:
+            memory.gates.pop(watch.key, None)
+
+    def _context(self, memory: ModelMemory, watch: WatchPlan, finding: Finding, now: int) -> Context:
+        since = finding.evidence.change_at or finding.start
+        near = [
+            f"version {label} first seen"
+            for label, at in sorted(memory.versions.items(), key=lambda v: -v[1])
+            if since - DAY <= at <= now and at != min(memory.versions.values())
+        ]
+        rehearsal = Rehearsal(armed=memory.armed, first_event=memory.first_event, duration_ms=self.plan.rehearsal)
+        holdout = ""
+        if self.plan.has_holdout and watch.needs.contrast:
+            holdout = "; ".join(memory.gates.values()) or "holdout sound: its share of new units is as planned."
+        return Context(
+            model=self.plan.model,
+            team=watch.team,
+            runbook=self.plan.runbook,
+            budget=watch.budget,
+            changes=tuple(near),
+            holdout=holdout,
+            rehearsal=rehearsal.at(now),
+        )
+
+    # arrivals
+
+    def _close_arrivals(self, memory: ModelMemory, until: int, rearmed: set[str]) -> None:
+        """Close every minute up to `until`; the first is the earliest in which anything arrived."""
+        watches = self._lanes[ARRIVALS]
+        if not watches:
+            return
+        if ARRIVALS not in memory.lanes:
+            seen = [minute for minutes in memory.arrivals.values() for minute in minutes]
+            if not seen:
+                return
+            memory.lanes[ARRIVALS] = min(seen)
+        while memory.lanes[ARRIVALS] + MINUTE <= until:
+            minute = memory.lanes[ARRIVALS]
+            memory.lanes[ARRIVALS] = minute + MINUTE
+            for watch in watches:
+                bank = memory.banks[watch.detector]
+                prep = bank.test.prepare(watch.params, bank.state, bank.watches.index(watch))
+                count = memory.arrivals.get(watch.on, {}).pop(minute, 0)
+                statistic = bank.test.fold(prep, bank.test.empty(prep), _arrival_row(minute, count))
+                memory.open[watch.key] = OpenWindow(minute, statistic)
+            for name in {w.detector for w in watches}:
+                self._advance(
+                    memory, memory.banks[name], [w for w in watches if w.detector == name], minute + MINUTE, rearmed
+                )
+
+
+def _unread(block: Block, position: int) -> Block:
+    if not len(block) or block.offsets[0] >= position:
+        return block
+    skip = int(np.searchsorted(block.offsets, position))
+    return replace(
+        block,
+        values=block.values[skip:],
+        offsets=block.offsets[skip:],
+        timestamps=block.timestamps[skip:],
+        keys=None if block.keys is None else block.keys[skip:],
+        headers=None if block.headers is None else block.headers[skip:],
+    )
+
+
+def _too_new(block: Block, rows: Columns, row: int, arrived: int, future: int) -> Reject:
+    ahead = (int(rows.time[row]) - arrived) / 1000
+    return Reject(
+        topic=block.topic,
+        partition=block.partition,
+        offset=int(rows.offset[row]),
+        timestamp=arrived,
+        reason=f"event time is {ahead:,.0f} s ahead of the broker's clock; at most {future / 1000:,.0f} s are allowed",
+        field="time",
+    )
+
+
+def _add_minutes(memory: ModelMemory, stream: str, minutes: cols.Ints) -> None:
+    counts: dict[int, int] = memory.arrivals.setdefault(stream, {})
+    for minute, count in zip(*np.unique(minutes, return_counts=True), strict=True):
+        counts[int(minute)] = counts.get(int(minute), 0) + int(count)
+
+
+def _arrival_row(minute: int, count: int) -> Columns:
+    rows = cols.no_rows()
+    one = np.zeros(1, np.int64)
+    return replace(
+        rows,
+        time=one + minute,
+        unit=one.astype(np.uint64),
+        cohort=one.astype(np.int8),
+        partition=one.astype(np.int32),
+        offset=one,
+        fields={"count": Numeric(np.array([float(count)]))},
+    )
+
+
+def _metric(metric: MetricPlan, count: cols.Ints, total: cols.Floats) -> cols.Floats:
+    if metric.value == "any":
+        return (count > 0).astype(np.float64)
+    return count.astype(np.float64) if metric.value == "count" else total
+
+
+def _with_value(watch: WatchPlan, rows: Columns) -> Columns:
+    """The rows with what the watch is placed on as `value`, and single items as slates of one."""
+    extra: dict[str, cols.Column] = {}
+    if watch.on and watch.on in rows.fields:
+        extra["value"] = rows.fields[watch.on]
+    item = rows.fields.get("item")
+    if "items" in watch.needs.columns and "items" not in rows.fields and isinstance(item, Hash):
+        extra["items"] = Ragged(np.arange(len(rows) + 1), {"item": item})
+    return rows.having(**extra) if extra else rows
+
+
+def _blind(evidence: Evidence, why: str) -> Evidence:
+    return msgspec.structs.replace(evidence, standing=Standing.BLIND, reason=why)

@@ -1,0 +1,279 @@
+"""What one model's engine remembers between turns, and how it is written down.
+
+Everything durable is in one of these rooms of pages, in chunks, or in alerts:
+
+    progress   one page: lanes, clocks, counters, gates, versions, arrivals not yet closed
+    units      runs of the table of enrolled units;  voters: the same for the current day
+    ids        per slot, prediction ids seen: against repeats in a later slot
+    drops      per slot, ids that a sealed slot had to leave out because an earlier one had them
+    engine     per watch and incarnation, the detector's state
+    open       per watch and incarnation, the statistic of a window that is still open
+
+A memory belongs to one turn at a time. When a commit fails it is thrown away and loaded again; `load` of what was committed
+equals the memory that committed it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from detectors import columns as cols
+from detectors import snapshot
+from detectors.columns import Columns, Hashes
+from detectors.detector import AnyDetector, Params
+from monitor.alerting.alert import Alert, Notification, Phase
+from monitor.events import Reject, TopicPartition
+from monitor.ingest.mapping import PREDICTIONS
+from monitor.join.pending import Pending, pack_rows, unpack_rows
+from monitor.join.units import UnitTable
+from monitor.store.protocols import Chunk, Image, Page, Step
+from monitor.watch.finding import Finding
+from monitor.watch.plan import DAY, ModelPlan, WatchPlan
+
+ARRIVALS = "arrivals"
+"""The lane of arrival minutes; every other lane is named after its stream."""
+
+Source = tuple[str, str, int]
+"""A stream read from one partition: (stream, topic, partition)."""
+
+
+@dataclass
+class Bank:
+    """The states of all watches of one detector: row i belongs to `watches[i]`."""
+
+    test: AnyDetector
+    watches: list[WatchPlan]
+    state: Any
+
+    def params(self, rows: Sequence[int]) -> list[Params]:
+        """Parameters of the given rows."""
+        return [self.watches[i].params for i in rows]
+
+
+@dataclass
+class OpenWindow:
+    """A window that rows are still folded into: its start (ms) and the statistic so far."""
+
+    start: int
+    statistic: Any
+
+
+@dataclass
+class Turn:
+    """What the current turn has changed so far."""
+
+    parts: dict[tuple[str, int], list[Columns]] = field(default_factory=dict)
+    dropped: list[tuple[str, int]] = field(default_factory=list)
+    pages: dict[tuple[str, str], bytes | None] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    alerts: dict[str, Alert] = field(default_factory=dict)
+    outbox: list[Notification] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    records: int = 0
+
+
+@dataclass
+class ModelMemory:
+    """See the module's text. `lanes[name]` is the start of the next slot that lane will close."""
+
+    plan: ModelPlan
+    pending: Pending
+    units: UnitTable
+    voters: UnitTable
+    banks: dict[str, Bank]
+    number: int = 0
+    sequence: int = 0
+    first_event: int | None = None
+    armed: bool = False
+    offsets: dict[TopicPartition, int] = field(default_factory=dict)
+    clocks: dict[Source, int] = field(default_factory=dict)
+    lanes: dict[str, int] = field(default_factory=dict)
+    counters: Counter[str] = field(default_factory=Counter)
+    gates: dict[str, str] = field(default_factory=dict)
+    standings: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
+    arrivals: dict[str, dict[int, int]] = field(default_factory=dict)
+    ids: dict[int, Hashes] = field(default_factory=dict)
+    drops: set[int] = field(default_factory=set)
+    open: dict[str, OpenWindow] = field(default_factory=dict)
+    alerts: dict[str, Alert] = field(default_factory=dict)
+    turn: Turn = field(default_factory=Turn)
+
+    def page(self, room: str, key: str, data: bytes | None) -> None:
+        """Note that a page has changed; the last word of a turn counts."""
+        self.turn.pages[room, key] = data
+
+    def taken_ids(self) -> Hashes:
+        """Ids of predictions in slots that are remembered, sorted."""
+        known = list(self.ids.values())
+        return np.unique(np.concatenate(known)) if known else np.zeros(0, np.uint64)
+
+    def mark(self, bank: Bank, rows: Iterable[int]) -> None:
+        """Note that the states of these rows have changed."""
+        for row in rows:
+            self.page("engine", _key(bank.watches[row]), snapshot.pack_row(bank.state, row))
+
+    def mark_open(self, watch: WatchPlan) -> None:
+        """Note that the watch's open window has changed, or ended."""
+        window = self.open.get(watch.key)
+        data = None if window is None else snapshot.pack([window.start, snapshot.pack_record(window.statistic)])
+        self.page("open", _key(watch), data)
+
+
+def _key(watch: WatchPlan) -> str:
+    return f"{watch.key}|{watch.incarnation}"
+
+
+def load(plan: ModelPlan, image: Image) -> ModelMemory:
+    """The memory that an image stands for, as far as the plan still wants it.
+
+    States and open windows of watches that the plan no longer has, or has with other parameters, are dropped with the next
+    step, and so are their alerts. Raises `SnapshotError` if a page is damaged.
+    """
+    pages = {(p.room, p.key): p.data for p in image.pages if p.data is not None}
+    memory = ModelMemory(
+        plan,
+        Pending(plan.slot),
+        UnitTable("units", plan.unit_cap, plan.epoch),
+        UnitTable("voters", plan.unit_cap, DAY),
+        {},
+        number=image.number,
+        offsets=dict(image.offsets),
+    )
+    _restore_progress(memory, pages)
+    for table in (memory.units, memory.voters):
+        table.restore({key: data for (room, key), data in pages.items() if room == table.name})
+    memory.ids = {int(key): snapshot.unpack(data) for (room, key), data in pages.items() if room == "ids"}
+    memory.drops = {int(key) for room, key in pages if room == "drops"}
+    _restore_watches(memory, pages)
+    _restore_rows(memory, image, pages)
+    for alert in image.alerts:
+        _restore_alert(memory, alert)
+    return memory
+
+
+def _restore_progress(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) -> None:
+    data = pages.get(("progress", ""))
+    if data is None:
+        return
+    p = snapshot.unpack(data)
+    memory.sequence, memory.first_event, memory.armed = p["sequence"], p["first_event"], p["armed"]
+    memory.clocks = {(s, t, n): clock for s, t, n, clock in p["clocks"]}
+    memory.lanes, memory.gates, memory.versions = p["lanes"], p["gates"], p["versions"]
+    memory.standings = p["standings"]
+    memory.counters = Counter(p["counters"])
+    memory.arrivals = {stream: dict(minutes) for stream, minutes in p["arrivals"].items()}
+    memory.units.folded, memory.voters.folded = p["folded"]
+
+
+def pack_progress(memory: ModelMemory) -> bytes:
+    """The progress page."""
+    return snapshot.pack(
+        {
+            "sequence": memory.sequence,
+            "first_event": memory.first_event,
+            "armed": memory.armed,
+            "clocks": sorted([*source, clock] for source, clock in memory.clocks.items()),
+            "lanes": dict(sorted(memory.lanes.items())),
+            "gates": dict(sorted(memory.gates.items())),
+            "standings": dict(sorted(memory.standings.items())),
+            "versions": dict(sorted(memory.versions.items())),
+            "counters": dict(sorted(memory.counters.items())),
+            "arrivals": {
+                s: sorted([m, c] for m, c in minutes.items()) for s, minutes in sorted(memory.arrivals.items())
+            },
+            "folded": [memory.units.folded, memory.voters.folded],
+        }
+    )
+
+
+def _restore_watches(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) -> None:
+    watches = {_key(w): w for w in memory.plan.watches}
+    by_test: dict[str, list[WatchPlan]] = {}
+    for watch in memory.plan.watches:
+        by_test.setdefault(watch.detector, []).append(watch)
+    for name, members in by_test.items():
+        test = members[0].test
+        states = []
+        for watch in members:
+            data = pages.get(("engine", _key(watch)))
+            states.append(snapshot.unpack_rows(test.state, [data]) if data is not None else test.start([watch.params]))
+        memory.banks[name] = Bank(test, members, snapshot.stack_rows(states))
+    for (room, key), data in pages.items():
+        if room in ("engine", "open") and key not in watches:
+            memory.page(room, key, None)
+        elif room == "open":
+            start, packed = snapshot.unpack(data)
+            statistic = snapshot.unpack_record(watches[key].test.statistic, packed)
+            memory.open[watches[key].key] = OpenWindow(start, statistic)
+
+
+def _restore_rows(memory: ModelMemory, image: Image, pages: dict[tuple[str, str], bytes]) -> None:
+    for chunk in image.chunks:
+        memory.pending.add(chunk.stream, chunk.slot, unpack_rows(chunk.data))
+    frontier = memory.lanes.get(PREDICTIONS)
+    if frontier is None:
+        return
+    for slot in memory.pending.slots(PREDICTIONS):
+        if slot < frontier:
+            taken = pages.get(("drops", str(slot)))
+            rows, _ = memory.pending.seal(
+                PREDICTIONS, slot, "id", snapshot.unpack(taken) if taken is not None else np.zeros(0, np.uint64)
+            )
+            memory.pending.replace(PREDICTIONS, slot, enrol(memory, slot, rows))
+
+
+def _restore_alert(memory: ModelMemory, alert: Alert) -> None:
+    plans = {w.key: w for w in memory.plan.watches}
+    watch = plans.get(alert.watch)
+    if watch is not None and watch.incarnation == alert.finding.incarnation:
+        memory.alerts[alert.watch] = alert
+        return
+    reason = "the watch was removed" if watch is None else "the watch was restarted with other parameters"
+    closed = msgspec.structs.replace(alert, phase=Phase.RESOLVED, resolved_at=alert.finding.end, frozen=reason)
+    memory.turn.alerts[alert.id] = closed
+
+
+def enrol(memory: ModelMemory, slot: int, rows: Columns) -> Columns:
+    """Sealed predictions with `first` (the row by which its unit was enrolled) and `crossed` (seen in another cohort before)."""
+    seen = memory.units.lookup(rows.unit, slot)
+    _, index = np.unique(rows.unit, return_index=True)
+    first = np.zeros(len(rows), np.bool_)
+    first[index] = True
+    first &= seen.known & (seen.slot == slot)
+    return rows.having(first=cols.flag(first), crossed=cols.flag(seen.known & (seen.cohort != rows.cohort)))
+
+
+def build_step(memory: ModelMemory, observed: dict[str, Any], commands: Sequence[int]) -> Step:
+    """The turn as one step; afterwards a new turn begins. The step's number follows the last one."""
+    turn, memory.turn = memory.turn, Turn()
+    chunks = []
+    dropped = set(turn.dropped)
+    for (stream, slot), parts in sorted(turn.parts.items()):
+        if (stream, slot) not in dropped:
+            memory.sequence += 1
+            chunks.append(Chunk(stream, slot, memory.sequence, pack_rows(cols.concat(parts))))
+    for table in (memory.units, memory.voters):
+        turn.pages.update({(table.name, key): data for key, data in table.pages().items()})
+    turn.pages["progress", ""] = pack_progress(memory)
+    memory.number += 1
+    return Step(
+        model=memory.plan.model,
+        number=memory.number,
+        offsets=dict(memory.offsets),
+        chunks=chunks,
+        dropped=sorted(dropped),
+        pages=[Page(room, key, data) for (room, key), data in sorted(turn.pages.items())],
+        findings=turn.findings,
+        alerts=list(turn.alerts.values()),
+        outbox=turn.outbox,
+        rejects=turn.rejects,
+        observed=observed,
+        commands=commands,
+    )

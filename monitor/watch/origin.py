@@ -1,0 +1,28 @@
+"""Where a shift comes from: a name, and the reason in words."""
+
+from __future__ import annotations
+
+from detectors.detector import Family
+from detectors.evidence import Evidence
+from monitor.watch.finding import Origin
+
+_NOTHING = (Origin.UNKNOWN, "")
+
+
+def of(family: Family, evidence: Evidence, *, has_holdout: bool) -> tuple[Origin, str]:
+    """The origin of what a watch of this family says.
+
+    A difference between randomised cohorts in the same windows can only come from what they were shown; without a randomised
+    holdout the same figure is an association.
+    """
+    if family in (Family.COHORT, Family.LOOP):
+        if not has_holdout:
+            return Origin.ASSOCIATED, "there is no randomised holdout to compare with"
+        if "holdout" not in evidence.n:
+            return _NOTHING
+        return Origin.MODEL_INDUCED, "the exposed differ from a randomised holdout seen in the same windows"
+    if family is Family.INTEGRITY:
+        return Origin.HOLDOUT_ANOMALY, "the cohorts do not have their planned sizes"
+    if family is Family.FRESHNESS:
+        return Origin.DATA_QUALITY, "events stopped arriving"
+    return _NOTHING

@@ -1,0 +1,124 @@
+"""What one model's engine does, compiled from its config: no names left to look up, nothing left to refuse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from detectors.catalogue import DETECTORS
+from detectors.columns import Cohort
+from detectors.detector import AnyDetector, Needs, Params
+from monitor.alerting.policy import Policy
+from monitor.alerting.routing import Routing
+from monitor.ingest.mapping import EventMapping
+from monitor.join.joiner import Match
+
+MINUTE = 60_000
+DAY = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomePlan:
+    """One kind of outcome: how it is matched, and its attribution window, ms."""
+
+    name: str
+    match: Match
+    within: int
+
+
+@dataclass(frozen=True, slots=True)
+class MetricPlan:
+    """A value per prediction: whether there was any outcome, how many, or the sum of their values."""
+
+    name: str
+    outcome: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """Expected false pages and warnings a watch may cost, per ms of event time."""
+
+    page: float = 0.0
+    warn: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class WatchPlan:
+    """A detector placed on a stream.
+
+    on        the column (or metric, or arrival stream) that becomes `value`; "" if the detector needs none.
+    cohort    whose rows; None for all.
+    window    ms of event time, a multiple of the model's; min_units: smaller windows are merged with the next.
+    """
+
+    key: str
+    detector: str
+    params: Params
+    on: str
+    window: int
+    policy: Policy
+    routing: Routing
+    team: str
+    cohort: Cohort | None = None
+    min_units: int = 0
+    spend: Spend = Spend()
+    budget: str = ""
+
+    @property
+    def test(self) -> AnyDetector:
+        """The detector."""
+        return DETECTORS[self.detector]
+
+    @property
+    def needs(self) -> Needs:
+        """What the detector reads, with these parameters."""
+        return self.test.needs(self.params)
+
+    @property
+    def incarnation(self) -> str:
+        """Changes whenever the state of an older plan must not be taken up: detector, parameters, column, cohort, window."""
+        extra = getattr(self.test, "fingerprint_extra", "")
+        text = f"{self.detector}|{extra}|{self.params.model_dump_json()}|{self.on}|{self.cohort}|{self.window}|{self.min_units}"
+        return blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlan:
+    """Everything the engine needs to know of a model. All times are ms.
+
+    slot         length of a generation of rows: the shortest window.
+    lateness     how late, against its own partition, an event may be.
+    future       how far ahead of the broker's clock an event may be.
+    early        how much before its prediction an outcome may come (clocks differ).
+    idle         wall time after which a caught-up partition no longer holds the watermark.
+    duplicates   event time for which prediction ids are remembered.
+    rehearsal    event time from the first event before anything pages.
+    """
+
+    model: str
+    mappings: tuple[EventMapping, ...]
+    slot: int
+    lateness: int
+    watches: tuple[WatchPlan, ...]
+    outcomes: tuple[OutcomePlan, ...] = ()
+    metrics: tuple[MetricPlan, ...] = ()
+    future: int = 5 * MINUTE
+    early: int = 2 * MINUTE
+    idle: int = MINUTE
+    duplicates: int = 60 * MINUTE
+    rehearsal: int = 14 * DAY
+    epoch: int | None = None
+    unit_cap: int = 20_000_000
+    runbook: str = ""
+    has_holdout: bool = False
+    hash_key: bytes = field(default=b"", repr=False)
+    not_watched: tuple[str, ...] = ()
+
+    def streams(self) -> tuple[str, ...]:
+        """Streams of events: predictions first, then every outcome."""
+        return tuple(m.stream for m in self.mappings)
+
+    def topics(self) -> frozenset[str]:
+        """Topics that are read."""
+        return frozenset(m.topic for m in self.mappings)
