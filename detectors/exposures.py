@@ -1,0 +1,183 @@
+"""Who was shown which items in one period: the statistic under the concentration of exposure.
+
+Three integer tables, each bounded in memory whatever the catalogue and the traffic:
+
+- items: exact counts of the exposed and the holdout for at most `max_items` items. Beyond, those with the smallest mixed
+  hashes are kept, which is a uniform sample of the items and depends on nothing but the set of items seen; the exposures of
+  the rest stay in the totals and are reported as folded.
+- slots: 16,384 signed sums (a count sketch) of plain and bootstrap-weighted counts. The sum of their squares is an unbiased
+  estimate of the sum over all items of the squared count, with a relative error of at most sqrt(2 / 16384) = 1.1 %, and the
+  same error, nearly, in every replicate. It yields the standard error always and the estimate itself only when items were folded.
+- units: distinct units of each cohort.
+
+Source: Alon, Matias and Szegedy 1999, JCSS 58 (second frequency moment); Charikar, Chen and Farach-Colton 2002 (count sketch).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from detectors.columns import Cohort, Columns, Floats, Hash, Hashes, Ints, Ragged
+from detectors.math import bootstrap, distinct, diversity, keyed
+
+ARMS = ("exposed", "holdout")
+SLOTS = 1 << 14
+
+_RUNS = 1 + bootstrap.REPLICATES
+_SIGN = np.uint64(63)
+
+
+@dataclass(frozen=True)
+class Exposures:
+    """Counts by item and cohort. The arm axis is (exposed, holdout); run 0 has weight 1, the others are replicates.
+
+    items, counts          (n,) mixed item hashes, ascending; (n, 2) exposures.
+    slots, slot_sums       (k,) slots in use, ascending; (k, 2 * runs) signed weighted exposures, arm-major.
+    weight, squares        (2, runs) sums over all exposures of the unit's weight, and of its square.
+    exposed, holdout       mixed unit hashes; see `detectors.math.distinct`.
+    """
+
+    items: Hashes
+    counts: Ints
+    slots: Hashes
+    slot_sums: Ints
+    weight: Ints
+    squares: Ints
+    exposed: Hashes
+    holdout: Hashes
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Concentration of one period. Axes: (exposed, holdout).
+
+    log_items    (2,) log of effective items, NaN where nothing was shown twice.
+    replicates   (2, REPLICATES) the same for each bootstrap replicate.
+    units        (2,) distinct units; exposures (2,) items shown to them.
+    folded       exposures of items beyond the cap, over both arms.
+    """
+
+    log_items: Floats
+    replicates: Floats
+    units: Ints
+    exposures: Ints
+    folded: int
+
+
+def empty() -> Exposures:
+    """Nobody was shown anything."""
+    none = np.zeros(0, np.uint64)
+    return Exposures(
+        items=none,
+        counts=np.zeros((0, 2), np.int64),
+        slots=none.copy(),
+        slot_sums=np.zeros((0, 2 * _RUNS), np.int64),
+        weight=np.zeros((2, _RUNS), np.int64),
+        squares=np.zeros((2, _RUNS), np.int64),
+        exposed=none.copy(),
+        holdout=none.copy(),
+    )
+
+
+def merge(a: Exposures, b: Exposures, max_items: int) -> Exposures:
+    """Both as one."""
+    items = keyed.merge(keyed.KeyedSums(a.items, a.counts), keyed.KeyedSums(b.items, b.counts))
+    slots = keyed.merge(keyed.KeyedSums(a.slots, a.slot_sums), keyed.KeyedSums(b.slots, b.slot_sums))
+    return Exposures(
+        items=items.keys[:max_items],
+        counts=items.sums[:max_items],
+        slots=slots.keys,
+        slot_sums=slots.sums,
+        weight=a.weight + b.weight,
+        squares=a.squares + b.squares,
+        exposed=distinct.add(a.exposed, b.exposed),
+        holdout=distinct.add(a.holdout, b.holdout),
+    )
+
+
+def of(rows: Columns, column: str, max_items: int) -> Exposures:
+    """What `rows` show to exposed and held-out units; rows without a unit and items without an identity are left out.
+
+    KeyError if there is no such column, TypeError if it is no list of items.
+    """
+    items = rows.fields[column]
+    if not isinstance(items, Ragged):
+        raise TypeError(f"column {column!r} is {type(items).__name__}, not a list of items")
+    shown = items.fields["item"]
+    if not isinstance(shown, Hash):
+        raise TypeError(f"field 'item' of column {column!r} is {type(shown).__name__}, not a hash")
+    owner = items.owners()
+    counted = (shown.values != 0) & (rows.unit[owner] != 0) & (rows.cohort[owner] <= Cohort.HOLDOUT)
+    if not counted.any():
+        return empty()
+    owner, item = owner[counted], bootstrap.mix(shown.values[counted])
+    arm = rows.cohort[owner].astype(np.int64)
+    people, of_unit = np.unique(rows.unit[owner], return_inverse=True)
+    weight = np.concatenate([np.ones((len(people), 1), np.int64), bootstrap.weights(people)], axis=1)
+
+    keys, of_item = np.unique(item, return_inverse=True)
+    slots, of_slot = np.unique(bootstrap.mix(keys) & np.uint64(SLOTS - 1), return_inverse=True)
+    sign = 1 - 2 * (bootstrap.mix(keys) >> _SIGN).astype(np.int64)
+    cell = of_slot[of_item] * 2 + arm
+    by_exposure = sign[of_item]
+    sums = np.stack(
+        [_sums(cell, by_exposure * weight[of_unit, run], 2 * len(slots)).reshape(-1, 2) for run in range(_RUNS)], axis=2
+    )
+    times = np.stack([_sums(of_unit, arm == which, len(people)) for which in (0, 1)])
+    mixed = bootstrap.mix(people)
+    return Exposures(
+        items=keys[:max_items],
+        counts=_sums(of_item * 2 + arm, np.ones(len(arm)), 2 * len(keys)).reshape(-1, 2)[:max_items],
+        slots=slots,
+        slot_sums=sums.reshape(len(slots), 2 * _RUNS),
+        weight=times @ weight,
+        squares=times @ weight**2,
+        exposed=distinct.add(np.zeros(0, np.uint64), mixed[times[0] > 0]),
+        holdout=distinct.add(np.zeros(0, np.uint64), mixed[times[1] > 0]),
+    )
+
+
+def _sums(index: Ints, values: Ints | Floats, length: int) -> Ints:
+    """Integer sums by index; exact, as no sum comes near 2^53."""
+    return np.rint(np.bincount(index, values, length)).astype(np.int64)
+
+
+def units(a: Exposures) -> tuple[int, int]:
+    """Distinct units, exposed and held out."""
+    return distinct.count(a.exposed), distinct.count(a.holdout)
+
+
+def spread(a: Exposures) -> Spread:
+    """How concentrated the exposures of each arm are."""
+    total, self_pairs = a.weight.astype(np.float64), a.squares.astype(np.float64)
+    sketched = np.sum(a.slot_sums.astype(np.float64) ** 2, axis=0).reshape(2, _RUNS)
+    folded = int(a.weight[:, 0].sum() - a.counts.sum())
+    if folded == 0:
+        sketched[:, 0] = np.sum(a.counts.astype(np.float64) ** 2, axis=0)
+    logs = diversity.log_effective_items(diversity.unbiased_hhi(sketched, total, self_pairs))
+    return Spread(
+        log_items=logs[:, 0],
+        replicates=logs[:, 1:],
+        units=np.array(units(a), np.int64),
+        exposures=a.weight[:, 0],
+        folded=folded,
+    )
+
+
+def figures(a: Exposures) -> dict[str, float]:
+    """Descriptions of each arm for people, by name; with folded items, of the uniform sample of items that was kept.
+
+    Coverage is rarefied to the smaller arm's traffic, so that arms compare.
+    """
+    totals = a.counts.sum(axis=0)
+    equal = int(totals[totals > 0].min()) if totals.any() else 0
+    told: dict[str, float] = {}
+    for arm, name in enumerate(ARMS):
+        if totals[arm]:
+            counts = a.counts[:, arm]
+            told[f"exp_entropy_{name}"] = diversity.exp_entropy(counts)
+            told[f"coverage_at_5_{name}"] = diversity.coverage(counts, equal)
+            told[f"gini_{name}"] = diversity.gini(counts)
+    return told
