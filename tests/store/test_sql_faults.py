@@ -195,6 +195,19 @@ def test_no_password_stands_in_an_error_of_a_server_that_is_away() -> None:
     assert not any(spelling in told for spelling in ("p@ss/word", "p%40ss%2Fword"))
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://loopwatch:hunter2@127.0.0.1:9/x?sslmode=hunter2",
+        "postgresql://127.0.0.1:9/x?user=loopwatch&password=hunter2&sslmode=hunter2",
+    ],
+)
+def test_a_password_that_the_driver_repeats_is_struck_out(url: str) -> None:
+    with pytest.raises(StoreUnavailable, match=r'invalid sslmode value: "\*\*\*"') as refusal:
+        SqlStore(url, ManualClock())
+    assert "hunter2" not in "".join(traceback.format_exception(refusal.value))
+
+
 @pytest.mark.postgres
 def test_connections_cut_by_the_server_are_replaced(request: pytest.FixtureRequest) -> None:
     url = own_schema(request)

@@ -38,9 +38,10 @@ class Database:
 
     def __init__(self, url: str) -> None:
         parsed = parse_url(url)
-        self.name = parsed.render_as_string(hide_password=True)
+        shown = {name: value for name, value in parsed.query.items() if name in ("host", "port")}
+        self.name = parsed.set(query=shown).render_as_string(hide_password=True)
         self.file = Path(str(parsed.database)) if parsed.get_backend_name() == "sqlite" else None
-        self._secret = parsed.password or ""
+        self._secrets = _secrets(parsed)
         try:
             self._engine = _engine(parsed)
         except ModuleNotFoundError as error:
@@ -73,19 +74,27 @@ class Database:
         try:
             yield
         except sa.exc.DBAPIError as error:
-            words = self._words(error.orig)
+            words = " ".join(str(error.orig).split()) or type(error.orig).__name__
+            told = self._without_secrets(words)
+            cause = error if told == words else None  # a traceback prints the cause's own words too
             if _passes(error):
-                raise StoreUnavailable(f"database {self.name}: {words}") from error
-            raise StoreRefused(f"database {self.name} refused: {words}") from error
+                raise StoreUnavailable(f"database {self.name}: {told}") from cause
+            raise StoreRefused(f"database {self.name} refused: {told}") from cause
         except sa.exc.TimeoutError as error:
             raise StoreUnavailable(f"database {self.name}: no free connection within {_WAIT_SECONDS} s") from error
 
-    def _words(self, error: BaseException | None) -> str:
-        words = " ".join(str(error).split()) or type(error).__name__
-        if self._secret:
-            for spelling in (self._secret, quote(self._secret, safe=""), quote_plus(self._secret)):
-                words = words.replace(spelling, "***")
+    def _without_secrets(self, words: str) -> str:
+        for secret in self._secrets:
+            words = words.replace(secret, "***")
         return words
+
+
+def _secrets(url: sa.URL) -> list[str]:
+    """Passwords of a URL in every spelling that a driver may repeat, longest first."""
+    named = [value for name, value in url.query.items() if "password" in name]
+    passwords = [str(url.password or ""), *(value for value in named if isinstance(value, str))]
+    spellings = {spell for each in passwords for spell in (each, quote(each, safe=""), quote_plus(each)) if spell}
+    return sorted(spellings, key=len, reverse=True)
 
 
 def parse_url(url: str) -> sa.URL:
