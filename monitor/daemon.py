@@ -1,0 +1,134 @@
+"""The daemon's loop: holds the lease, gives every model its turn, and survives what the world does.
+
+Models are isolated. Whatever happens in one model's turn costs that model its turn: its memory is thrown away, it rests for a
+moment, and begins again from what was committed; the others never notice.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from monitor.clock import Clock
+from monitor.ingest.source import SourceRefused, SourceUnavailable
+from monitor.relay import Stop
+from monitor.store.protocols import Lease, LeaseLost, OutOfStep, StateStore, StoreUnavailable
+from monitor.turns import ModelTurns
+
+LEASE_MS = 30_000
+_REST_MS = 1_000
+_LONG_REST_MS = 30_000
+_STAND_BY_MS = 1_000
+_WAIT_MS = 200
+
+
+class Told(Protocol):
+    """Who hears how the parts are: `store`, `lease`, `source` and `models`, and models by name."""
+
+    def part(self, name: str, ok: bool, reason: str = "") -> None:
+        """A part of the daemon is well, or why it is not."""
+
+    def model(self, name: str, error: Exception | None) -> None:
+        """A model's turn went well, or why it did not."""
+
+
+def owner_name() -> str:
+    """Who holds the lease, for people: host and process."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+@dataclass
+class _Rest:
+    until: int = 0
+    failures: int = 0
+
+
+class Daemon:
+    """Runs all models on one thread until told to stop."""
+
+    def __init__(self, turns: Sequence[ModelTurns], store: StateStore, clock: Clock, told: Told, owner: str) -> None:
+        self._turns, self._store, self._clock, self._told, self._owner = turns, store, clock, told, owner
+        self._rest = {t.model: _Rest() for t in turns}
+        self._lease: Lease | None = None
+
+    def run(self, stop: Stop) -> None:
+        """Until `stop` is set; then the lease is given back. A turn that has begun is finished."""
+        while not stop.is_set():
+            lease = self._hold_lease()
+            if lease is None:
+                self._clock.sleep(_STAND_BY_MS)
+                continue
+            share = max(_WAIT_MS // max(len(self._turns), 1), 10)
+            for turns in self._turns:
+                if stop.is_set() or self._lease is None:
+                    break
+                self._give_turn(turns, lease, share)
+            if all(r.until > self._clock.now() for r in self._rest.values()):
+                self._clock.sleep(_WAIT_MS)
+        self._give_back()
+
+    def _hold_lease(self) -> Lease | None:
+        now = self._clock.now()
+        try:
+            if self._lease is None:
+                self._lease = self._store.acquire(self._owner, LEASE_MS)
+                self._told.part("store", True)
+                if self._lease is None:
+                    self._told.part("lease", False, "another daemon owns the store; standing by")
+                else:
+                    self._told.part("lease", True)
+            elif self._lease.expires_at - now < LEASE_MS * 2 // 3:
+                self._lease = self._store.renew(self._lease, LEASE_MS)
+                self._told.part("store", True)
+        except LeaseLost:
+            self._lost()
+        except StoreUnavailable as error:
+            self._told.part("store", False, str(error))
+            return None
+        return self._lease
+
+    def _lost(self) -> None:
+        """Somebody else owns the store: nothing in memory may be believed any more."""
+        self._lease = None
+        self._told.part("lease", False, "the lease was taken over by another daemon; standing by")
+        for turns in self._turns:
+            turns.forget()
+
+    def _give_turn(self, turns: ModelTurns, lease: Lease, timeout_ms: int) -> None:
+        rest = self._rest[turns.model]
+        if rest.until > self._clock.now():
+            return
+        try:
+            turns.turn(lease, timeout_ms)
+        except LeaseLost:
+            self._lost()
+        except (StoreUnavailable, OutOfStep) as error:
+            self._told.part("store", isinstance(error, OutOfStep), str(error))
+            self._fail(turns, error, _REST_MS)
+        except SourceUnavailable as error:
+            self._fail(turns, error, _REST_MS)
+        except SourceRefused as error:
+            self._fail(turns, error, _LONG_REST_MS)
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong in one model must not stop the others
+            self._fail(turns, error, _LONG_REST_MS)
+        else:
+            if rest.failures:
+                rest.failures = 0
+            self._told.model(turns.model, None)
+
+    def _fail(self, turns: ModelTurns, error: Exception, rest_ms: int) -> None:
+        rest = self._rest[turns.model]
+        rest.failures += 1
+        rest.until = self._clock.now() + min(rest_ms * 2 ** min(rest.failures - 1, 5), _LONG_REST_MS)
+        self._told.model(turns.model, error)
+
+    def _give_back(self) -> None:
+        if self._lease is not None:
+            try:
+                self._store.release(self._lease)
+            except (LeaseLost, StoreUnavailable):
+                pass  # it expires by itself
+            self._lease = None

@@ -1,0 +1,159 @@
+"""One model's loop: poll until a turn is full, close it, commit it; throw memory away when a commit fails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from monitor.clock import Clock
+from monitor.engine import Engine, Observed
+from monitor.events import TopicPartition
+from monitor.ingest.source import Source
+from monitor.memory import ModelMemory, load
+from monitor.memory import Source as StreamSource
+from monitor.store.protocols import Lease, StateStore, Step
+from monitor.watch.plan import MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class TurnLimits:
+    """When a turn ends: after so many records or so long (ms), whichever comes first.
+
+    poll_records    records asked for in one poll.
+    waiting_rows    above this many waiting rows, partitions that run ahead of the slowest one are paused.
+    """
+
+    records: int = 50_000
+    milliseconds: int = 500
+    poll_records: int = 10_000
+    waiting_rows: int = 2_000_000
+
+
+@dataclass
+class _Seen:
+    """Wall-clock facts about the partitions, kept between turns."""
+
+    rows_at: dict[StreamSource, int] = field(default_factory=dict)
+    stamped: dict[TopicPartition, int] = field(default_factory=dict)
+    arrivals: int = 0
+    idle: frozenset[StreamSource] = frozenset()
+
+
+class ModelTurns:
+    """Runs the turns of one model. Not thread-safe.
+
+    `replay`: nobody waits for a finite source, so a partition at its end is idle at once, and time is the events' own.
+    `on_step` hears of every committed step, with the seconds the commit took.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        source: Source,
+        store: StateStore,
+        clock: Clock,
+        *,
+        limits: TurnLimits | None = None,
+        replay: bool = False,
+        on_step: Callable[[ModelMemory, Step, float], None] | None = None,
+    ) -> None:
+        self.engine, self.source, self.store, self.clock = engine, source, store, clock
+        self.limits = limits or TurnLimits()
+        self.replay, self.on_step = replay, on_step
+        self._memory: ModelMemory | None = None
+        self._seen = _Seen()
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self.engine.plan.model
+
+    @property
+    def memory(self) -> ModelMemory:
+        """The current memory, loaded from the store if need be; the source is set to its positions then."""
+        if self._memory is None:
+            self._memory = load(self.engine.plan, self.store.load(self.model))
+            self.source.seek(self._memory.offsets)
+            self._seen = _Seen()
+        return self._memory
+
+    def forget(self) -> None:
+        """Throw memory away: the next turn loads what was last committed."""
+        self._memory = None
+
+    def turn(self, lease: Lease, timeout_ms: int = 0) -> Step | None:
+        """One turn; None if there was nothing to do. On any error memory is thrown away and the error goes on.
+
+        Raises `SourceError`, `StoreError`.
+        """
+        try:
+            return self._turn(lease, timeout_ms)
+        except BaseException:
+            self.forget()
+            raise
+
+    def _turn(self, lease: Lease, timeout_ms: int) -> Step | None:
+        memory = self.memory
+        records = self._read(memory, timeout_ms)
+        commands = self.store.commands(self.model)
+        observed = self._observe()
+        minute = (observed.arrivals_until or 0) // MINUTE
+        news = minute > self._seen.arrivals or observed.idle != self._seen.idle
+        if not (records or commands or news or memory.turn.pages or memory.turn.alerts):
+            return None
+        self._seen.arrivals, self._seen.idle = minute, observed.idle
+        step = self.engine.close(memory, commands, observed)
+        began = time.perf_counter()
+        self.store.commit(step, lease)
+        took = time.perf_counter() - began
+        self._align(memory)
+        if self.on_step is not None:
+            self.on_step(memory, step, took)
+        return step
+
+    def _read(self, memory: ModelMemory, timeout_ms: int) -> int:
+        """Poll until the turn is full or nothing more is there; returns the records read."""
+        ends = self.clock.now() + self.limits.milliseconds
+        while memory.turn.records < self.limits.records:
+            room = min(self.limits.poll_records, self.limits.records - memory.turn.records)
+            blocks = self.source.poll(room, timeout_ms if not memory.turn.records else 0)
+            now = self.clock.now()
+            for block in blocks:
+                if len(block):
+                    self._seen.stamped[block.source] = int(block.timestamps[-1])
+            for source in self.engine.ingest(memory, blocks):
+                self._seen.rows_at[source] = now
+            if not blocks or now >= ends:
+                break
+        return memory.turn.records
+
+    def _observe(self) -> Observed:
+        now, partitions, behind = self.clock.now(), self.source.partitions(), self.source.behind()
+        sources = self.engine.sources(sorted(partitions))
+        finished = self.source.finished()
+        if self.replay:
+            ended = frozenset(s for s in sources if behind.get(TopicPartition(s[1], s[2])) == 0)
+            return Observed(now=now, sources=sources, idle=ended, finished=finished)
+        plan = self.engine.plan
+        for source in sources:
+            self._seen.rows_at.setdefault(source, now)
+        idle = frozenset(
+            s
+            for s in sources
+            if behind.get(TopicPartition(s[1], s[2])) == 0 and now - self._seen.rows_at[s] >= plan.idle
+        )
+        read_until = [now if behind.get(p) == 0 else self._seen.stamped.get(p) for p in partitions]
+        known = [t for t in read_until if t is not None]
+        arrivals = min(known) if known and len(known) == len(read_until) else None
+        return Observed(now=now, sources=sources, idle=idle, finished=finished, arrivals_until=arrivals)
+
+    def _align(self, memory: ModelMemory) -> None:
+        """Bound what waits: partitions that run ahead of the slowest one pause until it has caught up."""
+        if len(memory.pending) <= self.limits.waiting_rows or not memory.clocks:
+            self.source.pause(())
+            return
+        awake = {s: c for s, c in memory.clocks.items() if s not in self._seen.idle}
+        slowest = min(awake.values(), default=0)
+        ahead = {TopicPartition(s[1], s[2]) for s, c in awake.items() if c > slowest + self.engine.plan.slot}
+        self.source.pause(ahead)

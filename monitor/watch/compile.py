@@ -1,0 +1,123 @@
+"""From a loaded config to one plan a model, with every watch's share of its team's budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from detectors.catalogue import DETECTORS
+from monitor.alerting.policy import Policy
+from monitor.alerting.routing import Routing
+from monitor.ingest.mapping import EventMapping
+from monitor.join.joiner import Match
+from monitor.settings import ConfigError, Loaded, ModelSettings, mappings
+from monitor.settings.service import DEFAULT_TEAM, TeamSettings
+from monitor.settings.streams import OutcomeSettings
+from monitor.watch import kinds
+from monitor.watch.plan import DAY, MetricPlan, ModelPlan, OutcomePlan, Spend, WatchPlan
+from monitor.watch.spend import shares
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """Plans of the models that can run, and why the others cannot."""
+
+    models: tuple[ModelPlan, ...]
+    faults: tuple[ConfigError, ...]
+
+
+def compile_plans(loaded: Loaded, *, topic_prefix: str = "") -> Plans:
+    """All models of a config. Budgets are shared over all watches of a team, in whichever model they are."""
+    faults = list(loaded.faults)
+    plans: list[ModelPlan] = []
+    for name, model in loaded.models.items():
+        own = list(_faults(loaded, name, model))
+        faults.extend(own)
+        if not own:
+            plans.append(_plan(loaded, model, mappings(model, topic_prefix)))
+    return Plans(tuple(_with_budgets(loaded, plans)), tuple(faults))
+
+
+def _faults(loaded: Loaded, name: str, model: ModelSettings) -> list[ConfigError]:
+    found = [loaded.fault(name, ("watch", watch), problem) for watch, problem in kinds.unknown(model)]
+    found += [
+        loaded.fault(name, ("watch", wanted.key), "its window is no multiple of the model's window")
+        for wanted in kinds.watches_of(model).watches
+        if wanted.detector != "freshness" and wanted.window % model.window
+    ]
+    if DAY % model.window and model.window % DAY:
+        found.append(loaded.fault(name, ("window",), "must divide a day, or be a number of days: 5m, 1h, 1d"))
+    return found
+
+
+def _plan(loaded: Loaded, model: ModelSettings, streams: tuple[EventMapping, ...]) -> ModelPlan:
+    watched = kinds.watches_of(model)
+    return ModelPlan(
+        model=model.model,
+        mappings=streams,
+        slot=model.window,
+        lateness=model.lateness,
+        future=model.future,
+        watches=tuple(_watch(loaded, model, wanted) for wanted in watched.watches),
+        outcomes=tuple(OutcomePlan(n, _match(o), o.within) for n, o in model.outcomes.items()),
+        metrics=tuple(MetricPlan(n, m.of, m.value) for n, m in model.metrics.items()),
+        rehearsal=loaded.settings.rehearsal,
+        runbook=model.runbook or "",
+        has_holdout=model.cohorts is not None,
+        hash_key=b"loopwatch." + model.model.encode()[:50],
+        not_watched=tuple(f"{key}: {why}" for key, why in watched.missing.items()),
+    )
+
+
+def _match(outcome: OutcomeSettings) -> Match:
+    m = outcome.match
+    if m.id is not None:
+        return Match.ID_ITEM if m.item is not None else Match.ID
+    return Match.UNIT_ITEM if m.item is not None else Match.UNIT
+
+
+def _watch(loaded: Loaded, model: ModelSettings, wanted: kinds.Wanted) -> WatchPlan:
+    name = wanted.team or model.team
+    team = _team(loaded, name)
+    routing = Routing() if wanted.severity == "info" else Routing(tuple(team.page or ()), tuple(team.digest or ()))
+    hint = DETECTORS[wanted.detector].hint
+    return WatchPlan(
+        key=wanted.key,
+        detector=wanted.detector,
+        params=wanted.params,
+        on=wanted.on,
+        window=wanted.window,
+        policy=Policy(may_page=wanted.severity == "page", hint=hint, labels=kinds.labels(model, wanted)),
+        routing=routing,
+        team=name,
+        cohort=wanted.cohort,
+        min_units=wanted.min_units,
+    )
+
+
+def _team(loaded: Loaded, name: str) -> TeamSettings:
+    return loaded.settings.teams.get(name) or loaded.settings.teams.get(DEFAULT_TEAM) or TeamSettings()
+
+
+def _with_budgets(loaded: Loaded, plans: list[ModelPlan]) -> list[ModelPlan]:
+    by_team: dict[str, list[tuple[str, WatchPlan]]] = {}
+    for plan in plans:
+        for watch in plan.watches:
+            by_team.setdefault(watch.team, []).append((plan.model, watch))
+    spend: dict[tuple[str, str], tuple[Spend, str]] = {}
+    for name, members in by_team.items():
+        team = _team(loaded, name)
+        pages, warnings = team.false_pages, team.false_warnings
+        for (model, watch), share in zip(members, shares([w.test.family for _, w in members]), strict=True):
+            each = Spend(share * pages.count / pages.period, share * warnings.count / warnings.period)
+            days = pages.period / DAY
+            words = f"this watch may cost {share * pages.count:.2g} of the team's {pages.count:g} false pages per {days:g} d"
+            spend[model, watch.key] = each, words if share else "a hint: it promises no error rate"
+    return [
+        replace(
+            plan,
+            watches=tuple(
+                replace(w, spend=spend[plan.model, w.key][0], budget=spend[plan.model, w.key][1]) for w in plan.watches
+            ),
+        )
+        for plan in plans
+    ]
