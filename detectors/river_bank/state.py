@@ -53,13 +53,10 @@ class RiverHintParams(Params):
     """Parameters of `river_hint`."""
 
     algorithm: Annotated[Algorithm, Field(description="which of river's detectors")] = Algorithm.ADWIN
-    settings: Annotated[
-        dict[str, bool | int | float | str | None],
-        Field(
-            default_factory=dict,
-            description="the detector's own parameters by river's names; those left out have river's defaults",
-        ),
-    ]
+    settings: dict[str, bool | int | float | str | None] = Field(
+        default_factory=dict,
+        description="the detector's own parameters by river's names; those left out have river's defaults",
+    )
     max_values: Annotated[
         int, Field(ge=1, le=100_000, description="units fed per window, one value each, chosen by the unit's hash")
     ] = 500

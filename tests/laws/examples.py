@@ -1,0 +1,94 @@
+"""What the laws feed every detector of the catalogue. A detector without an entry here fails the suite.
+
+Parameters are small, so that a short stream reaches every mode. The rows are healthy: nothing ever changes in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from detectors.cohort_bounded import CohortBoundedParams
+from detectors.columns import Category, Columns, Flag, Hash, Hashes, Numeric, Ragged, flag
+from detectors.detector import Params
+from detectors.numeric_shift import NumericShiftParams
+from detectors.river_bank import RiverHintParams
+from detectors.river_bank.state import Algorithm
+from detectors.sample_ratio import SampleRatioParams
+
+HOUR = 3_600_000
+ROWS = 300
+WINDOWS = 16
+"""Every example watches before half of them have passed."""
+
+MakeRows = Callable[[np.random.Generator, int, int], Columns]
+
+
+@dataclass(frozen=True)
+class Example:
+    """Two sets of parameters, so that a bank holds different watches; `rows` makes n rows of a window.
+
+    silence_is_data   an empty window says something to this detector, so that it may change the state.
+    """
+
+    params: Params
+    other: Params
+    rows: MakeRows
+    silence_is_data: bool = False
+
+
+def healthy(rng: np.random.Generator, n: int, window: int) -> Columns:
+    """n rows of units that come back within the window and later, with every column that a detector may read."""
+    unit = rng.integers(1, 4 * n + 2, n).astype(np.uint64) * np.uint64(0x9E37_79B9_7F4A_7C15)
+    cohort = np.where(unit % np.uint64(2) == 0, 0, 1).astype(np.int8)
+    value = np.round(rng.random(n), 2)
+    value[rng.random(n) < 0.02] = np.nan
+    lengths = rng.integers(0, 6, n)
+    items = rng.integers(1, 60, int(lengths.sum())).astype(np.uint64)
+    first = np.zeros(n, np.bool_)
+    first[np.unique(unit, return_index=True)[1]] = True
+    return Columns(
+        time=window * HOUR + rng.integers(0, HOUR, n),
+        unit=unit,
+        cohort=cohort,
+        partition=rng.integers(0, 3, n).astype(np.int32),
+        offset=np.arange(window * n, (window + 1) * n),
+        fields={
+            "value": Numeric(value),
+            "first": flag(first),
+            "voting": Flag(rng.random(n) < 0.9, np.zeros(n, np.bool_)),
+            "label": Category(rng.integers(-1, 4, n).astype(np.int32), ("a", "b", "c", "d")),
+            "items": Ragged(
+                np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]), {"item": Hash(_spread(items))}
+            ),
+        },
+    )
+
+
+def _spread(small: Hashes) -> Hashes:
+    result: Hashes = small * np.uint64(0xBF58_476D_1CE4_E5B9)
+    return result
+
+
+EXAMPLES: dict[str, Example] = {
+    "cohort_bounded": Example(
+        CohortBoundedParams(holdout_share=0.5, learn_units=500),
+        CohortBoundedParams(holdout_share=0.5, learn_units=900, better="lower", page_if_worse_by=0.05),
+        healthy,
+    ),
+    "sample_ratio": Example(
+        SampleRatioParams(holdout_share=0.5), SampleRatioParams(holdout_share=0.5, expected_shift=0.3), healthy
+    ),
+    "numeric_shift": Example(
+        NumericShiftParams(sample_units=300, learn_units=600, learn_windows=2),
+        NumericShiftParams(eps=0.1, sample_units=500, learn_units=400, learn_windows=3),
+        healthy,
+    ),
+    "river_hint": Example(
+        RiverHintParams(algorithm=Algorithm.ADWIN, max_values=100),
+        RiverHintParams(algorithm=Algorithm.KSWIN, settings={"window_size": 60, "stat_size": 20}, max_values=50),
+        healthy,
+    ),
+}
