@@ -22,7 +22,7 @@ class SettingsType(BaseModel):
 def beside(value: str, info: ValidationInfo) -> Path:
     """A path of the config, relative to the file that it stands in."""
     base = info.context["base"] if info.context else Path()
-    return Path(base) / Path(value).expanduser()
+    return Path(base) / value
 
 
 def _existing(value: object, info: ValidationInfo) -> Path:
@@ -35,19 +35,19 @@ def _existing(value: object, info: ValidationInfo) -> Path:
 
 
 def _secret_of_file(value: object, info: ValidationInfo) -> SecretStr:
-    path = _existing(value, info)
+    if not isinstance(value, str) or not beside(value, info).is_file():
+        raise sentence("names a file that cannot be found; it is relative to this file")
+    path = beside(value, info)
     try:
         with path.open("rb") as file:
             body = file.read(MAX_SECRET_BYTES + 1)
         text = body.decode().rstrip("\r\n")
     except OSError as error:
-        raise refusal(f"cannot be read: {error.strerror}") from error
+        raise sentence(f"names a file that cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:
-        raise refusal("is not UTF-8 text") from None
+        raise sentence("names a file that is not UTF-8 text") from None
     if not text or len(body) > MAX_SECRET_BYTES:
-        raise refusal(
-            "is empty" if not text else f"is larger than {MAX_SECRET_BYTES:,} bytes, the most a secret may have"
-        )
+        raise sentence(f"names a file that is empty, or larger than the {MAX_SECRET_BYTES:,} bytes a secret may have")
     return SecretStr(text)
 
 

@@ -12,7 +12,7 @@ from monitor.settings.mappings import columns
 from monitor.settings.model import ModelSettings, WatchSettings
 from monitor.settings.quantities import duration_text
 from monitor.settings.sentences import one_of
-from monitor.settings.service import Settings
+from monitor.settings.service import DEFAULT_TEAM, SLACK, Settings, TeamSettings
 
 Say = Callable[[tuple[str | int, ...], str], None]
 """Takes a key path within the part that is checked, and a problem."""
@@ -23,12 +23,12 @@ SayParams = Callable[[tuple[str | int, ...], WatchSettings, ValidationError], No
 def check_shared(settings: Settings, say: Say) -> None:
     """Say where teams name destinations that do not exist, or must name some."""
     known = sorted(settings.destinations)
-    for name, team in settings.teams.items():
+    for name, team in (settings.teams or {DEFAULT_TEAM: TeamSettings()}).items():
         for key, given in (("page", team.page), ("digest", team.digest)):
             for destination in given or ():
                 if destination not in known:
                     say(("teams", name, key), one_of(destination, known, "a destination of notify or slack"))
-        if team.page is None and "slack" not in known and len(known) > 1:
+        if team.page is None and SLACK not in known and len(known) > 1:
             say(("teams", name), f"page is needed, as there are several destinations: {', '.join(known)}")
 
 

@@ -16,7 +16,7 @@ from monitor.settings.checks import check_model, check_shared
 from monitor.settings.errors import ConfigError, ConfigErrors
 from monitor.settings.model import ModelSettings, WatchSettings
 from monitor.settings.reader import Document, Keys, read
-from monitor.settings.sentences import keys_of, meant, shown, tell
+from monitor.settings.sentences import keys_of, shown, tell, unknown_key
 from monitor.settings.service import DEFAULT_TEAM, SLACK, DatabaseSettings, Settings, TeamSettings
 from monitor.settings.unsupported import later
 
@@ -89,7 +89,7 @@ def _split(
 ) -> tuple[dict[str, Any], list[Part], list[ConfigError]]:
     """The shared keys, the models' parts, and why some files hold none."""
     data: dict[str, Any] = document.data
-    if "model" in data:
+    if "model" in data or ("models" not in data and data.keys() & {"kind", "predictions"}):
         own = set(keys_of(Settings))
         if "models" in data:
             problems.append(document.error(("models",), "model and models are both given; keep one"))
@@ -97,7 +97,7 @@ def _split(
         rest = {key: value for key, value in data.items() if key not in own and key != "models"}
         for key in [key for key in rest if key not in keys_of(ModelSettings) and later((key,)) is None]:
             allowed = [*keys_of(Settings), *keys_of(ModelSettings)]
-            problems.append(document.error((key,), f"unknown key; {meant(key, allowed)}allowed: {', '.join(allowed)}"))
+            problems.append(document.error((key,), unknown_key(key, allowed)))
             del rest[key]
         return shared, [Part(document, (), rest)], []
     shared = {key: value for key, value in data.items() if key != "models"}
@@ -125,7 +125,10 @@ def _matching(base: Path, pattern: str) -> list[Path]:
     whole = Path(pattern)
     if whole.is_absolute():
         base, pattern = Path(whole.anchor), str(whole.relative_to(whole.anchor))
-    return sorted(path for path in base.glob(pattern) if path.is_file())
+    try:
+        return sorted(path for path in base.glob(pattern) if path.is_file())
+    except ValueError:  # no pattern at all, like a lone "/"
+        return []
 
 
 def _read_models(
@@ -140,6 +143,8 @@ def _read_models(
     if not files:
         problems.append(document.error(keys, f"{shown(document.found(keys))} matches no file beside the config"))
     for file in files:
+        if file == Path(document.file):
+            continue  # a pattern may cover the shared file, too
         try:
             model = read(file, environ)
         except ConfigErrors as errors:

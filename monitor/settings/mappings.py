@@ -53,8 +53,8 @@ def _predictions(model: ModelSettings, topic_prefix: str) -> EventMapping:
         items=None if predictions.items is None else _items(predictions.items),
         where=_conditions(predictions),
         keep_raw=predictions.keep_raw,
-        max_bytes=model.limits.event_bytes,
-        max_items=model.limits.items,
+        max_bytes=model.event_limits.bytes,
+        max_items=model.event_limits.items,
     )
 
 
@@ -79,8 +79,8 @@ def _outcome(model: ModelSettings, name: str, outcome: OutcomeSettings, topic_pr
         fields=(*fields, *_placed(outcome)),
         where=_conditions(outcome),
         keep_raw=outcome.keep_raw,
-        max_bytes=model.limits.event_bytes,
-        max_items=model.limits.items,
+        max_bytes=model.event_limits.bytes,
+        max_items=model.event_limits.items,
     )
 
 

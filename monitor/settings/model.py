@@ -165,10 +165,10 @@ class WatchSettings(SettingsType):
         return also_as(handler.resolve_ref_schema(handler(schema)), "boolean")
 
 
-class ModelLimits(SettingsType):
+class EventLimits(SettingsType):
     """What one event may be; larger ones become dead letters."""
 
-    event_bytes: int = Field(default=1_000_000, ge=100, le=100_000_000, description="Largest event, bytes.")
+    bytes: int = Field(default=1_000_000, ge=100, le=100_000_000, description="Largest event, bytes.")
     items: int = Field(default=1_000, ge=1, le=100_000, description="Most items in one prediction.")
 
 
@@ -199,4 +199,4 @@ class ModelSettings(SettingsType):
         default={},
         description="What differs from the watches that the kind brings, and detectors placed by hand; by name.",
     )
-    limits: ModelLimits = Field(default=ModelLimits(), description="What one event may be.")
+    event_limits: EventLimits = Field(default=EventLimits(), description="What one event may be.")

@@ -21,7 +21,7 @@ SENTENCE = "sentence"
 """Type of an error whose message is a whole sentence."""
 
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d)")
+_DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d)")
 _RATE = re.compile(r"(\d{1,6}(?:\.\d{1,6})?) per (\S+)")
 _PERIODS = {"hourly": _UNITS["h"], "daily": _UNITS["d"], "weekly": 7 * _UNITS["d"]}
 _LONGEST = 3650 * _UNITS["d"]

@@ -39,23 +39,21 @@ class Document:
     raw: dict[Keys, str] = field(default_factory=dict)
 
     def line(self, keys: Sequence[str | int]) -> int:
-        """The line of a key path (of the key itself in a map), or of the nearest thing around it that is there."""
-        for size in range(len(keys), -1, -1):
-            line = self.lines.get(tuple(keys[:size]))
-            if line is not None:
-                return line
-        return 0
+        """The line of a key path (of the key itself in a map), or of the nearest thing around it; 0 in an empty file."""
+        return self.lines.get(self.nearest(keys), 0)
+
+    def nearest(self, keys: Sequence[str | int]) -> Keys:
+        """The longest beginning of a key path that is written in the file."""
+        return next((tuple(keys[:n]) for n in range(len(keys), 0, -1) if tuple(keys[:n]) in self.lines), ())
 
     def found(self, keys: Sequence[str | int]) -> Any:
-        """What is written at a key path, variables not replaced; None if there is nothing."""
-        if tuple(keys) in self.raw:
-            return self.raw[tuple(keys)]
+        """What is written at a key path, or at what of it is written; variables are not replaced."""
+        written = self.nearest(keys)
+        if written in self.raw:
+            return self.raw[written]
         value = self.data
-        for key in keys:
-            try:
-                value = value[key]
-            except (KeyError, IndexError, TypeError):
-                return None
+        for key in written:
+            value = value[key]
         return value
 
     def error(self, keys: Sequence[str | int], problem: str) -> ConfigError:

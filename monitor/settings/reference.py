@@ -43,6 +43,7 @@ def json_schema() -> dict[str, Any]:
         "x-kind": "files, or a list of models",
     }
     shared["required"] = ["models"]
+    definitions.pop("Rate", None)
     definitions.update(_detectors())
     if DETECTORS:
         definitions["DetectorSettings"]["anyOf"] = [{"$ref": _REF + _title(name)} for name in DETECTORS]
@@ -97,12 +98,17 @@ def _section(name: str, schema: dict[str, Any], definitions: dict[str, Any]) -> 
     required = set(schema.get("required", []))
     rows = [
         f"| `{key}` | {_cell(_allowed(value, definitions))} | {_default(key, value, required)} | "
-        f"{_cell(value.get('description', ''))} |"
+        f"{_cell(_meaning(value, definitions))} |"
         for key, value in schema["properties"].items()
     ]
     text = re.sub(r"\s+", " ", schema.get("description", "")).strip()
     table = ["| key | allowed | default | meaning |", "|---|---|---|---|", *rows]
     return "\n".join([f"## {name}", "", text, "", *table, ""])
+
+
+def _meaning(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+    target = definitions.get(str(schema.get("$ref", "")).removeprefix(_REF), {})
+    return str(schema.get("description") or target.get("description", ""))
 
 
 def _cell(text: str) -> str:
@@ -131,19 +137,26 @@ def _allowed(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
     if "x-kind" in schema:
         text = str(schema["x-kind"])
     elif "$ref" in schema:
-        text = _named(str(schema["$ref"]).removeprefix(_REF), definitions)
+        read_as = f", read as {schema['x-read-as']}" if "x-read-as" in schema else ""
+        text = _named(str(schema["$ref"]).removeprefix(_REF), definitions) + read_as
     elif "const" in schema or "enum" in schema:
         text = ", ".join(f"`{option}`" for option in schema.get("enum", [schema.get("const")]))
     elif inner:
         text = " or ".join(dict.fromkeys(inner))
     elif schema.get("type") == "array":
         text = f"list of {_allowed(schema.get('items', {}), definitions)}"
-    elif schema.get("type") == "object" and isinstance(schema.get("additionalProperties"), dict):
-        text = f"map of name to {_allowed(schema['additionalProperties'], definitions)}"
+    elif schema.get("type") == "object" and (values := _values(schema)):
+        text = f"map of name to {_allowed(values, definitions)}"
     else:
-        limits = [f"{words} {schema[key]:g}" for key, words in _LIMITS.items() if key in schema]
+        limits = [f"{words} {schema[key]:,}" for key, words in _LIMITS.items() if key in schema]
         text = ", ".join([_type(schema), *limits])
     return text
+
+
+def _values(schema: dict[str, Any]) -> dict[str, Any] | None:
+    """The schema of a map's values."""
+    values = schema.get("additionalProperties")
+    return values if isinstance(values, dict) else next(iter(schema.get("patternProperties", {}).values()), None)
 
 
 def _named(name: str, definitions: dict[str, Any]) -> str:

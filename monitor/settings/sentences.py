@@ -16,6 +16,7 @@ SECRET_KEYS = frozenset({"url", "password", "token", "notify", "slack", "databas
 """Whatever stands under a key of one of these names is never shown."""
 
 _LONGEST_SHOWN = 60
+_LONGEST_LIST = 12
 _COMPARISONS = {
     "greater_than": ("gt", "more than"),
     "greater_than_equal": ("ge", "at least"),
@@ -88,13 +89,20 @@ def tell(
 ) -> None:
     """Say every fault of validating `kind` against what `document` has under `prefix`; key paths get the prefix."""
     said: set[tuple[str | int, ...]] = set()
-    for error in errors.errors(include_url=False, include_input=False):
+    found = errors.errors(include_url=False, include_input=False)
+    unknown = [error["loc"] for error in found if error["type"] == "extra_forbidden"]
+    for error in found:
         loc = tuple(key for key in error["loc"] if key != "[key]")
         keys = prefix + loc
+        if error["type"] == "missing":
+            if any(other[:-1] == loc[:-1] and meant(str(other[-1]), [str(loc[-1])]) for other in unknown):
+                continue  # the misspelled key is told, and what it should be
+        else:
+            keys = document.nearest(keys)
         if keys not in said:
             said.add(keys)
-            found = loc[-1] if error["loc"] and error["loc"][-1] == "[key]" else document.found(keys)
-            say(keys, _problem(error, kind, loc, shown(found, keys), later))
+            value = loc[-1] if "[key]" in error["loc"] else document.found(keys)
+            say(keys, _problem(error, kind, loc, shown(value, keys), later))
 
 
 def _problem(
@@ -122,7 +130,7 @@ def _allowed(code: str, context: Mapping[str, Any], given: str, message: str) ->
         return f"is not known; {meant(given, allowed)}allowed: {', '.join(allowed)}"
     if code in _COMPARISONS:
         key, words = _COMPARISONS[code]
-        return f"is not {words} {context[key]}"
+        return f"is not {words} {context[key]:,}".removesuffix(".0")
     if code in _KINDS:
         return f"is not {_KINDS[code]}"
     if code == "too_short":
@@ -132,8 +140,14 @@ def _allowed(code: str, context: Mapping[str, Any], given: str, message: str) ->
 
 def _unknown(kind: type[BaseModel], loc: tuple[str | int, ...]) -> str:
     owner = type_at(kind, loc[:-1])
-    allowed = keys_of(owner) if owner is not None else []
-    return f"unknown key; {meant(str(loc[-1]), allowed)}allowed: {', '.join(allowed)}"
+    return unknown_key(str(loc[-1]), keys_of(owner) if owner is not None else [])
+
+
+def unknown_key(given: str, allowed: Sequence[str]) -> str:
+    """`unknown key; did you mean x?`, with everything that is allowed where that is short or nothing is near."""
+    suggestion = meant(given, allowed)
+    listed = "" if suggestion and len(allowed) > _LONGEST_LIST else f"allowed: {', '.join(allowed)}"
+    return f"unknown key; {suggestion}{listed}".strip()
 
 
 def _about(kind: type[BaseModel], loc: tuple[str | int, ...]) -> str:

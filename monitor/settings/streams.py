@@ -49,11 +49,15 @@ class Place(SettingsType):
         return also_as(handler.resolve_ref_schema(handler(schema)), "string", "array")
 
 
-HashPlace = Annotated[Place, BeforeValidator(_place), Kind.HASH]
-NumberPlace = Annotated[Place, BeforeValidator(_place), Kind.NUMBER]
-FlagPlace = Annotated[Place, BeforeValidator(_place), Kind.FLAG]
-CategoryPlace = Annotated[Place, BeforeValidator(_place), Kind.CATEGORY]
-VectorPlace = Annotated[Place, BeforeValidator(_place), Kind.VECTOR]
+def _read_as(kind: Kind) -> Any:
+    return Field(json_schema_extra={"x-read-as": kind.value})
+
+
+HashPlace = Annotated[Place, BeforeValidator(_place), Kind.HASH, _read_as(Kind.HASH)]
+NumberPlace = Annotated[Place, BeforeValidator(_place), Kind.NUMBER, _read_as(Kind.NUMBER)]
+FlagPlace = Annotated[Place, BeforeValidator(_place), Kind.FLAG, _read_as(Kind.FLAG)]
+CategoryPlace = Annotated[Place, BeforeValidator(_place), Kind.CATEGORY, _read_as(Kind.CATEGORY)]
+VectorPlace = Annotated[Place, BeforeValidator(_place), Kind.VECTOR, _read_as(Kind.VECTOR)]
 
 
 class Feature(SettingsType):
@@ -119,7 +123,7 @@ class Topic(SettingsType):
     """What every stream of events says of its topic."""
 
     topic: Text = Field(
-        description="The topic, without kafka.topic_prefix. JSON, one event a message, CloudEvents included."
+        description="Name of the topic, without kafka.topic_prefix; one JSON event or CloudEvent a message."
     )
     time: FieldPath = Field(
         default=("time",), description="Event time: RFC 3339 with a zone, or a number since the epoch."
