@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema
 
 from monitor.ingest.mapping import Kind, TimeUnit
 from monitor.settings.base import SettingsType, also_as
-from monitor.settings.quantities import FieldPath, Name, PositiveDuration, Text, refusal, sentence
+from monitor.settings.quantities import FieldPath, Name, PositiveDuration, Text, path, refusal, sentence
 
 
 def _scalar(value: object) -> object:
@@ -116,7 +116,12 @@ class Rule(SettingsType):
         return also_as(handler.resolve_ref_schema(handler(schema)), "array", "string", "number", "boolean", "null")
 
 
-Where = dict[Text, Annotated[Rule, BeforeValidator(_rule)]]
+def _dotted(value: str) -> str:
+    path(value)
+    return value
+
+
+Where = dict[Annotated[str, AfterValidator(_dotted)], Annotated[Rule, BeforeValidator(_rule)]]
 
 
 class Topic(SettingsType):
