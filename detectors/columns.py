@@ -81,7 +81,7 @@ class Hash:
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """One vector of d numbers a row, shape (n, d); a missing vector is all NaN."""
+    """One vector of d numbers a row, shape (n, d); a missing vector is all NaN, and one shorter than d ends in NaN."""
 
     values: npt.NDArray[np.float32]
 
@@ -210,7 +210,7 @@ def _concat_column(parts: Sequence[Any]) -> Column:
     if isinstance(first, Hash):
         return Hash(np.concatenate([p.values for p in parts]))
     if isinstance(first, Vector):
-        return Vector(np.concatenate([p.values for p in parts]))
+        return Vector(_stack([p.values for p in parts]))
     if isinstance(first, Flag):
         return Flag(np.concatenate([p.values for p in parts]), np.concatenate([p.missing for p in parts]))
     if isinstance(first, Category):
@@ -220,6 +220,13 @@ def _concat_column(parts: Sequence[Any]) -> Column:
         np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)]),
         {name: _concat_column([p.fields[name] for p in parts]) for name in first.fields},  # type: ignore[misc]  # ragged never nests
     )
+
+
+def _stack(parts: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    widest = max(p.shape[1] for p in parts)
+    if all(p.shape[1] == widest for p in parts):
+        return np.concatenate(parts)
+    return np.concatenate([np.pad(p, ((0, 0), (0, widest - p.shape[1])), constant_values=np.nan) for p in parts])
 
 
 def _concat_categories(parts: Sequence[Category]) -> Category:

@@ -18,7 +18,11 @@ Scalar = str | int | float | bool | None
 
 
 class Kind(StrEnum):
-    """What a field is read as. HASH accepts text and integers; NUMBER also booleans; TIME see `TimeUnit`."""
+    """What a field is read as.
+
+    HASH accepts text (empty text is missing) and integers; NUMBER also booleans; FLAG booleans, 0 and 1; CATEGORY text,
+    integers and booleans; VECTOR a list of numbers (an empty one is missing).
+    """
 
     HASH = "hash"
     NUMBER = "number"
@@ -87,7 +91,10 @@ CohortRule = CohortField | CohortHash
 
 @dataclass(frozen=True, slots=True)
 class Each:
-    """A list in the event, one ragged column `items`: `path` of the list, `fields` with paths inside an element."""
+    """A list in the event, one ragged column `items`: `path` of the list, `fields` with paths inside an element.
+
+    A field with neither path, constant nor default is the element itself: a list of plain ids.
+    """
 
     path: tuple[str, ...]
     fields: tuple[FieldSpec, ...]
