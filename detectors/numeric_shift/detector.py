@@ -124,7 +124,8 @@ class NumericShift:
         total = np.where((live & watching)[:, None], s.total + window, s.total)
         total = np.where((verdict.restarted & live & watching)[:, None], window, total)
         spans = dyadic.push(s.spans, window, live & informative & watching)
-        recent, _, offered = dyadic.at_least(spans, np.maximum(verdict.change_windows, 1))
+        span, _, offered = dyadic.at_least(spans, np.maximum(verdict.change_windows, 1))
+        recent = np.where((verdict.change_windows <= 1)[:, None], window, span)
         after = replace(
             s,
             bank=bank,
@@ -133,7 +134,7 @@ class NumericShift:
             fresh=np.where((verdict.opened | verdict.closed | verdict.restarted)[:, None], 0.0, fresh),
             worst=np.where(verdict.opened, _worst(reference, distance.shares(recent), tested.kept), s.worst),
         )
-        views = report.Views(window=window, total=total, recent=recent, offered=offered, fresh=fresh)
+        views = report.Views(window=window, total=total, recent=recent, offered=offered + 1, fresh=fresh)
         after = _learn(ps, after, stats, window, live & ~watching, tick)
         return after, report.report(ps, after, views, verdict, tick)
 

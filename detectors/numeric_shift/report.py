@@ -22,7 +22,8 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Views:
-    """Histograms (W, WIDTH) that a figure may be taken from; `offered` (W,): spans `recent` was chosen among.
+    """Histograms (W, WIDTH) that a figure may be taken from; `offered` (W,): spans `recent` was chosen among
+    (this window alone is one of them).
 
     `fresh` still holds what an alert that ended in this window was resolved by.
     """
