@@ -216,7 +216,7 @@ class _Field:
 
     @classmethod
     def of(cls, tree: Tree, spec: FieldSpec, *, element: bool = False) -> _Field:
-        fields.checked(spec)
+        fields.refuse_unfit(spec)
         told = spec.constant is not None or spec.default is not None
         valued = bool(spec.path) or (element and not told)
         if spec.required and not valued and not told:

@@ -26,8 +26,8 @@ Faults = dict[int, str]
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-def checked(spec: FieldSpec) -> FieldSpec:
-    """`spec`, if its constant and default fit its kind; raises `MappingRefused`."""
+def refuse_unfit(spec: FieldSpec) -> None:
+    """Raises `MappingRefused` if the constant or the default does not fit the kind."""
     for what, value in (("constant", spec.constant), ("default", spec.default)):
         if value is None:
             continue
@@ -37,7 +37,6 @@ def checked(spec: FieldSpec) -> FieldSpec:
             msgspec.convert(value, TYPES[spec.kind])
         except msgspec.ValidationError:
             raise MappingRefused(f"{spec.name}: {what} is {shown(value)}; allowed: {ALLOWED[spec.kind]}") from None
-    return spec
 
 
 def narrowed(values: Sequence[Any], use: Use) -> tuple[list[Any], Faults]:

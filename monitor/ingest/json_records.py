@@ -144,7 +144,7 @@ class Tree:
         """The struct type of the paths that start with `key`, of which there is at least one, longer than that."""
         return self._struct((key,))
 
-    def fault(self, documents: Callable[[Path], bytes | None]) -> Fault | None:
+    def fault(self, documents: Callable[[Path], bytes]) -> Fault | None:
         """What is wrong with a body, in order of registration, or None. `documents` gives the body a path is looked up in."""
         for path, leaf in self._leaves.items():
             fault = leaf_fault(leaf, path, documents(path))
@@ -180,11 +180,9 @@ class Tree:
             ) from None
 
 
-def leaf_fault(leaf: Leaf, path: Path, document: bytes | None) -> Fault | None:
-    """What is wrong with the value at `path` of a readable JSON document, or None; an absent document has no faults."""
+def leaf_fault(leaf: Leaf, path: Path, document: bytes) -> Fault | None:
+    """What is wrong with the value at `path` of a readable JSON document, or None."""
     field = leaf.uses[0].field
-    if document is None:
-        return None
     try:
         raw = found(document, path)
     except NotAnObject as stop:
