@@ -125,11 +125,14 @@ class Relay:
         return True
 
     def _retry_at(self, queued: Queued, delivery: Delivery, now: int) -> int | None:
-        """When to try the row again, None for never; a destination that failed rests."""
+        """When to try the row again, None for never.
+
+        A destination that failed rests, but shorter than the row: if the row alone is at fault, others go before it.
+        """
         if delivery.outcome is not Outcome.RETRY:
             return None
         wait = self._backoff.wait_ms(queued.id, queued.attempts + 1, delivery.after_ms)
         asked = min(delivery.after_ms or 0, self._backoff.patience_ms)
-        rest = min(self._backoff.rest_ms, self._backoff.longest_ms if wait is None else wait)
+        rest = min(self._backoff.rest_ms, (self._backoff.longest_ms if wait is None else wait) // 2)
         self._resting[queued.notification.destination] = now + max(rest, asked)
         return None if wait is None else now + wait

@@ -121,7 +121,7 @@ def _degradation(alert: Alert, words: Wording, context: Context) -> list[str]:
     lines = [
         f"{_LOUD[alert.severity]}: {sentence}.",
         f"*Size:* {_size(evidence)}",
-        _counts(evidence),
+        *_counts(evidence),
         f"*Where:* {_where(alert)}",
         f"*Since:* {_since(alert)}",
         f"*Likely origin: {origin}.* {escape(finding.origin_reason, 300) or why}",
@@ -143,7 +143,7 @@ def _recovery(alert: Alert, words: Wording) -> list[str]:
         f"Resolved: {words.over.format(metric=_metric(alert))}.",
         f"*Lasted* {duration(ended - began)}: {moment(began)} to {moment(ended)}.",
         f"*Size now:* {_size(evidence)}",
-        _counts(evidence),
+        *_counts(evidence),
         f"*Where:* {_where(alert)}",
     ]
 
@@ -179,51 +179,49 @@ def _headline(evidence: Evidence) -> str:
 def _size(evidence: Evidence) -> str:
     if not (_known(evidence.effect) or _known(evidence.relative)):
         return f"not computable because {_why_missing(evidence, 'the evidence names no effect')}."
-    parts = [f"*{_headline(evidence)}*"]
+    size = f"*{_headline(evidence)}*"
     if _known(evidence.relative) and evidence.effect is not None and _known(evidence.effect):
-        parts.append(f"({difference(evidence.effect, evidence.unit, _decimals(evidence))})")
-    parts.append(_interval(evidence, evidence.interval) if evidence.interval else "(no interval)")
+        size += f", that is {difference(evidence.effect, evidence.unit, _decimals(evidence.interval, evidence.unit))}"
+    size += f" {_interval(evidence, evidence.interval)}." if evidence.interval else " (no interval)."
     if evidence.margin is not None:
-        parts.append(f"Tolerated: {difference(abs(evidence.margin), evidence.unit).lstrip('+')}.")
-    return " ".join(parts)
+        size += f" Tolerated: {difference(abs(evidence.margin), evidence.unit).lstrip('+')}."
+    return size
 
 
-def _decimals(evidence: Evidence) -> int | None:
-    if evidence.interval is None:
-        return None
-    scale = 100 if is_share(evidence.unit) else 1
-    return decimals_for(scale * (evidence.interval.high - evidence.interval.low))
+def _decimals(interval: Interval | None, unit: str) -> int | None:
+    """Decimals that the width of the interval justifies, counted in the unit shown."""
+    return None if interval is None else decimals_for((interval.high - interval.low) * (100 if is_share(unit) else 1))
 
 
 def _interval(evidence: Evidence, interval: Interval) -> str:
-    decimals = _decimals(evidence)
+    decimals = _decimals(interval, evidence.unit)
     scale = 100 if is_share(evidence.unit) else 1
     low, high = (number(scale * bound, decimals, sign=True) for bound in (interval.low, interval.high))
     kind = _INTERVAL_KINDS.get(interval.kind) or escape(interval.kind, 40)
     asymptotic = "" if evidence.exact else ", for large n"
-    return f"[{low} to {high}], {number(100 * interval.level)} % interval, {kind}{asymptotic}."
+    return f"[{low} to {high}] ({number(100 * interval.level)} % interval, {kind}{asymptotic})"
 
 
 def _why_missing(evidence: Evidence, otherwise: str) -> str:
     return escape(evidence.reason, 200).rstrip(".") or otherwise
 
 
-def _counts(evidence: Evidence) -> str:
-    """The table of the arms; where no units were counted, the sentence that says why."""
-    table = _table(evidence) if evidence.n or evidence.arms else ""
+def _counts(evidence: Evidence) -> list[str]:
+    """The table of the arms; where no units were counted, also the sentence that says why."""
+    table = [_table(evidence)] if evidence.n or evidence.arms else []
     if evidence.n:
         return table
-    missing = f"*n:* not computable because {_why_missing(evidence, 'the evidence counts no units')}."
-    return f"{table}\n{missing}" if table else missing
+    return [*table, f"*n:* not computable because {_why_missing(evidence, 'the evidence counts no units')}."]
 
 
 def _table(evidence: Evidence) -> str:
     """One row an arm, at most 36 columns."""
     arms = list(dict.fromkeys([*evidence.arms, *evidence.n]))
     unit = "value" if is_share(evidence.unit) else one_line(evidence.unit, 12) or "value"
+    decimals = _decimals(evidence.interval, evidence.unit)
     rows = [("", unit if evidence.arms else "", "n")]
     for arm in arms[:_ARMS_SHOWN]:
-        measured = cell(evidence.arms[arm], evidence.unit, 12) if arm in evidence.arms else ""
+        measured = cell(evidence.arms[arm], evidence.unit, 12, decimals) if arm in evidence.arms else ""
         rows.append(
             (one_line(arm, 11), measured, cell(evidence.n[arm], "", 11) if arm in evidence.n else "not counted")
         )
@@ -263,7 +261,7 @@ def _changes(changes: tuple[str, ...]) -> str:
 def _footer(alert: Alert, kind: Kind, context: Context) -> list[str]:
     evidence = alert.finding.evidence
     command = f"loopwatch status --model {shlex.quote(alert.model)} --watch {shlex.quote(alert.watch)}"
-    parts = [code(command)]
+    parts = [code(command, 200)]
     if evidence.log10_e is not None and kind is not Kind.RESOLVED:
         bound = "" if evidence.threshold is None else f", bound {number(evidence.threshold, 1)}"
         parts.append(f"log10 of evidence {number(evidence.log10_e, 1)}{bound}")
@@ -282,8 +280,9 @@ def _footer(alert: Alert, kind: Kind, context: Context) -> list[str]:
 def _fit(lines: list[str]) -> str:
     """All lines while they fit; else the longest lose their end, but never the tables and the evidence."""
     kept = list(lines)
-    while len("\n".join(kept)) > TEXT_LIMIT:
-        free = (i for i, line in enumerate(kept) if not line.startswith(("```", "*Evidence", "*Next")))
+    free = [i for i, line in enumerate(kept) if not line.startswith(("```", "*Evidence", "*Next"))]
+    while (excess := len("\n".join(kept)) - TEXT_LIMIT) > 0:
         longest = max(free, key=lambda i: len(kept[i]))
-        kept[longest] = cut(kept[longest], len(kept[longest]) * 3 // 4)
+        size = len(kept[longest])
+        kept[longest] = cut(kept[longest], max(size // 2, size - excess))
     return "\n".join(kept)

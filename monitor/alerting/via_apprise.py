@@ -13,6 +13,7 @@ import json
 import logging
 import re
 import threading
+import warnings
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -113,8 +114,8 @@ class AppriseNotifier:
     def __init__(
         self, destinations: Mapping[str, str], *, connect_s: float = CONNECT_S, read_s: float = READ_S
     ) -> None:
-        for library in ("apprise", "urllib3"):
-            _hush(logging.getLogger(library))
+        _hush(logging.getLogger("apprise"), logging.WARNING)
+        _hush(logging.getLogger("urllib3"), logging.ERROR)
         self._plugins = {name: _plugin(name, url, connect_s, read_s) for name, url in destinations.items()}
 
     def __repr__(self) -> str:
@@ -168,8 +169,9 @@ _ASSET = apprise.AppriseAsset(
 )
 
 
-def _hush(logger: logging.Logger) -> None:
-    """Both libraries log addresses; a handler that drops keeps Python from printing what has no handler."""
+def _hush(logger: logging.Logger, level: int) -> None:
+    """Both libraries log addresses below `level`; the handler that drops keeps Python from printing the rest."""
+    logger.setLevel(level)
     logger.propagate = False
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
@@ -209,9 +211,9 @@ def _unreached(error: requests.RequestException) -> Delivery:
 
 def _plugin(name: str, url: str, connect_s: float, read_s: float) -> NotifyBase:
     try:
-        found = _slack(url, connect_s, read_s) or apprise.Apprise.instantiate(
-            url, asset=_ASSET, suppress_exceptions=True
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # apprise loads all its services, with what they import
+            found = _slack(url, connect_s, read_s) or apprise.Apprise.instantiate(url, asset=_ASSET)
     except Exception:  # noqa: BLE001  # told below without its text, which may hold the URL
         found = None
     if not isinstance(found, NotifyBase):

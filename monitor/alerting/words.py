@@ -50,7 +50,7 @@ def code(text: str, longest: int = 300) -> str:
 
 def link(url: str, label: str) -> str:
     """A Slack link if `url` is a plain web address, else the address as text."""
-    safe = url.isascii() and url.isprintable() and not set(url) & set('<>|"` ') and len(url) <= 300
+    safe = url.isascii() and url.isprintable() and not set(url) & set('<>|"` ') and len(url.translate(_ENTITIES)) <= 300
     if safe and urlsplit(url).scheme in {"http", "https"}:
         return f"<{url.translate(_ENTITIES)}|{escape(label)}>"
     return f"{escape(label)}: {escape(url)}"
@@ -103,9 +103,9 @@ def is_share(unit: str) -> bool:
     return unit in _SHARE_UNITS
 
 
-def cell(amount: float, unit: str, width: int) -> str:
+def cell(amount: float, unit: str, width: int, decimals: int | None = None) -> str:
     """A value for a table column of `width` >= 10 characters, without the name of its unit."""
-    text = percent(amount) if is_share(unit) else number(amount)
+    text = percent(amount, decimals) if is_share(unit) else number(amount, decimals)
     return text if len(text) <= width else f"{amount:.3g}"
 
 

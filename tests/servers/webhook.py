@@ -1,0 +1,102 @@
+"""A webhook on 127.0.0.1 that records what it is sent and answers as scripted."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, cast
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One scripted answer. `hang` keeps the request open until the server stops."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b"ok"
+    hang: bool = False
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return cast("dict[str, Any]", json.loads(self.body))
+
+
+class Webhook(ThreadingHTTPServer):
+    """`script` gives the answers to come, one a request; when it is empty, everything is taken with 200."""
+
+    daemon_threads = True
+
+    def __init__(self, script: tuple[Answer, ...] = ()) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.script = deque(script)
+        self.received: list[Received] = []
+        self.stopped = threading.Event()
+
+    @property
+    def port(self) -> int:
+        return self.server_address[1]
+
+    def url(self, scheme: str, path: str = "/services/T0/B0/hidden") -> str:
+        return f"{scheme}://127.0.0.1:{self.port}{path}"
+
+    def stop(self) -> None:
+        """End the server and every request that hangs."""
+        self.stopped.set()
+        self.shutdown()
+        self.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Webhook
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.received.append(Received(self.path, dict(self.headers.items()), body))
+        answer = self.server.script.popleft() if self.server.script else Answer()
+        if answer.hang:
+            self.server.stopped.wait(30)
+            return
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        self.wfile.write(answer.body)
+
+    def log_message(self, *args: object) -> None:
+        """Print nothing."""
+
+
+@contextlib.contextmanager
+def webhook(*script: Answer) -> Iterator[Webhook]:
+    """A running server with the given script."""
+    server = Webhook(script)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        thread.join()
+
+
+def refusing_port() -> int:
+    """A port of 127.0.0.1 on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
