@@ -16,6 +16,7 @@ from detectors.evidence import Evidence, Interval
 from monitor.alerting.alert import Alert, Kind, Severity
 from monitor.alerting.wording import Wording, wording_of
 from monitor.alerting.words import (
+    DISTANCE,
     cell,
     code,
     cut,
@@ -119,12 +120,12 @@ def _degradation(alert: Alert, words: Wording, context: Context) -> list[str]:
     sentence = words.sentence(_direction(evidence)).format(metric=_metric(alert))
     origin, why = _ORIGINS[finding.origin]
     lines = [
-        f"{_LOUD[alert.severity]}: {sentence}.",
+        f"{_LOUD[alert.severity]}: {sentence}.{_reason(evidence)}",
         f"*Size:* {_size(evidence)}",
         *_counts(evidence),
         f"*Where:* {_where(alert)}",
         f"*Since:* {_since(alert)}",
-        f"*Likely origin: {origin}.* {escape(finding.origin_reason, 300) or why}",
+        f"*Likely origin: {origin}.* {_sentence(finding.origin_reason or why)}",
         f"*Changed near then:* {_changes(context.changes)}",
         f"*Cannot know:* {words.unknown.format(metric=_metric(alert))}",
     ]
@@ -140,7 +141,7 @@ def _recovery(alert: Alert, words: Wording) -> list[str]:
     began = alert.opened_at if alert.since is None else min(alert.since, alert.opened_at)
     evidence = alert.finding.evidence
     return [
-        f"Resolved: {words.over.format(metric=_metric(alert))}.",
+        f"Resolved: {words.over.format(metric=_metric(alert))}.{_reason(evidence)}",
         f"*Lasted* {duration(ended - began)}: {moment(began)} to {moment(ended)}.",
         f"*Size now:* {_size(evidence)}",
         *_counts(evidence),
@@ -180,7 +181,7 @@ def _size(evidence: Evidence) -> str:
     if not (_known(evidence.effect) or _known(evidence.relative)):
         return f"not computable because {_why_missing(evidence, 'the evidence names no effect')}."
     size = f"*{_headline(evidence)}*"
-    if _known(evidence.relative) and evidence.effect is not None and _known(evidence.effect):
+    if evidence.effect is not None and _known(evidence.effect) and evidence.relative not in {None, evidence.effect}:
         size += f", that is {difference(evidence.effect, evidence.unit, _decimals(evidence.interval, evidence.unit))}"
     size += f" {_interval(evidence, evidence.interval)}." if evidence.interval else " (no interval)."
     if evidence.margin is not None:
@@ -196,10 +197,23 @@ def _decimals(interval: Interval | None, unit: str) -> int | None:
 def _interval(evidence: Evidence, interval: Interval) -> str:
     decimals = _decimals(interval, evidence.unit)
     scale = 100 if is_share(evidence.unit) else 1
-    low, high = (number(scale * bound, decimals, sign=True) for bound in (interval.low, interval.high))
+    low, high = (
+        number(scale * bound, decimals, sign=evidence.unit != DISTANCE) for bound in (interval.low, interval.high)
+    )
     kind = _INTERVAL_KINDS.get(interval.kind) or escape(interval.kind, 40)
     asymptotic = "" if evidence.exact else ", for large n"
     return f"[{low} to {high}] ({number(100 * interval.level)} % interval, {kind}{asymptotic})"
+
+
+def _reason(evidence: Evidence) -> str:
+    """The detector's own sentence; where no size is known, it stands there instead."""
+    sized = _known(evidence.effect) or _known(evidence.relative)
+    return f" {_sentence(evidence.reason)}" if evidence.reason and sized else ""
+
+
+def _sentence(text: str) -> str:
+    line = escape(text, 300).rstrip(".")
+    return f"{line[:1].upper()}{line[1:]}."
 
 
 def _why_missing(evidence: Evidence, otherwise: str) -> str:

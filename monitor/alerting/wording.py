@@ -35,10 +35,10 @@ class Wording:
 
 WORDINGS: dict[str, Wording] = {
     "sample_ratio": Wording(
-        up="the cohorts are not of their planned sizes: one is too large",
-        down="the cohorts are not of their planned sizes: one is too small",
-        moved="the cohorts are not of their planned sizes",
-        over="the cohorts are of their planned sizes again",
+        up="the holdout is larger than planned",
+        down="the holdout is smaller than planned",
+        moved="the holdout is not of its planned size",
+        over="the holdout is of its planned size again",
         unknown="which people are missing or added. Until it is sound, no comparison with this holdout can be trusted.",
         step="ask the owner of the assignment what changed; take no decision from this holdout until then.",
     ),
@@ -51,10 +51,10 @@ WORDINGS: dict[str, Wording] = {
         step="compare the versions live since then; if one of them started it, roll it back.",
     ),
     "numeric_shift": Wording(
-        up="{metric} runs higher than its reference",
-        down="{metric} runs lower than its reference",
-        moved="{metric} has moved from its reference",
-        over="{metric} is back at its reference",
+        up="the values of {metric} have moved from their reference",
+        down="the values of {metric} have moved from their reference",
+        moved="the values of {metric} have moved from their reference",
+        over="the values of {metric} are back at their reference",
         unknown="whether anybody is worse off: this is the distribution alone, not its outcomes.",
         step="look at what feeds {metric}; if the move was meant, set a new reference.",
     ),
@@ -67,8 +67,8 @@ WORDINGS: dict[str, Wording] = {
         step="hold the next retrain and look at the exploration share of its training data.",
     ),
     "freshness": Wording(
-        up="{metric}: events come later or fewer than they should",
-        down="{metric}: events come later or fewer than they should",
+        up="{metric}: more events come than expected",
+        down="{metric}: fewer events come than expected",
         moved="{metric}: events have stopped coming",
         over="{metric}: events are coming again",
         unknown="whether the model is down or only its events are. Its other watches are stale until events return.",

@@ -17,6 +17,9 @@ _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _LOOK_ALIKES = str.maketrans({"*": "\u2217", "~": "\u223c", "`": "\u02cb", "@": "\uff20"})
 _LOW_LINE = "\uff3f"
 
+DISTANCE = "KS"
+"""Unit of a distance between two distributions: a largest difference of shares, without a sign."""
+
 _SHARE_UNITS = frozenset({"share", "fraction", "proportion", "probability", "rate"})
 
 
@@ -100,7 +103,7 @@ def percent(fraction: float, decimals: int | None = None, *, sign: bool = False)
 
 def is_share(unit: str) -> bool:
     """Whether values of this unit are fractions of 1, shown in percent; their differences are points."""
-    return unit in _SHARE_UNITS
+    return unit.partition(" of ")[0] in _SHARE_UNITS or unit == DISTANCE
 
 
 def cell(amount: float, unit: str, width: int, decimals: int | None = None) -> str:
@@ -110,9 +113,15 @@ def cell(amount: float, unit: str, width: int, decimals: int | None = None) -> s
 
 
 def difference(amount: float, unit: str, decimals: int | None = None) -> str:
-    """A signed difference; of shares, in percentage points. `decimals` counts in the unit shown."""
+    """A signed difference; of shares, in percentage points; a distance has no sign. `decimals` counts in the unit shown.
+
+    >>> difference(-0.021, "share"), difference(0.12, "KS"), difference(12.5, "ms")
+    ('-2.1 points', '12 points apart', '+12.5 ms')
+    """
     if is_share(unit):
-        return f"{number(100 * amount, decimals_for(100 * amount) if decimals is None else decimals, sign=True)} points"
+        distance = unit == DISTANCE
+        points = number(100 * amount, decimals_for(100 * amount) if decimals is None else decimals, sign=not distance)
+        return f"{points} points" + (" apart" if distance else "")
     return f"{number(amount, decimals, sign=True)} {escape(unit, 20)}".rstrip()
 
 

@@ -42,7 +42,7 @@ def test_a_page_says_everything_that_makes_it_believable() -> None:
         "```",
         "*Where:* watch reads-cohort, metric reads, exposed against holdout",
         "*Since:* about 17 Nov 2025 04:00 UTC (found 17 Nov 2025 05:00 UTC, 1 h later)",
-        "*Likely origin: the model.* only exposed people moved, the holdout did not.",
+        "*Likely origin: the model.* Only exposed people moved, the holdout did not.",
         "*Changed near then:* version v212 live since 03:58",
         "*Cannot know:* whether it lasts. The holdout also sees what exposed people made popular, so the true gap may"
         " be larger.",
@@ -62,6 +62,37 @@ def test_a_recovery_says_how_long_it_lasted_and_what_the_value_is_now() -> None:
     assert "*Lasted* 3 h 20 min: 17 Nov 2025 04:00 UTC to 17 Nov 2025 07:20 UTC." in text
     assert "*Size now:* *+0.010 points* (no interval)." in text
     assert "key 1a2b3c4d-resolved" in text
+
+
+def test_a_relative_effect_is_not_told_twice() -> None:
+    narrowed = evidence(
+        effect=-0.41, relative=-0.41, unit="share", interval=Interval(low=-0.46, high=-0.36), margin=0.1
+    )
+    title, text = message(alert(finding=finding(T0, narrowed, detector="concentration")), Kind.FIRING, CONTEXT)
+    assert title == "feed-ranker: exposed people see fewer different items than before, -41 %: page"
+    assert "*Size:* *-41 %* [-46 to -36] (95 % interval, valid at every look). Tolerated: 10 points." in text
+
+
+def test_a_distance_has_no_sign() -> None:
+    moved = evidence(effect=0.12, relative=None, unit="KS", interval=Interval(low=0.09, high=0.15), margin=0.02)
+    title, text = message(alert(finding=finding(T0, moved, detector="numeric_shift")), Kind.FIRING, CONTEXT)
+    assert title == "feed-ranker: the values of reads have moved from their reference, 12 points apart: page"
+    assert "*Size:* *12 points apart* [9.0 to 15.0] (95 % interval, valid at every look)." in text
+
+
+def test_the_share_of_the_holdout_is_told_in_percent() -> None:
+    small = evidence(effect=-0.009, relative=-0.18, unit="share of units", arms={"planned": 0.05, "holdout": 0.041})
+    title, text = message(alert(finding=finding(T0, small, detector="sample_ratio")), Kind.FIRING, CONTEXT)
+    assert title == "feed-ranker: the holdout is smaller than planned, -18 %: page"
+    assert "holdout          4.100 %      38,846" in text
+
+
+def test_the_detectors_own_sentence_is_quoted_once() -> None:
+    quiet = evidence(effect=-60.0, relative=-1.0, interval=None, unit="records/min", reason="no records for 20 minutes")
+    _, text = message(alert(finding=finding(T0, quiet, detector="freshness")), Kind.FIRING, CONTEXT)
+    assert "Page: reads: fewer events come than expected. No records for 20 minutes." in text
+    assert "*-100 %*, that is -60 records/min (no interval)." in text
+    assert text.count("20 minutes") == 1
 
 
 def test_an_escalation_says_so() -> None:
