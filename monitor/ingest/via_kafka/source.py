@@ -1,0 +1,339 @@
+"""The Kafka source.
+
+The caller's positions are the truth. Offsets committed to Kafka are information for people only (`report`): they are
+never read. So that no partition falls back on them, each newly assigned one is held (paused at a placeholder) until its
+own position is known.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from kafka import ConsumerRebalanceListener, KafkaConsumer  # type: ignore[import-untyped]  # ships no types
+from kafka import TopicPartition as KafkaPartition
+from kafka.errors import (  # type: ignore[import-untyped]  # ships no types
+    KafkaError,
+    KafkaTimeoutError,
+    LogTruncationError,
+    OffsetOutOfRangeError,
+)
+from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped]  # ships no types
+
+from monitor.events import Block, TopicPartition
+from monitor.ingest.gap import Gap, GapReason
+from monitor.ingest.source import SourceError, SourceRefused
+from monitor.ingest.via_kafka.access import access_options, in_words
+from monitor.ingest.via_kafka.batches import PartitionRecords, free_parked_records, own_parser_fits, plain
+from monitor.ingest.via_kafka.client import Client
+from monitor.ingest.via_kafka.probe import diagnosis, tls_context
+from monitor.ingest.via_kafka.settings import KafkaReading
+
+ASSIGNMENT_SLICE_MS = 50
+"""While partitions are being assigned, a poll looks this often whether they are."""
+
+CLOSE_TIMEOUT_MS = 5_000
+
+
+class KafkaSource:
+    """A `Source` over topics of Kafka, as a member of a consumer group. Connects at the first poll.
+
+    Beyond the protocol: `positions`, `gaps`, `report`. After a `SourceError` the next `poll` tries again.
+    """
+
+    def __init__(self, reading: KafkaReading) -> None:
+        self.reading = reading
+        self.report_failures = 0
+        self._consumer: Any = None
+        self._client: Client | None = None
+        self._positions: dict[TopicPartition, int] = {}
+        self._held: set[TopicPartition] = set()
+        self._paused: frozenset[TopicPartition] = frozenset()
+        self._first_seen: dict[str, frozenset[int]] = {}
+        self._gaps: list[Gap] = []
+        self._own_parser = reading.own_parser and own_parser_fits()
+        self._closed = False
+
+    def poll(self, max_records: int, timeout_ms: int) -> Sequence[Block]:
+        """At most `max_records` records, waiting at most `timeout_ms` for the first; longer only while it connects."""
+        consumer = self._connected()
+        deadline = time.monotonic() + timeout_ms / 1000
+        try:
+            while True:
+                self._settle(consumer)
+                left = max(0, int((deadline - time.monotonic()) * 1000))
+                settled = consumer.assignment() and not self._held
+                free_parked_records(consumer)
+                fetched = consumer.poll(left if settled else min(left, ASSIGNMENT_SLICE_MS), max_records)
+                if fetched:
+                    return [self._block(consumer, partition, rows) for partition, rows in fetched.items()]
+                if time.monotonic() >= deadline:
+                    self._settle(consumer)
+                    break
+        except (OffsetOutOfRangeError, LogTruncationError) as error:
+            self._go_on_after(consumer, error)
+            return ()
+        except KafkaError as error:
+            raise self._in_words(error) from error
+        if self._client is not None and not self._client.reached():
+            raise self._unreachable(self._client)
+        return ()
+
+    def partitions(self) -> frozenset[TopicPartition]:
+        """Those assigned to this member of the group; none before the first poll."""
+        return frozenset(_ours(self._consumer.assignment())) if self._consumer else frozenset()
+
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """Where reading goes on, by partition, also for those that gave no record yet or are not assigned."""
+        self._look_up_positions()
+        return dict(self._positions)
+
+    def behind(self) -> Mapping[TopicPartition, int]:
+        """Offsets between the position and the end, as the brokers last told. Records of open transactions count."""
+        self._look_up_positions()
+        lags: dict[TopicPartition, int] = {}
+        for partition in self.partitions() - self._held:
+            end = self._consumer.highwater(KafkaPartition(*partition))
+            if end is not None and partition in self._positions:
+                lags[partition] = max(0, end - self._positions[partition])
+        return lags
+
+    def gaps(self) -> Sequence[Gap]:
+        """Records that were missed since the last call."""
+        drained, self._gaps = self._gaps, []
+        return drained
+
+    def finished(self) -> bool:
+        """Never."""
+        return False
+
+    def seek(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Where to read on, by partition; also for partitions that are assigned later. Others start as configured."""
+        self._positions.update(positions)
+        for partition in self.partitions() & positions.keys():
+            self._release(self._consumer, partition, positions[partition])
+
+    def pause(self, partitions: Iterable[TopicPartition]) -> None:
+        """Stop reading these; any others that were paused go on."""
+        self._paused = frozenset(partitions)
+        assigned = self.partitions()
+        if assigned:
+            self._consumer.pause(*(KafkaPartition(*each) for each in assigned & self._paused))
+            self._consumer.resume(*(KafkaPartition(*each) for each in assigned - self._paused - self._held))
+
+    def report(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Tell Kafka how far we are, for people who look at the group there. Failures are counted and otherwise ignored."""
+        told = {
+            KafkaPartition(*each): OffsetAndMetadata(positions[each], "", -1)
+            for each in self.partitions() & positions.keys()
+        }
+        if not told:
+            return
+        try:
+            self._consumer.commit_async(told, callback=self._reported)
+        except KafkaError:
+            self.report_failures += 1
+
+    def close(self) -> None:
+        """Leave the group and let go of the connections. Idempotent."""
+        self._closed = True
+        self._disconnect()
+
+    def _connected(self) -> Any:
+        if self._closed:
+            raise SourceRefused("the Kafka source is closed")
+        if self._consumer is None:
+            self._consumer = self._connect()
+            self._check_topics()
+        return self._consumer
+
+    def _connect(self) -> Any:
+        reading = self.reading
+        options = access_options(reading.access)
+        try:
+            consumer = KafkaConsumer(
+                **options,
+                kafka_client=self._make_client,
+                bootstrap_timeout_ms=reading.connect_timeout_ms,
+                group_id=reading.group,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                isolation_level="read_committed",
+                allow_auto_create_topics=False,
+                session_timeout_ms=reading.session_timeout_ms,
+                request_timeout_ms=reading.request_timeout_ms,
+                fetch_max_bytes=reading.fetch_max_bytes,
+                max_partition_fetch_bytes=reading.partition_max_bytes,
+                fetch_max_wait_ms=reading.fetch_wait_ms,
+                metadata_max_age_ms=60_000,
+                reconnect_backoff_max_ms=5_000,
+                metrics_enabled=False,
+            )
+        except KafkaError as error:
+            client, self._client = self._client, None
+            if client is not None:
+                client.close()
+            if isinstance(error, KafkaTimeoutError):
+                raise self._unreachable(client) from error
+            raise self._in_words(error) from error
+        if self._own_parser:
+            consumer._fetcher.PartitionRecords = PartitionRecords
+        consumer.subscribe(reading.topics, listener=_Assignments(self))
+        return consumer
+
+    def _make_client(self, **options: Any) -> Any:
+        self._client = Client(**options)
+        return self._client
+
+    def _check_topics(self) -> None:
+        try:
+            known = {topic: frozenset(self._consumer.partitions_for_topic(topic)) for topic in self.reading.topics}
+        except KafkaError as error:
+            self._disconnect()
+            raise self._in_words(error) from error
+        missing = sorted(topic for topic, partitions in known.items() if not partitions)
+        if missing:
+            self._disconnect()
+            names = ", ".join(repr(topic) for topic in missing)
+            raise SourceRefused(f"Kafka at {self._address()} has no topic {names}, or this user may not see it")
+        if not self._first_seen:
+            self._first_seen = known
+
+    def _disconnect(self) -> None:
+        consumer, self._consumer, self._client = self._consumer, None, None
+        if consumer is not None:
+            consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS)
+
+    def _take_over(self, consumer: Any, assigned: Iterable[KafkaPartition]) -> None:
+        """Give newly assigned partitions their positions; hold those without. Runs in the client's own thread, inside `poll`."""
+        self._held.clear()
+        for each in _ours(assigned):
+            position = self._positions.get(each)
+            if position is None:
+                self._held.add(each)
+                consumer.seek(KafkaPartition(*each), 0)
+                consumer.pause(KafkaPartition(*each))
+            else:
+                self._release(consumer, each, position)
+
+    def _release(self, consumer: Any, partition: TopicPartition, position: int) -> None:
+        consumer.seek(KafkaPartition(*partition), position)
+        self._held.discard(partition)
+        if partition in self._paused:
+            consumer.pause(KafkaPartition(*partition))
+        else:
+            consumer.resume(KafkaPartition(*partition))
+
+    def _settle(self, consumer: Any) -> None:
+        """Find where the held partitions start."""
+        if not self._held:
+            return
+        start = self.reading.start
+        added = {each for each in self._held if each.partition not in self._first_seen[each.topic]}
+        earliest = added if start != "earliest" else set(self._held)
+        begun = dict(self._ends(consumer.beginning_offsets, earliest))
+        rest = self._held - earliest
+        if isinstance(start, int) and rest:
+            wanted = {KafkaPartition(*each): start for each in rest}
+            for each, found in consumer.offsets_for_times(wanted, self.reading.request_timeout_ms).items():
+                if found is not None:
+                    begun[TopicPartition(*each)] = found.offset
+        begun.update(self._ends(consumer.end_offsets, rest - begun.keys()))
+        for partition, offset in begun.items():
+            self._positions[partition] = offset
+            self._release(consumer, partition, offset)
+
+    def _ends(self, ask: Any, partitions: Iterable[TopicPartition]) -> Iterator[tuple[TopicPartition, int]]:
+        wanted = [KafkaPartition(*each) for each in partitions]
+        if wanted:
+            for each, offset in ask(wanted, self.reading.request_timeout_ms).items():
+                yield TopicPartition(*each), offset
+
+    def _go_on_after(self, consumer: Any, error: OffsetOutOfRangeError | LogTruncationError) -> None:
+        """Move partitions whose next offset is gone to the earliest one kept, or to where the lost log still agrees."""
+        truncated = isinstance(error, LogTruncationError)
+        lost = error.divergent_offsets if truncated else error.args[0]
+        try:
+            first = dict(self._ends(consumer.beginning_offsets, _ours(lost)))
+            last = dict(self._ends(consumer.end_offsets, _ours(lost)))
+        except KafkaError as failure:
+            raise self._in_words(failure) from failure
+        for partition in first.keys() & self.partitions():
+            told = lost[KafkaPartition(*partition)]
+            expected = self._positions[partition] if truncated else told
+            agreed = told if truncated else None
+            found = first[partition] if agreed is None else agreed.offset
+            if truncated:
+                reason = GapReason.TRUNCATED
+            elif expected < first[partition]:
+                reason = GapReason.RETENTION
+            elif expected > last[partition]:
+                reason = GapReason.RESET
+            else:
+                self._release(consumer, partition, expected)
+                continue
+            self._gaps.append(Gap(*partition, expected, found, reason))
+            self._positions[partition] = found
+            self._release(consumer, partition, found)
+
+    def _look_up_positions(self) -> None:
+        for partition in self.partitions() - self._held:
+            try:
+                position = self._consumer.position(KafkaPartition(*partition), timeout_ms=0)
+            except KafkaError:
+                continue
+            if position is not None:
+                self._positions[partition] = position
+
+    def _block(self, consumer: Any, partition: KafkaPartition, rows: Sequence[Any]) -> Block:
+        if not self._own_parser:
+            rows = [plain(record) for record in rows]
+        offsets, times, keys, values, headers = zip(*rows, strict=True)
+        try:
+            next_offset = max(consumer.position(partition, timeout_ms=0) or 0, offsets[-1] + 1)
+        except KafkaError:
+            next_offset = offsets[-1] + 1
+        self._positions[TopicPartition(*partition)] = next_offset
+        return Block(
+            topic=partition.topic,
+            partition=partition.partition,
+            values=values,
+            offsets=np.array(offsets, dtype=np.int64),
+            timestamps=np.array(times, dtype=np.int64),
+            next_offset=next_offset,
+            keys=keys,
+            headers=headers if any(headers) else None,
+        )
+
+    def _reported(self, _offsets: Any, answer: Any) -> None:
+        if isinstance(answer, Exception):
+            self.report_failures += 1
+
+    def _address(self) -> str:
+        return ", ".join(self.reading.access.brokers)
+
+    def _unreachable(self, client: Client | None) -> SourceError:
+        if client is not None and client.refusal is not None:
+            return self._in_words(client.refusal)
+        access = self.reading.access
+        return diagnosis(access.brokers, tls_context(access.tls) if access.tls else None)
+
+    def _in_words(self, error: Exception) -> SourceError:
+        return in_words(error, self.reading.access)
+
+
+class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # the base has no types
+    def __init__(self, source: KafkaSource) -> None:
+        self.source = source
+
+    def on_partitions_revoked(self, revoked: Iterable[KafkaPartition]) -> None:
+        self.source._held.difference_update(_ours(revoked))
+
+    def on_partitions_assigned(self, assigned: Iterable[KafkaPartition]) -> None:
+        self.source._take_over(self.source._consumer, assigned)
+
+
+def _ours(partitions: Iterable[KafkaPartition]) -> Iterator[TopicPartition]:
+    return (TopicPartition(each.topic, each.partition) for each in partitions)
