@@ -172,10 +172,8 @@ class CohortBounded:
         )
         open_ = s.bank.mode == engine.RECOVERING
         fresh = np.where((open_ & live)[:, None], s.fresh + window, s.fresh)
-        fresh_effect, fresh_radius = _effect(fresh, s.tau, 1.0 - LEVEL)
-        clear = -good * fresh_effect + fresh_radius < s.margin
         weights = np.full(ipw.BETS, -np.log(ipw.BETS))
-        bank, verdict = engine.advance(s.bank, increments, weights, tick, informative, clear)
+        bank, verdict = engine.advance(s.bank, increments, weights, tick, informative, np.ones(w, np.bool_))
 
         total = np.where(live[:, None], before + window, before)
         total = np.where(verdict.restarted[:, None] & live[:, None], window, total)
@@ -241,17 +239,13 @@ def _radius(sums: Floats, tau: Floats, alpha: Floats | float) -> Floats:
     return normal_mixture_radius(_standard_error(sums), tau, alpha)
 
 
-def _effect(sums: Floats, tau: Floats, alpha: float) -> tuple[Floats, Floats]:
-    m1, m0 = _means(sums)
-    return m1 - m0, _radius(sums, tau, alpha)
-
-
 def _report(
     ps: Sequence[CohortBoundedParams], s: CohortBoundedState, verdict: engine.Verdict, tick: Tick
 ) -> list[Evidence]:
     """`s` still holds what an alert that ended in this window was resolved by."""
     alpha = 1.0 - LEVEL
-    recent, _, offered = dyadic.at_least(s.spans, np.maximum(verdict.change_windows, 1))
+    lasted = np.where(verdict.closed, verdict.calm_windows, verdict.change_windows)
+    recent, _, offered = dyadic.at_least(s.spans, np.maximum(lasted, 1))
     modes = engine.modes(s.bank)
     views = {
         "since_start": (s.total, _radius(s.total, s.tau, alpha)),
@@ -279,9 +273,9 @@ def _evidence(
     base: Evidence,
 ) -> Evidence:
     kind = "since_start"
-    if base.crossing in (Crossing.WARN, Crossing.PAGE, Crossing.CRITICAL):
+    if base.crossing is not Crossing.NONE:
         kind = "recent"
-    elif base.mode is Mode.RECOVERING or base.crossing is Crossing.RECOVERED:
+    elif base.mode is Mode.RECOVERING:
         kind = "fresh"
     if views[kind][0][_N0] < 1 or views[kind][0][_N1] < 1:
         kind = "since_start"

@@ -12,7 +12,9 @@ Everything is kept as logarithms.
 
 Three engines run side by side on the same bets. `warn` and `page` differ only in what they may spend. `critical` tests three
 times the margin; it can relabel an open page and never opens one. While an alert is open a fourth, `recovery`, tests the null
-"still worse than the margin" at level 0.05; the alert ends by evidence, not by silence.
+"still worse than the margin"; the alert ends by evidence, not by silence. Its stakes, .05 in all, are spread over the windows
+since the alarm (6 / (pi k)^2 of it in the k-th): a mixture over starting times, so evidence need not first win back what a
+long harm has cost it, and still P(resolved while the harm has never ended) <= .05, by Ville's inequality.
 """
 
 from __future__ import annotations
@@ -47,6 +49,8 @@ class Bank:
     mode, level                      (W,): LEARNING, WATCHING or RECOVERING; 0 nothing open, 1 warn, 2 page, 3 critical.
     opened_at                        (W,): event time ms of the alarm, 0 if none is open.
     windows                          (W,): windows with data since watching began.
+    calm, calm_window                per bet, (W, G): the same for `recovery`, while an alert is open.
+    open_windows                     (W,): windows with data since the alarm.
     gated                            (W,): a gate failed in the last window.
     spent_page, spent_warn           (W,): expected false alarms spent so far.
     """
@@ -62,6 +66,9 @@ class Bank:
     level: npt.NDArray[np.int8]
     opened_at: Ints
     windows: Ints
+    calm: Floats
+    calm_window: Ints
+    open_windows: Ints
     gated: Bools
     spent_page: Floats
     spent_warn: Floats
@@ -91,6 +98,7 @@ class Verdict:
     log10_e      evidence against the null since the last reset, in units of this window's page spend; `threshold` is what
                  it must reach. Both NaN where nothing may be spent.
     change_at    most likely start of the change, event time ms; change_windows: windows with data since then.
+    calm_windows windows with data since the recovery most likely began.
     """
 
     crossing: list[Crossing]
@@ -101,6 +109,7 @@ class Verdict:
     threshold: Floats
     change_at: Ints
     change_windows: Ints
+    calm_windows: Ints
 
 
 def start(watches: int, bets: int) -> Bank:
@@ -118,6 +127,9 @@ def start(watches: int, bets: int) -> Bank:
         level=np.zeros(watches, np.int8),
         opened_at=np.zeros(watches, np.int64),
         windows=np.zeros(watches, np.int64),
+        calm=np.zeros((watches, bets)),
+        calm_window=np.zeros((watches, bets), np.int64),
+        open_windows=np.zeros(watches, np.int64),
         gated=np.zeros(watches, np.bool_),
         spent_page=np.zeros(watches),
         spent_warn=np.zeros(watches),
@@ -146,8 +158,7 @@ def advance(
 
     log_weights   (G,) or (W, G), each row summing to at most 1 in plain space; -inf drops a bet.
     informative   (W,): the window has data; one without spends nothing and changes no evidence.
-    clear         (W,): an interval computed only from data after the alarm lies inside the margin; an alert ends only
-                  when the recovery engine agrees with it.
+    clear         (W,): nothing else speaks against recovery; an alert ends only when the recovery engine agrees with it.
     """
     bank, closed_by_hand, restarted = _restart(bank, tick)
     live = informative & ~tick.gated & (bank.mode != LEARNING)
@@ -159,19 +170,26 @@ def advance(
     warn = _accumulate(bank.warn, increments.null, log_warn, runs_warn)
     page = _accumulate(bank.page, increments.null, log_page, runs_page)
     critical = _accumulate(bank.critical, increments.critical, log_page, live)
-    recovery = np.where((live & open_)[:, None], np.minimum(bank.recovery + increments.worse, _CAP), bank.recovery)
+    waits = live & open_
+    open_windows = bank.open_windows + waits
+    stake = np.log(RECOVERY_LEVEL * 6.0 / (np.pi * np.maximum(open_windows, 1)) ** 2)
+    recovery = _accumulate(bank.recovery, increments.worse, stake, waits)
+    calm, at_rest = _drift(bank.calm, increments.worse, waits)
+    calm_window = np.where(at_rest, (bank.windows + 1)[:, None], bank.calm_window)
 
     total_page = logsumexp(page + log_weights, axis=-1)
     hit_page = runs_page & (total_page >= 0)
     hit_warn = runs_warn & ~hit_page & (logsumexp(warn + log_weights, axis=-1) >= 0)
     hit_critical = live & (bank.level == _PAGE) & (logsumexp(critical + log_weights, axis=-1) >= 0)
-    recovered = live & open_ & clear & ~hit_page & (logsumexp(recovery + log_weights, axis=-1) >= 0)
+    recovered = waits & clear & ~hit_page & (logsumexp(recovery + log_weights, axis=-1) >= 0)
 
-    drift, since, since_window = _track(bank, increments.null, tick.end, runs_page)
+    drift, rested = _drift(bank.drift, increments.null, runs_page)
+    since = np.where(rested, tick.end[:, None], bank.since)
+    since_window = np.where(rested, (bank.windows + 1)[:, None], bank.since_window)
     windows = bank.windows + live
-    best = np.argmax(np.where(np.isfinite(page + log_weights), page + log_weights, -np.inf), axis=-1)
-    pick = np.arange(len(best))
+    pick, best = np.arange(len(windows)), np.argmax(page + log_weights, axis=-1)
     change_at, change_windows = since[pick, best], windows - since_window[pick, best]
+    calm_windows = windows - calm_window[pick, np.argmax(recovery + log_weights, axis=-1)]
 
     opened = (hit_page | hit_warn) & ~open_
     level = np.where(hit_critical, _CRITICAL, np.where(hit_page, _PAGE, np.where(hit_warn, _WARN, bank.level)))
@@ -181,7 +199,7 @@ def advance(
         warn=_reset(warn, recovered),
         page=_reset(page, recovered),
         critical=_reset(critical, recovered),
-        recovery=np.where(opened[:, None], np.log(RECOVERY_LEVEL), _reset(recovery, recovered)),
+        recovery=_reset(recovery, opened | recovered),
         drift=np.where(recovered[:, None], 0.0, drift),
         since=np.where(recovered[:, None], tick.end[:, None], since),
         since_window=np.where(recovered[:, None], windows[:, None], since_window),
@@ -189,6 +207,9 @@ def advance(
         level=level,
         opened_at=np.where(opened, tick.end, np.where(recovered, 0, bank.opened_at)),
         windows=windows,
+        calm=np.where(opened[:, None], 0.0, calm),
+        calm_window=np.where(opened[:, None], windows[:, None], calm_window),
+        open_windows=np.where(opened, 0, open_windows),
         spent_page=bank.spent_page + np.where(runs_page, tick.page, 0.0),
         spent_warn=bank.spent_warn + np.where(runs_warn, tick.warn, 0.0),
     )
@@ -209,6 +230,7 @@ def advance(
         threshold=np.where(spending, -log_page / np.log(10), np.nan),
         change_at=change_at,
         change_windows=change_windows,
+        calm_windows=calm_windows,
     )
 
 
@@ -234,16 +256,16 @@ def _restart(bank: Bank, tick: Tick) -> tuple[Bank, Bools, Bools]:
     recovered_gate = bank.gated & ~tick.gated
     rows = recovered_gate | tick.rearm
     closed = tick.rearm & (bank.mode == RECOVERING)
-    keeps_open = (bank.mode == RECOVERING) & ~closed
     return (
         replace(
             bank,
             warn=_reset(bank.warn, rows),
             page=_reset(bank.page, rows),
             critical=_reset(bank.critical, rows),
-            recovery=np.where(
-                (rows & keeps_open)[:, None], np.log(RECOVERY_LEVEL), _reset(bank.recovery, rows & closed)
-            ),
+            recovery=_reset(bank.recovery, rows),
+            open_windows=np.where(rows, 0, bank.open_windows),
+            calm=np.where(rows[:, None], 0.0, bank.calm),
+            calm_window=np.where(rows[:, None], bank.windows[:, None], bank.calm_window),
             drift=np.where(rows[:, None], 0.0, bank.drift),
             since=np.where(rows[:, None], tick.start[:, None], bank.since),
             since_window=np.where(rows[:, None], bank.windows[:, None], bank.since_window),
@@ -262,12 +284,10 @@ def _accumulate(log_m: Floats, log_l: Floats, log_spend: Floats, rows: Bools) ->
     return np.where(rows[:, None], advanced, log_m)
 
 
-def _track(bank: Bank, log_l: Floats, now: Ints, rows: Bools) -> tuple[Floats, Ints, Ints]:
-    drift = np.where(rows[:, None], np.maximum(bank.drift, 0.0) + log_l, bank.drift)
-    at_rest = rows[:, None] & (drift <= 0)
-    since = np.where(at_rest, now[:, None], bank.since)
-    since_window = np.where(at_rest, (bank.windows + 1)[:, None], bank.since_window)
-    return drift, since, since_window
+def _drift(drift: Floats, log_l: Floats, rows: Bools) -> tuple[Floats, Bools]:
+    """The CUSUM of the increments of the given rows, and where it came to rest in this window."""
+    moved = np.where(rows[:, None], np.maximum(drift, 0.0) + log_l, drift)
+    return moved, rows[:, None] & (moved <= 0)
 
 
 def _reset(log_m: Floats, rows: Bools) -> Floats:

@@ -139,14 +139,14 @@ class SampleRatio:
         open_ = started.bank.mode == engine.RECOVERING
         live = ~tick.gated
         fresh = np.where((open_ & live)[:, None], s.fresh + window, s.fresh)
-        nearer, radius = _log_odds(fresh, share, ps, 1.0 - LEVEL)
         repaired = np.maximum(np.abs(s.broken) / 2.0, _SMALLEST_REPAIR)
-        clear = nearer * np.sign(s.broken) + radius < repaired
+        informative = window.sum(axis=1) > 0
+        increments = _increments(window, s, share, repaired)
         bank, verdict = engine.advance(
-            started.bank, _increments(window, s, share, repaired), _LOG_WEIGHTS, tick, window.sum(axis=1) > 0, clear
+            started.bank, increments, _LOG_WEIGHTS, tick, informative, np.ones(len(ps), np.bool_)
         )
         total = np.where(live[:, None], s.total + window, s.total)
-        spans = dyadic.push(s.spans, window, live & (window.sum(axis=1) > 0))
+        spans = dyadic.push(s.spans, window, live & informative)
         seen = replace(started, bank=bank, spans=spans, total=total, fresh=fresh)
         deviation, _ = _log_odds(_recent(seen, verdict)[0], share, ps, 1.0 - LEVEL)
         ended = verdict.closed | verdict.restarted
@@ -189,7 +189,9 @@ def _log_odds(
 
 
 def _recent(s: SampleRatioState, verdict: engine.Verdict) -> tuple[Floats, Ints]:
-    sums, _, offered = dyadic.at_least(s.spans, np.maximum(verdict.change_windows, 1))
+    sums, _, offered = dyadic.at_least(
+        s.spans, np.maximum(np.where(verdict.closed, verdict.calm_windows, verdict.change_windows), 1)
+    )
     return sums, offered
 
 
@@ -216,9 +218,9 @@ def _report(
 
 def _evidence(p: SampleRatioParams, views: dict[str, tuple[Floats, float, float]], base: Evidence) -> Evidence:
     kind = "since_start"
-    if base.crossing in (Crossing.WARN, Crossing.PAGE):
+    if base.crossing is not Crossing.NONE:
         kind = "recent"
-    elif base.mode is Mode.RECOVERING or base.crossing is Crossing.RECOVERED:
+    elif base.mode is Mode.RECOVERING:
         kind = "fresh"
     if views[kind][0].sum() < 1:
         kind = "since_start"

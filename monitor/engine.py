@@ -24,7 +24,7 @@ from monitor.alerting.message import Context
 from monitor.alerting.policy import decide
 from monitor.alerting.rehearsal import Rehearsal
 from monitor.alerting.routing import notifications
-from monitor.events import Block, Reject
+from monitor.events import Block, Reject, TopicPartition
 from monitor.ingest.decode import Decoder, compile_mapping
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.join import clocks
@@ -33,7 +33,7 @@ from monitor.memory import ARRIVALS, Bank, ModelMemory, OpenWindow, Source, buil
 from monitor.store.protocols import Command, Step
 from monitor.watch import origin
 from monitor.watch.finding import Finding
-from monitor.watch.plan import DAY, MINUTE, MetricPlan, ModelPlan, OutcomePlan, WatchPlan
+from monitor.watch.plan import DAY, MetricPlan, ModelPlan, OutcomePlan, WatchPlan
 
 HOLDOUT_ARRIVALS = "holdout"
 """Arrival stream of predictions to held-out units."""
@@ -95,7 +95,7 @@ class Engine:
             return ARRIVALS
         return self._metrics[watch.on].outcome if watch.on in self._metrics else PREDICTIONS
 
-    def sources(self, partitions: Sequence[tuple[str, int]]) -> frozenset[Source]:
+    def sources(self, partitions: Sequence[TopicPartition]) -> frozenset[Source]:
         """The streams that these partitions carry."""
         return frozenset((s, t, p) for t, p in partitions for s, _ in self._decoders.get(t, ()))
 
@@ -163,10 +163,10 @@ class Engine:
         if not self._lanes[ARRIVALS]:
             return
         floor = memory.lanes.get(ARRIVALS, 0)
-        minutes = np.maximum(arrived - arrived % MINUTE, floor)[~ahead]
-        _add_minutes(memory, stream, minutes)
+        windows = np.maximum(arrived - arrived % self.plan.arrivals, floor)[~ahead]
+        _add_arrivals(memory, stream, windows)
         if stream == PREDICTIONS:
-            _add_minutes(memory, HOLDOUT_ARRIVALS, minutes[rows.cohort[~ahead] == Cohort.HOLDOUT])
+            _add_arrivals(memory, HOLDOUT_ARRIVALS, windows[rows.cohort[~ahead] == Cohort.HOLDOUT])
 
     # closing
 
@@ -329,7 +329,7 @@ class Engine:
                 _MERGE_AT_MOST, watch.window
             )
             if end % watch.window or (small and watch.key not in rearmed):
-                memory.mark_open(watch)
+                memory.turn.touched.add(watch.key)
             else:
                 due.setdefault(watch.detector, []).append(watch)
         for name in sorted(due, key=lambda n: (due[n][0].test.family is not Family.INTEGRITY, n)):
@@ -355,9 +355,9 @@ class Engine:
             bank.params(list(rows)), snapshot.take_rows(bank.state, rows), [w.statistic for w in windows], tick
         )
         snapshot.put_rows(bank.state, rows, state)
-        memory.mark(bank, rows.tolist())
+        memory.turn.moved.update((bank.test.name, row) for row in rows.tolist())
         for watch, window, said, shut in zip(watches, windows, evidence, gated, strict=True):
-            memory.mark_open(watch)
+            memory.turn.touched.add(watch.key)
             self._tell(memory, watch, window.start, end, _blind(said, blocked) if shut else said)
 
     def _tell(self, memory: ModelMemory, watch: WatchPlan, start: int, end: int, evidence: Evidence) -> None:
@@ -416,7 +416,7 @@ class Engine:
         rehearsal = Rehearsal(armed=memory.armed, first_event=memory.first_event, duration_ms=self.plan.rehearsal)
         holdout = ""
         if self.plan.has_holdout and watch.needs.contrast:
-            holdout = "; ".join(memory.gates.values()) or "holdout sound: its share of new units is as planned."
+            holdout = "; ".join(memory.gates.values()) or "its share of new units is as planned."
         return Context(
             model=self.plan.model,
             team=watch.team,
@@ -430,28 +430,27 @@ class Engine:
     # arrivals
 
     def _close_arrivals(self, memory: ModelMemory, until: int, rearmed: set[str]) -> None:
-        """Close every minute up to `until`; the first is the earliest in which anything arrived."""
-        watches = self._lanes[ARRIVALS]
+        """Close every arrival window up to `until`; the first is the earliest in which anything arrived."""
+        watches, length = self._lanes[ARRIVALS], self.plan.arrivals
         if not watches:
             return
         if ARRIVALS not in memory.lanes:
-            seen = [minute for minutes in memory.arrivals.values() for minute in minutes]
+            seen = [start for windows in memory.arrivals.values() for start in windows]
             if not seen:
                 return
             memory.lanes[ARRIVALS] = min(seen)
-        while memory.lanes[ARRIVALS] + MINUTE <= until:
-            minute = memory.lanes[ARRIVALS]
-            memory.lanes[ARRIVALS] = minute + MINUTE
+        while memory.lanes[ARRIVALS] + length <= until:
+            start = memory.lanes[ARRIVALS]
+            memory.lanes[ARRIVALS] = start + length
             for watch in watches:
                 bank = memory.banks[watch.detector]
                 prep = bank.test.prepare(watch.params, bank.state, bank.watches.index(watch))
-                count = memory.arrivals.get(watch.on, {}).pop(minute, 0)
-                statistic = bank.test.fold(prep, bank.test.empty(prep), _arrival_row(minute, count))
-                memory.open[watch.key] = OpenWindow(minute, statistic)
-            for name in {w.detector for w in watches}:
-                self._advance(
-                    memory, memory.banks[name], [w for w in watches if w.detector == name], minute + MINUTE, rearmed
-                )
+                count = memory.arrivals.get(watch.on, {}).pop(start, 0)
+                statistic = bank.test.fold(prep, bank.test.empty(prep), _arrival_row(start, count))
+                memory.open[watch.key] = OpenWindow(start, statistic)
+            for name in sorted({w.detector for w in watches}):
+                own = [w for w in watches if w.detector == name]
+                self._advance(memory, memory.banks[name], own, start + length, rearmed)
 
 
 def _unread(block: Block, position: int) -> Block:
@@ -480,18 +479,18 @@ def _too_new(block: Block, rows: Columns, row: int, arrived: int, future: int) -
     )
 
 
-def _add_minutes(memory: ModelMemory, stream: str, minutes: cols.Ints) -> None:
+def _add_arrivals(memory: ModelMemory, stream: str, windows: cols.Ints) -> None:
     counts: dict[int, int] = memory.arrivals.setdefault(stream, {})
-    for minute, count in zip(*np.unique(minutes, return_counts=True), strict=True):
-        counts[int(minute)] = counts.get(int(minute), 0) + int(count)
+    for start, count in zip(*np.unique(windows, return_counts=True), strict=True):
+        counts[int(start)] = counts.get(int(start), 0) + int(count)
 
 
-def _arrival_row(minute: int, count: int) -> Columns:
+def _arrival_row(start: int, count: int) -> Columns:
     rows = cols.no_rows()
     one = np.zeros(1, np.int64)
     return replace(
         rows,
-        time=one + minute,
+        time=one + start,
         unit=one.astype(np.uint64),
         cohort=one.astype(np.int8),
         partition=one.astype(np.int32),

@@ -16,7 +16,7 @@ equals the memory that committed it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,7 +66,11 @@ class OpenWindow:
 
 @dataclass
 class Turn:
-    """What the current turn has changed so far."""
+    """What the current turn has changed so far.
+
+    `moved` names rows of banks whose state has changed, `touched` watches whose open window has: they are packed once, at the
+    end of the turn, however often they changed.
+    """
 
     parts: dict[tuple[str, int], list[Columns]] = field(default_factory=dict)
     dropped: list[tuple[str, int]] = field(default_factory=list)
@@ -75,6 +79,8 @@ class Turn:
     alerts: dict[str, Alert] = field(default_factory=dict)
     outbox: list[Notification] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    moved: set[tuple[str, int]] = field(default_factory=set)
+    touched: set[str] = field(default_factory=set)
     records: int = 0
 
 
@@ -113,17 +119,6 @@ class ModelMemory:
         """Ids of predictions in slots that are remembered, sorted."""
         known = list(self.ids.values())
         return np.unique(np.concatenate(known)) if known else np.zeros(0, np.uint64)
-
-    def mark(self, bank: Bank, rows: Iterable[int]) -> None:
-        """Note that the states of these rows have changed."""
-        for row in rows:
-            self.page("engine", _key(bank.watches[row]), snapshot.pack_row(bank.state, row))
-
-    def mark_open(self, watch: WatchPlan) -> None:
-        """Note that the watch's open window has changed, or ended."""
-        window = self.open.get(watch.key)
-        data = None if window is None else snapshot.pack([window.start, snapshot.pack_record(window.statistic)])
-        self.page("open", _key(watch), data)
 
 
 def _key(watch: WatchPlan) -> str:
@@ -250,6 +245,20 @@ def enrol(memory: ModelMemory, slot: int, rows: Columns) -> Columns:
     return rows.having(first=cols.flag(first), crossed=cols.flag(seen.known & (seen.cohort != rows.cohort)))
 
 
+def _watch_pages(memory: ModelMemory, turn: Turn) -> dict[tuple[str, str], bytes | None]:
+    """States that moved, and open windows that changed or ended."""
+    pages: dict[tuple[str, str], bytes | None] = {}
+    for name, row in turn.moved:
+        bank = memory.banks[name]
+        pages["engine", _key(bank.watches[row])] = snapshot.pack_row(bank.state, row)
+    for watch in memory.plan.watches:
+        if watch.key in turn.touched:
+            window = memory.open.get(watch.key)
+            packed = None if window is None else snapshot.pack([window.start, snapshot.pack_record(window.statistic)])
+            pages["open", _key(watch)] = packed
+    return pages
+
+
 def build_step(memory: ModelMemory, observed: dict[str, Any], commands: Sequence[int]) -> Step:
     """The turn as one step; afterwards a new turn begins. The step's number follows the last one."""
     turn, memory.turn = memory.turn, Turn()
@@ -259,6 +268,7 @@ def build_step(memory: ModelMemory, observed: dict[str, Any], commands: Sequence
         if (stream, slot) not in dropped:
             memory.sequence += 1
             chunks.append(Chunk(stream, slot, memory.sequence, pack_rows(cols.concat(parts))))
+    turn.pages.update(_watch_pages(memory, turn))
     for table in (memory.units, memory.voters):
         turn.pages.update({(table.name, key): data for key, data in table.pages().items()})
     turn.pages["progress", ""] = pack_progress(memory)

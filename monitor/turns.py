@@ -13,7 +13,6 @@ from monitor.ingest.source import Source
 from monitor.memory import ModelMemory, load
 from monitor.memory import Source as StreamSource
 from monitor.store.protocols import Lease, StateStore, Step
-from monitor.watch.plan import MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +97,11 @@ class ModelTurns:
         records = self._read(memory, timeout_ms)
         commands = self.store.commands(self.model)
         observed = self._observe()
-        minute = (observed.arrivals_until or 0) // MINUTE
-        news = minute > self._seen.arrivals or observed.idle != self._seen.idle
+        window = (observed.arrivals_until or 0) // self.engine.plan.arrivals
+        news = window > self._seen.arrivals or observed.idle != self._seen.idle
         if not (records or commands or news or memory.turn.pages or memory.turn.alerts):
             return None
-        self._seen.arrivals, self._seen.idle = minute, observed.idle
+        self._seen.arrivals, self._seen.idle = window, observed.idle
         step = self.engine.close(memory, commands, observed)
         began = time.perf_counter()
         self.store.commit(step, lease)

@@ -1,8 +1,8 @@
-"""Sums over the last windows, for every length that is about a power of two, in O(log windows) memory.
+"""Sums over the last windows, for lengths on a grid of ratio at most 5/4, in O(log windows) memory.
 
-An exponential histogram (Datar, Gionis, Indyk and Motwani 2002) over windows: level l holds one or two buckets of 2^l
-windows each. The spans on offer are fixed by the number of windows alone, never by their content, so a union bound over the
-levels covers the choice of one.
+An exponential histogram (Datar, Gionis, Indyk and Motwani 2002) over windows: level l holds up to four buckets of 2^l windows
+each. The spans on offer are fixed by the number of windows alone, never by their content, so a union bound over the buckets
+covers the choice of one.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import numpy as np
 
 from detectors.columns import Bools, Floats, Ints
 
-LEVELS = 24
+LEVELS = 16
+BUCKETS = 4
 
 
 @dataclass(frozen=True)
 class Spans:
-    """For W rows of k sums: `sums` (W, LEVELS, 2, k), older bucket first; `buckets` (W, LEVELS) in 0, 1, 2."""
+    """For W rows of k sums: `sums` (W, LEVELS, BUCKETS, k), newest bucket first; `buckets` (W, LEVELS) in use."""
 
     sums: Floats
     buckets: Ints
@@ -26,26 +27,23 @@ class Spans:
 
 def start(rows: int, width: int) -> Spans:
     """No windows yet."""
-    return Spans(np.zeros((rows, LEVELS, 2, width)), np.zeros((rows, LEVELS), np.int64))
+    return Spans(np.zeros((rows, LEVELS, BUCKETS, width)), np.zeros((rows, LEVELS), np.int64))
 
 
 def push(spans: Spans, values: Floats, active: Bools) -> Spans:
-    """One more window with sums `values` (W, k), for the rows in `active` (W,)."""
+    """One more window with sums `values` (W, k), for the rows in `active` (W,). What falls off the last level is forgotten."""
     sums, buckets = spans.sums.copy(), spans.buckets.copy()
     carry, rows = values[active], np.flatnonzero(active)
     for level in range(LEVELS):
         if not len(rows):
             break
-        full = buckets[rows, level] == 2
-        free = rows[~full]
-        sums[free, level, buckets[free, level]] = carry[~full]
-        buckets[free, level] += 1
-        overfull = rows[full]
-        older = sums[overfull, level].sum(axis=1)
-        sums[overfull, level, 0] = carry[full]
-        sums[overfull, level, 1] = 0.0
-        buckets[overfull, level] = 1
-        carry, rows = older, overfull
+        full = buckets[rows, level] == BUCKETS
+        older = sums[rows, level, -1] + sums[rows, level, -2]
+        sums[rows, level, 1:] = sums[rows, level, :-1]
+        sums[rows, level, 0] = carry
+        sums[rows[full], level, -1] = 0.0
+        buckets[rows, level] = np.where(full, BUCKETS - 1, buckets[rows, level] + 1)
+        carry, rows = older[full], rows[full]
     return Spans(sums, buckets)
 
 
@@ -60,10 +58,11 @@ def at_least(spans: Spans, windows: Ints) -> tuple[Floats, Ints, Ints]:
 
     Returns the sums (W, k), the span's number of windows (W,) and the number of spans there were to choose from (W,).
     """
-    sizes = spans.buckets * (1 << np.arange(LEVELS, dtype=np.int64))
+    rows = len(windows)
+    used = np.arange(BUCKETS) < spans.buckets[:, :, None]
+    sizes = (used * (1 << np.arange(LEVELS, dtype=np.int64))[:, None]).reshape(rows, -1)
     lengths = np.cumsum(sizes, axis=1)
-    level = np.minimum(np.sum(lengths < windows[:, None], axis=1), LEVELS - 1)
-    totals = np.cumsum(spans.sums.sum(axis=2), axis=1)
-    pick = np.arange(len(windows))
-    offered = np.maximum(np.sum(spans.buckets > 0, axis=1), 1)
-    return totals[pick, level], lengths[pick, level], offered
+    place = np.minimum(np.sum(lengths < windows[:, None], axis=1), lengths.shape[1] - 1)
+    totals = np.cumsum(spans.sums.reshape(rows, lengths.shape[1], -1), axis=1)
+    pick = np.arange(rows)
+    return totals[pick, place], lengths[pick, place], np.maximum(used.sum(axis=(1, 2)), 1)

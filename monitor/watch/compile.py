@@ -60,6 +60,7 @@ def _plan(loaded: Loaded, model: ModelSettings, streams: tuple[EventMapping, ...
         watches=tuple(_watch(loaded, model, wanted) for wanted in watched.watches),
         outcomes=tuple(OutcomePlan(n, _match(o), o.within) for n, o in model.outcomes.items()),
         metrics=tuple(MetricPlan(n, m.of, m.value) for n, m in model.metrics.items()),
+        arrivals=kinds.arrival_window(model),
         rehearsal=loaded.settings.rehearsal,
         runbook=model.runbook or "",
         has_holdout=model.cohorts is not None,

@@ -20,6 +20,7 @@ from detectors.numeric_shift import NumericShiftParams
 from detectors.sample_ratio import SampleRatioParams
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.settings.model import ModelSettings, WatchSettings
+from monitor.watch.plan import MINUTE
 
 HOLDOUT = "holdout"
 """The watch on the cohorts' sizes, and the arrival stream of predictions to held-out units."""
@@ -166,10 +167,15 @@ def _shifts(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
             yield Wanted(column, "numeric_shift", params, column, model.window, "warn", min_units=params.min_units)
 
 
+def arrival_window(model: ModelSettings) -> int:
+    """Length of the windows in which arrivals are counted, ms: a fifth of the model's window, 1 to 5 minutes."""
+    return min(max(model.window // 5, MINUTE), 5 * MINUTE)
+
+
 def _silence(model: ModelSettings) -> Iterator[Wanted]:
     streams = [PREDICTIONS, *model.outcomes, *([HOLDOUT] if model.cohorts is not None else [])]
     for stream in streams:
-        yield Wanted(f"freshness.{stream}", "freshness", FreshnessParams(), stream, 60_000, "page")
+        yield Wanted(f"freshness.{stream}", "freshness", FreshnessParams(), stream, arrival_window(model), "page")
 
 
 def _placed(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:

@@ -93,6 +93,7 @@ class ModelPlan:
     early        how much before its prediction an outcome may come (clocks differ).
     idle         wall time after which a caught-up partition no longer holds the watermark.
     duplicates   event time for which prediction ids are remembered.
+    arrivals     length of an arrival window.
     rehearsal    event time from the first event before anything pages.
     """
 
@@ -107,6 +108,7 @@ class ModelPlan:
     early: int = 2 * MINUTE
     idle: int = MINUTE
     duplicates: int = 60 * MINUTE
+    arrivals: int = MINUTE
     rehearsal: int = 14 * DAY
     epoch: int | None = None
     unit_cap: int = 20_000_000

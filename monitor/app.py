@@ -1,0 +1,234 @@
+"""Where the house is put together: the only place that names protocols and adapters alike."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from detectors.columns import Category, Cohort, Columns, Flag, Hash, Numeric, Ragged
+from monitor import logs, settings
+from monitor.alerting.via_apprise import AppriseNotifier
+from monitor.alerting.words import moment
+from monitor.clock import Clock, SystemClock
+from monitor.daemon import Daemon, owner_name
+from monitor.engine import Engine
+from monitor.ingest.decode import compile_mapping
+from monitor.ingest.mapping import EventMapping
+from monitor.ingest.source import Source
+from monitor.ingest.via_files import FileSource
+from monitor.ingest.via_kafka import KafkaAccess, KafkaReading, KafkaSource, Sasl, Tls
+from monitor.metrics import Metrics
+from monitor.relay import Relay
+from monitor.selfwatch import SelfWatch
+from monitor.settings.kafka import KafkaSettings
+from monitor.store.protocols import SchemaTooOld, Store
+from monitor.store.via_memory import MemoryStore
+from monitor.store.via_sql import SqlStore, upgrade
+from monitor.turns import ModelTurns, TurnLimits
+from monitor.watch.compile import Plans, compile_plans
+from monitor.watch.plan import ModelPlan
+from monitor.web.health import Health
+from monitor.web.overview import Overview, section
+from monitor.web.server import Pages, WebServer
+
+VERSION = version("loopwatch")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A config file, read and compiled."""
+
+    loaded: settings.Loaded
+    plans: Plans
+
+    @property
+    def database(self) -> str:
+        """URL of the database; a secret."""
+        database = self.loaded.settings.database
+        return database.secret.get_secret_value() if database is not None else ""
+
+    def destinations(self) -> dict[str, str]:
+        """URL of every destination by name; secrets."""
+        return {name: url.get_secret_value() for name, url in self.loaded.settings.destinations.items()}
+
+    def secrets(self) -> list[str]:
+        """Everything that must never be shown."""
+        kafka = self.loaded.settings.kafka
+        sasl = [kafka.sasl.secret] if kafka is not None and kafka.sasl is not None else []
+        token = self.loaded.settings.http.secret
+        return [*sasl, *self.destinations().values(), *([token.get_secret_value()] if token is not None else [])]
+
+
+def read_config(path: Path) -> Config:
+    """Read a config file. Raises `ConfigErrors` if its shared part cannot be used; faults of single models are in `plans`."""
+    loaded = settings.load(path)
+    kafka = loaded.settings.kafka
+    return Config(loaded, compile_plans(loaded, topic_prefix=kafka.topic_prefix if kafka is not None else ""))
+
+
+def open_store(url: str, clock: Clock) -> SqlStore:
+    """The store; an SQLite file that is new or old is brought up to date at once, a server's tables only by `db upgrade`."""
+    try:
+        return SqlStore(url, clock)
+    except SchemaTooOld:
+        if not url.startswith("sqlite"):
+            raise
+        upgrade(url)
+        return SqlStore(url, clock)
+
+
+def upgrade_database(url: str) -> bool:
+    """Bring the tables to this version; True if there was anything to do. Raises `StoreError`."""
+    return upgrade(url)
+
+
+def relay(config: Config, store: Store, clock: Clock) -> Relay:
+    """What sends the outbox to the config's destinations."""
+    return Relay(store, AppriseNotifier(config.destinations()), clock)
+
+
+def memory_store(clock: Clock) -> Store:
+    """A store that is gone with the process: for replays."""
+    return MemoryStore(clock)
+
+
+def kafka_source(kafka: KafkaSettings, plan: ModelPlan) -> KafkaSource:
+    """A consumer for one model."""
+    tls = None
+    if kafka.tls is not None:
+        tls = Tls(kafka.tls.ca_file, kafka.tls.cert_file, kafka.tls.key_file, kafka.tls.check_hostname)
+    sasl = None
+    if kafka.sasl is not None:
+        sasl = Sasl(kafka.sasl.mechanism, kafka.sasl.user, SecretStr(kafka.sasl.secret))
+    access = KafkaAccess(tuple(kafka.brokers), tls, sasl, "loopwatch")
+    group = f"{kafka.group_prefix}.{plan.model}"
+    return KafkaSource(KafkaReading(access, tuple(sorted(plan.topics())), group, kafka.start))
+
+
+def file_source(files: Mapping[str, Sequence[Path]], plan: ModelPlan) -> Source:
+    """The files of a model's topics. A file's own time stands in for the broker's: no event can be newer than its file."""
+    own = {topic: paths for topic, paths in files.items() if topic in plan.topics()}
+    written = {
+        t: max((int(p.stat().st_mtime * 1000) for p in paths if p.exists()), default=0) for t, paths in own.items()
+    }
+    return FileSource(own, lambda topic, _: written[topic])
+
+
+class Service:
+    """The daemon with its relay and its pages, on three threads; `run` ends when `stop` is set."""
+
+    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+        self.config, self.clock = config, clock or SystemClock()
+        shared = config.loaded.settings
+        if shared.kafka is None:
+            raise ValueError("the config has no kafka: section, so there is nothing to read")
+        self.store = open_store(config.database, self.clock)
+        self.metrics = Metrics(VERSION)
+        self.health = Health(self.clock)
+        self.watch = SelfWatch(self.health, self.metrics, logs.logger("loopwatch"), self.clock)
+        self.relay = relay(config, self.store, self.clock)
+        limits = TurnLimits(records=shared.limits.turn_records, milliseconds=shared.limits.turn)
+        self.sources = {plan.model: kafka_source(shared.kafka, plan) for plan in config.plans.models}
+        turns = [
+            ModelTurns(Engine(p), self.sources[p.model], self.store, self.clock, limits=limits, on_step=self.watch.step)
+            for p in config.plans.models
+        ]
+        self.daemon = Daemon(turns, self.store, self.clock, self.watch, owner_name())
+        pages = Pages(
+            self.health,
+            lambda: (Metrics.content_type, self.metrics.exposition()),
+            self.overview,
+            lambda error: logs.logger("web").warning("a page failed", kind=type(error).__name__),
+        )
+        self.web = WebServer(pages, address=shared.http.host, port=shared.http.port)
+
+    def overview(self) -> Overview:
+        """What the page shows now."""
+        return overview(self.store, self.config.plans.models, self.clock, self.health)
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set: then the turn that has begun is finished, and everything is closed."""
+        self.store.recover(self.clock.now())
+        self.web.start()
+        relaying = threading.Thread(target=self._deliver, args=(stop,), name="relay", daemon=True)
+        relaying.start()
+        try:
+            self.daemon.run(stop)
+        finally:
+            stop.set()
+            relaying.join(timeout=15)
+            self.web.close()
+            for source in self.sources.values():
+                source.close()
+            self.store.close()
+
+    def _deliver(self, stop: threading.Event) -> None:
+        self.relay.run(_Noticing(stop, lambda: self.watch.relay(self.relay)))
+
+
+class _Noticing:
+    """A stop signal that is asked between rounds; each time the state of delivery is told."""
+
+    def __init__(self, stop: threading.Event, notice: Callable[[], None]) -> None:
+        self._stop, self._notice = stop, notice
+
+    def is_set(self) -> bool:
+        """Whether to end."""
+        self._notice()
+        return self._stop.is_set()
+
+
+def overview(store: Store, plans: Sequence[ModelPlan], clock: Clock, health: Health | None = None) -> Overview:
+    """Every model's watches with their states, from what is stored."""
+    return Overview(
+        made_at=clock.now(),
+        version=VERSION,
+        parts=health.parts() if health is not None else {},
+        models=[
+            section(
+                p.model,
+                [w.key for w in p.watches],
+                store.latest(p.model),
+                store.alerts(p.model),
+                "; ".join(p.not_watched),
+            )
+            for p in plans
+        ],
+    )
+
+
+def sample(mapping: EventMapping, path: Path, lines: int = 5) -> Iterator[str]:
+    """The first events of a file as a mapping reads them, one line an event or a fault."""
+    source = FileSource({mapping.topic: [path]})
+    decoder = compile_mapping(mapping, b"sample")
+    for block in source.poll(lines, 0):
+        decoded = decoder.decode(block)
+        for row in range(len(decoded.rows)):
+            yield _row_in_words(decoded.rows, row)
+        for reject in decoded.rejects:
+            yield f"line {reject.offset + 1} cannot be used: {reject.reason}"
+        if decoded.filtered:
+            yield f"{decoded.filtered} event(s) are not ours (where)"
+    source.close()
+
+
+def _row_in_words(rows: Columns, row: int) -> str:
+    values = [f"time={moment(int(rows.time[row]))}", f"cohort={Cohort(int(rows.cohort[row])).name.lower()}"]
+    values.append("unit=yes" if rows.unit[row] else "unit=MISSING")
+    for name, column in rows.fields.items():
+        if isinstance(column, Numeric):
+            values.append(f"{name}={column.values[row]:g}")
+        elif isinstance(column, Category):
+            values.append(f"{name}={column.labels[column.codes[row]] if column.codes[row] >= 0 else 'missing'}")
+        elif isinstance(column, Hash):
+            values.append(f"{name}={'yes' if column.values[row] else 'missing'}")
+        elif isinstance(column, Ragged):
+            values.append(f"{name}={int(column.starts[row + 1] - column.starts[row])} element(s)")
+        elif isinstance(column, Flag):
+            values.append(f"{name}={'missing' if column.missing[row] else bool(column.values[row])}")
+    return "  ".join(values)

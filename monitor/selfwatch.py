@@ -1,0 +1,113 @@
+"""The watcher watched: what the daemon does, as health, metrics and log lines."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from monitor.alerting.alert import Phase
+from monitor.clock import Clock
+from monitor.ingest.source import SourceError
+from monitor.memory import ModelMemory
+from monitor.metrics import Metrics
+from monitor.relay import Relay
+from monitor.store.protocols import Step
+from monitor.web.health import Health
+
+_COUNTERS = {
+    "read": "records_read",
+    "rejected": "records_rejected",
+    "filtered": "records_filtered",
+    "kept": "records_decoded",
+    "late": "events_late",
+    "ahead": "events_future",
+    "repeated": "events_duplicate",
+    "joined": "outcomes_joined",
+}
+
+
+class Log(Protocol):
+    """A structured logger."""
+
+    def info(self, event: str, **values: Any) -> None:
+        """Something worth knowing."""
+
+    def warning(self, event: str, **values: Any) -> None:
+        """Something that needs a look."""
+
+
+class SelfWatch:
+    """Hears of parts, models and steps; see `monitor.daemon.Told` and `monitor.turns.ModelTurns`."""
+
+    def __init__(self, health: Health, metrics: Metrics, log: Log, clock: Clock) -> None:
+        self._health, self._metrics, self._log, self._clock = health, metrics, log, clock
+        self._parts: dict[str, bool] = {}
+        self._faults: dict[str, str] = {}
+        self._waiting: dict[str, bool] = {}
+        self._counted: dict[tuple[str, str], int] = {}
+
+    def part(self, name: str, ok: bool, reason: str = "") -> None:
+        """A part of the daemon is well, or why it is not; logged when that changes."""
+        self._health.set(name, ok, reason)
+        if name == "lease":
+            self._metrics.lease_held.set(ok)
+        if self._parts.get(name) != ok:
+            self._parts[name] = ok
+            if ok:
+                self._log.info("well", part=name)
+            else:
+                self._log.warning("waiting", part=name, reason=reason)
+
+    def model(self, name: str, error: Exception | None) -> None:
+        """A model's turn went well, or why it did not. Logged when it changes; an unknown error with its traceback."""
+        fault = "" if error is None else f"{type(error).__name__}: {error}"
+        self._waiting[name] = isinstance(error, SourceError)
+        self._tell_sources()
+        if self._faults.get(name, "") != fault:
+            self._faults[name] = fault
+            if error is None:
+                self._log.info("going on", model=name)
+            else:
+                self._metrics.errors.labels(kind=type(error).__name__).inc()
+                self._log.warning("turn failed", model=name, reason=fault, exc_info=error)
+        broken = [f"{model}: {why}" for model, why in sorted(self._faults.items()) if why]
+        self.part("models", not broken, "; ".join(broken))
+
+    def _tell_sources(self) -> None:
+        away = sorted(model for model, waiting in self._waiting.items() if waiting)
+        self.part("source", not away, f"no events can be read for {', '.join(away)}" if away else "")
+
+    def step(self, memory: ModelMemory, step: Step, seconds: float) -> None:
+        """A step was committed."""
+        self._metrics.commit_seconds.labels(model=step.model).observe(seconds)
+        self._metrics.step_number.labels(model=step.model).set(step.number)
+        for name, value in memory.counters.items():
+            stream, _, what = name.rpartition(".")
+            if what in _COUNTERS:
+                rise = value - self._counted.get((step.model, name), 0)
+                if rise > 0:
+                    getattr(self._metrics, _COUNTERS[what]).labels(model=step.model, stream=stream).inc(rise)
+                self._counted[step.model, name] = value
+        if memory.clocks:
+            lag = (self._clock.now() - min(memory.clocks.values())) / 1000
+            self._metrics.watermark_lag_seconds.labels(model=step.model).set(lag)
+        for finding in step.findings:
+            self._metrics.windows_closed.labels(model=step.model, watch=finding.watch).inc()
+            standing = str(finding.evidence.standing)
+            self._metrics.findings.labels(model=step.model, watch=finding.watch, standing=standing).inc()
+        for alert in step.alerts:
+            if alert.phase is Phase.FIRING and alert.opened_at == alert.finding.end:
+                self._metrics.alerts.labels(model=step.model, severity=str(alert.severity)).inc()
+            self._log.info(
+                "alert",
+                model=alert.model,
+                watch=alert.watch,
+                id=alert.id,
+                phase=str(alert.phase),
+                severity=str(alert.severity),
+            )
+
+    def relay(self, relay: Relay) -> None:
+        """How delivery goes."""
+        failing = "; ".join(f"{name}: {why}" for name, why in sorted(relay.failing.items()))
+        self.part("delivery", not failing, failing)
+        self._metrics.outbox_rows.labels(state="parked").set(relay.parked)
