@@ -124,7 +124,7 @@ class _Reader:
             for row in islice(self._records(), count):
                 rows.append(row)
                 self.position = row[0] + 1
-        except (OSError, EOFError, zlib.error) as error:
+        except (OSError, EOFError, ValueError, zlib.error) as error:
             line = self._line + 1
             self.close()
             if not rows:
@@ -151,7 +151,7 @@ class _Reader:
             self._line = 0
         while line := self._file.readline(LONGEST_LINE + 1):
             if len(line) > LONGEST_LINE:
-                raise SourceRefused(f"{self.path}, line {self._line + 1}: longer than {LONGEST_LINE:,} bytes")
+                raise ValueError(f"longer than {LONGEST_LINE:,} bytes")
             index = self._line
             self._line += 1
             if index < self.position:
