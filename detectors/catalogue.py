@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from detectors.cohort_bounded import CohortBounded
+from detectors.concentration import Concentration
 from detectors.detector import AnyDetector
+from detectors.freshness import Freshness
 from detectors.numeric_shift import NumericShift
 from detectors.river_bank import RiverHint
 from detectors.sample_ratio import SampleRatio
 
-_ALL: tuple[AnyDetector, ...] = (CohortBounded(), SampleRatio(), NumericShift(), RiverHint())
+_ALL: tuple[AnyDetector, ...] = (
+    CohortBounded(),
+    SampleRatio(),
+    NumericShift(),
+    RiverHint(),
+    Concentration(),
+    Freshness(),
+)
 
 DETECTORS: dict[str, AnyDetector] = {detector.name: detector for detector in _ALL}
 """Every shipped detector by its name in the config."""

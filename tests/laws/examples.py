@@ -12,7 +12,11 @@ import numpy as np
 
 from detectors.cohort_bounded import CohortBoundedParams
 from detectors.columns import Category, Columns, Flag, Hash, Hashes, Numeric, Ragged, flag
+from detectors.concentration import ConcentrationParams
+from detectors.concentration import ConcentrationParams
 from detectors.detector import Params
+from detectors.freshness import FreshnessParams
+from detectors.freshness import FreshnessParams
 from detectors.numeric_shift import NumericShiftParams
 from detectors.river_bank import RiverHintParams
 from detectors.river_bank.state import Algorithm
@@ -30,7 +34,7 @@ MakeRows = Callable[[np.random.Generator, int, int], Columns]
 class Example:
     """Two sets of parameters, so that a bank holds different watches; `rows` makes n rows of a window.
 
-    silence_is_data   an empty window says something to this detector, so that it may change the state.
+    silence_is_data   an empty window says something to this detector: it may change the state, and is never too small.
     """
 
     params: Params
@@ -58,6 +62,8 @@ def healthy(rng: np.random.Generator, n: int, window: int) -> Columns:
         fields={
             "value": Numeric(value),
             "first": flag(first),
+            "count": Numeric(rng.poisson(3.0, n).astype(np.float64)),
+            "count": Numeric(np.ones(n)),
             "voting": Flag(rng.random(n) < 0.9, np.zeros(n, np.bool_)),
             "label": Category(rng.integers(-1, 4, n).astype(np.int32), ("a", "b", "c", "d")),
             "items": Ragged(
@@ -81,6 +87,17 @@ EXAMPLES: dict[str, Example] = {
     "sample_ratio": Example(
         SampleRatioParams(holdout_share=0.5), SampleRatioParams(holdout_share=0.5, expected_shift=0.3), healthy
     ),
+    "concentration": Example(
+        ConcentrationParams(learn_periods=2, min_units=20, min_exposures=100),
+        ConcentrationParams(learn_periods=3, min_units=30, min_exposures=100, page_if_items_fall_by=0.5),
+        healthy,
+    ),
+    "freshness": Example(
+        FreshnessParams(min_windows=4),
+        FreshnessParams(min_windows=6, recover_windows=2),
+        healthy,
+        silence_is_data=True,
+    ),
     "numeric_shift": Example(
         NumericShiftParams(sample_units=300, learn_units=600, learn_windows=2),
         NumericShiftParams(eps=0.1, sample_units=500, learn_units=400, learn_windows=3),
@@ -90,5 +107,18 @@ EXAMPLES: dict[str, Example] = {
         RiverHintParams(algorithm=Algorithm.ADWIN, max_values=100),
         RiverHintParams(algorithm=Algorithm.KSWIN, settings={"window_size": 60, "stat_size": 20}, max_values=50),
         healthy,
+    ),
+    "concentration": Example(
+        ConcentrationParams(learn_periods=2, min_units=20, min_exposures=50),
+        ConcentrationParams(
+            learn_periods=3, min_units=30, min_exposures=60, max_items=1_000, page_if_items_fall_by=0.5
+        ),
+        healthy,
+    ),
+    "freshness": Example(
+        FreshnessParams(min_windows=4, min_records=10),
+        FreshnessParams(min_windows=6, recover_windows=1, memory_weeks=2),
+        healthy,
+        silence_is_data=True,
     ),
 }
