@@ -1,0 +1,50 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test lint audit clean
+
+help:
+	@echo "make demo    see it work: needs Python 3.11 or newer, nothing else"
+	@echo "make .venv   everything to develop in: database driver, plots, tests"
+	@echo "make test    all tests; those of Kafka need Java 17 and Maven"
+	@echo "make lint    ruff and mypy"
+	@echo "make audit   known vulnerabilities of what is installed"
+	@echo "make clean   remove what was built"
+
+$(VENV)/created:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@touch $@
+
+$(VENV)/core: pyproject.toml | $(VENV)/created
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/test: pyproject.toml | $(VENV)/created
+	$(BIN)/python -m pip install --quiet --editable '.[postgres,plot]' --group test
+	@touch $@ $(VENV)/core
+
+$(VENV)/lint: $(VENV)/test
+	$(BIN)/python -m pip install --quiet --group lint
+	@touch $@
+
+.PHONY: $(VENV)
+$(VENV): $(VENV)/test
+
+demo: $(VENV)/core
+	$(BIN)/loopwatch demo
+
+test: $(VENV)/test
+	$(BIN)/pytest -q
+
+lint: $(VENV)/lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+audit: $(VENV)/lint
+	.ci/audit $(BIN)/pip-audit
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
