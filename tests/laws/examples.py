@@ -13,9 +13,7 @@ import numpy as np
 from detectors.cohort_bounded import CohortBoundedParams
 from detectors.columns import Category, Columns, Flag, Hash, Hashes, Numeric, Ragged, flag
 from detectors.concentration import ConcentrationParams
-from detectors.concentration import ConcentrationParams
 from detectors.detector import Params
-from detectors.freshness import FreshnessParams
 from detectors.freshness import FreshnessParams
 from detectors.numeric_shift import NumericShiftParams
 from detectors.river_bank import RiverHintParams
@@ -63,7 +61,6 @@ def healthy(rng: np.random.Generator, n: int, window: int) -> Columns:
             "value": Numeric(value),
             "first": flag(first),
             "count": Numeric(rng.poisson(3.0, n).astype(np.float64)),
-            "count": Numeric(np.ones(n)),
             "voting": Flag(rng.random(n) < 0.9, np.zeros(n, np.bool_)),
             "label": Category(rng.integers(-1, 4, n).astype(np.int32), ("a", "b", "c", "d")),
             "items": Ragged(
@@ -86,17 +83,6 @@ EXAMPLES: dict[str, Example] = {
     ),
     "sample_ratio": Example(
         SampleRatioParams(holdout_share=0.5), SampleRatioParams(holdout_share=0.5, expected_shift=0.3), healthy
-    ),
-    "concentration": Example(
-        ConcentrationParams(learn_periods=2, min_units=20, min_exposures=100),
-        ConcentrationParams(learn_periods=3, min_units=30, min_exposures=100, page_if_items_fall_by=0.5),
-        healthy,
-    ),
-    "freshness": Example(
-        FreshnessParams(min_windows=4),
-        FreshnessParams(min_windows=6, recover_windows=2),
-        healthy,
-        silence_is_data=True,
     ),
     "numeric_shift": Example(
         NumericShiftParams(sample_units=300, learn_units=600, learn_windows=2),
