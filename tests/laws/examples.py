@@ -60,7 +60,7 @@ def healthy(rng: np.random.Generator, n: int, window: int) -> Columns:
         fields={
             "value": Numeric(value),
             "first": flag(first),
-            "count": Numeric(rng.poisson(3.0, n).astype(np.float64)),
+            "count": Numeric(np.ones(n)),
             "voting": Flag(rng.random(n) < 0.9, np.zeros(n, np.bool_)),
             "label": Category(rng.integers(-1, 4, n).astype(np.int32), ("a", "b", "c", "d")),
             "items": Ragged(
