@@ -1,11 +1,11 @@
 """B5: do the cohorts have the planned sizes? The gate before every comparison of cohorts.
 
-Every unit counts once in the life of its randomisation, in the cohort it was first seen in. Two kinds of bets share one
-engine: a Dirichlet mixture over all counts since the start (finds a plan that was wrong from the first day), and eight bets on
-shifts of the log odds by 2 to 20 % that restart with the engine (finds a break after months of health).
+Every unit counts once in the life of its randomisation, in the cohort it was first seen in. Eight bets, on log odds that are
+off by up to 20 % in either direction, run in one engine that restarts with every change (it finds a break after months of
+health), and begin with a stake of their own (it finds a plan that was wrong from the first day).
 
-Null: each new unit is held out with exactly the planned share. The smallest bet is .02 in log odds, so deviations below about
-one per cent of the odds are never told however large the data.
+Null: each new unit is held out with a chance whose log odds are within `tolerance` of the planned ones. So the size of the
+data never makes an alarm of a trifle.
 
 >>> import numpy as np
 >>> from detectors.columns import Columns, flag
@@ -41,17 +41,17 @@ from detectors import engine
 from detectors.columns import Cohort, Columns, Floats, Ints
 from detectors.detector import Family, Needs, Params, Stream, Tick
 from detectors.evidence import Crossing, Evidence, Interval, Mode
-from detectors.increments import bernoulli, multinomial
+from detectors.increments import bernoulli
 from detectors.math import dyadic
 from detectors.math.intervals import normal_mixture_radius
 
 LEVEL = 0.95
 START_LEVEL = 0.001
-"""Chance ever to alarm on a sound plan through the Dirichlet bet's opening stake; on top of the spend."""
+"""Chance ever to alarm on a sound plan through the opening stake; on top of the spend."""
 
 _SHIFTS = np.array([-0.2, -0.1, -0.05, -0.02, 0.02, 0.05, 0.1, 0.2])
-_BETS = len(_SHIFTS) + 1
-_LOG_WEIGHTS = np.log(np.concatenate([np.full(len(_SHIFTS), 0.5 / len(_SHIFTS)), [0.5]]))
+_BETS = len(_SHIFTS)
+_LOG_WEIGHTS = np.full(_BETS, -np.log(_BETS))
 _SMALLEST_REPAIR = 0.05
 _BACK = np.linspace(0.75, -0.5, _BETS)
 
@@ -60,6 +60,12 @@ class SampleRatioParams(Params):
     """Parameters of `sample_ratio`."""
 
     holdout_share: Annotated[float, Field(gt=0, lt=1, description="planned share of the holdout among both cohorts")]
+    tolerance: Annotated[
+        float,
+        Field(
+            ge=0, lt=1, description="deviation of the log odds that is nobody's concern; .01 is about 1 % of the share"
+        ),
+    ] = 0.01
     expected_shift: Annotated[
         float, Field(gt=0, lt=5, description="deviation of the log odds at which the interval is tightest")
     ] = 0.1
@@ -101,11 +107,10 @@ class SampleRatio:
         return Needs(Stream.PREDICTIONS, ("first",), contrast=True)
 
     def start(self, ps: Sequence[SampleRatioParams]) -> SampleRatioState:
-        """Watching from the first window: there is nothing to learn. The Dirichlet bet starts with its stake."""
+        """Watching from the first window: there is nothing to learn. Every bet starts with its stake."""
         w = len(ps)
         bank = engine.start(w, _BETS)
-        stake = bank.page.copy()
-        stake[:, -1] = np.log(START_LEVEL) - _LOG_WEIGHTS[-1]
+        stake = np.full((w, _BETS), np.log(START_LEVEL))
         bank = replace(bank, page=stake, warn=stake.copy())
         return SampleRatioState(bank, dyadic.start(w, 2), np.zeros((w, 2)), np.zeros((w, 2)), np.zeros(w))
 
@@ -141,7 +146,7 @@ class SampleRatio:
         fresh = np.where((open_ & live)[:, None], s.fresh + window, s.fresh)
         repaired = np.maximum(np.abs(s.broken) / 2.0, _SMALLEST_REPAIR)
         informative = window.sum(axis=1) > 0
-        increments = _increments(window, s, share, repaired)
+        increments = _increments(ps, window, s, share, repaired)
         bank, verdict = engine.advance(
             started.bank, increments, _LOG_WEIGHTS, tick, informative, np.ones(len(ps), np.bool_)
         )
@@ -160,18 +165,19 @@ class SampleRatio:
         return after, _report(ps, seen, verdict, tick)
 
 
-def _increments(window: Floats, s: SampleRatioState, share: Floats, repaired: Floats) -> engine.Increments:
-    """Bets on the share of the holdout; the last bet is the Dirichlet mixture, given all counts so far."""
+def _increments(
+    ps: Sequence[SampleRatioParams], window: Floats, s: SampleRatioState, share: Floats, repaired: Floats
+) -> engine.Increments:
+    """Bets on the share of the holdout, away from the tolerated plan; and back towards it from the break that was seen."""
     n, held = window.sum(axis=1)[:, None], window[:, 1][:, None]
-    plan = share[:, None]
-    shifts = bernoulli.log_increments(held, n, plan, bernoulli.tilted(plan, _SHIFTS[None, :]))
-    shares = np.stack([1.0 - share, share], axis=1)
-    mixture = multinomial.log_e(s.total + window, shares) - multinomial.log_e(s.total, shares)
+    plan, tolerance = share[:, None], np.array([p.tolerance for p in ps])[:, None]
+    edge = tolerance * np.sign(_SHIFTS)
+    away = bernoulli.log_increments(held, n, bernoulli.tilted(plan, edge), bernoulli.tilted(plan, edge + _SHIFTS))
     side = np.where(s.broken < 0, -1.0, 1.0)
     still = bernoulli.tilted(plan, (side * repaired)[:, None])
     back = bernoulli.tilted(plan, (side * repaired)[:, None] * _BACK[None, :])
     return engine.Increments(
-        null=np.concatenate([shifts, mixture[:, None]], axis=1),
+        null=away,
         critical=np.full((len(share), _BETS), -np.inf),  # a gate is open or shut: there is no worse
         worse=bernoulli.log_increments(held, n, still, back),
     )
@@ -241,6 +247,6 @@ def _evidence(p: SampleRatioParams, views: dict[str, tuple[Floats, float, float]
         relative=seen / p.holdout_share - 1.0 if seen is not None else None,
         interval=interval,
         unit="share of units",
-        margin=0.0,
+        margin=p.tolerance * p.holdout_share * (1.0 - p.holdout_share),
         detail={"log_odds_deviation": deviation} if n else {},
     )
