@@ -24,7 +24,7 @@ def normal_mixture_radius(se: Floats, tau: Floats, alpha: Floats | float) -> Flo
     return np.where(known, radius, np.inf)
 
 
-def empirical_cdf_radius(n: Floats, alpha: float) -> Floats:
+def empirical_cdf_radius(n: Floats, alpha: Floats | float) -> Floats:
     """Half-width of a band around an empirical distribution function, at every x and every n at once.
 
     0.85 * sqrt((log log(e n) + 0.8 log(1612 / alpha)) / n), `n` distinct units with one value each. Infinite at n = 0.

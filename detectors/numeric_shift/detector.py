@@ -8,7 +8,8 @@ Null: at no cut does the share of votes at or below it differ from the reference
 error. Exact for votes that are independent given the past; no shape of distribution is assumed. A shift inside the margin does
 not alarm, however much data there is. A missing value counts as larger than every number, so a rise of missing values is a
 shift too. Units that return every day carry their own level: choose `eps` at least four times the spread between units divided
-by the root of their number. An alert ends when the data since it began, all together, are back inside the margin.
+by the root of their number. An alert ends when its worst cut is back, by a test, and the whole band around the latest
+windows lies inside the margin.
 
 Source: bets after Waudby-Smith and Ramdas 2024, JRSS-B; tolerance after Podkopaev and Ramdas 2022, ICLR; detectors after Shin,
 Ramdas and Rinaldo 2024, NEJSDS; the band after Howard and Ramdas 2022, Bernoulli 28(3).
@@ -117,15 +118,15 @@ class NumericShift:
         )
         open_ = s.bank.mode == engine.RECOVERING
         fresh = np.where((open_ & live)[:, None], s.fresh + window, s.fresh)
-        apart = distance.kolmogorov_smirnov(reference, distance.shares(fresh), used)
-        clear = apart + empirical_cdf_radius(fresh[:, -1], 1.0 - report.LEVEL) < eps + error
-        bank, verdict = engine.advance(s.bank, increments, bets.log_weights(tested.kept), tick, informative, clear)
+        spans = dyadic.push(s.spans, window, live & informative & watching)
+        weights = bets.log_weights(tested.kept)
+        clear = _clear(s, spans, weights, reference, used) < eps + error
+        bank, verdict = engine.advance(s.bank, increments, weights, tick, informative, clear)
 
         total = np.where((live & watching)[:, None], s.total + window, s.total)
         total = np.where((verdict.restarted & live & watching)[:, None], window, total)
-        spans = dyadic.push(s.spans, window, live & informative & watching)
-        span, _, offered = dyadic.at_least(spans, np.maximum(verdict.change_windows, 1))
-        recent = np.where((verdict.change_windows <= 1)[:, None], window, span)
+        lasted = np.where(verdict.closed, verdict.calm_windows, verdict.change_windows)
+        recent, _, offered = dyadic.at_least(spans, np.maximum(lasted, 1))
         after = replace(
             s,
             bank=bank,
@@ -134,9 +135,17 @@ class NumericShift:
             fresh=np.where((verdict.opened | verdict.closed | verdict.restarted)[:, None], 0.0, fresh),
             worst=np.where(verdict.opened, _worst(reference, distance.shares(recent), tested.kept), s.worst),
         )
-        views = report.Views(window=window, total=total, recent=recent, offered=offered + 1, fresh=fresh)
+        views = report.Views(window=window, total=total, recent=recent, offered=offered, fresh=fresh)
         after = _learn(ps, after, stats, window, live & ~watching, tick)
         return after, report.report(ps, after, views, verdict, tick)
+
+
+def _clear(s: NumericShiftState, spans: dyadic.Spans, log_weights: Floats, reference: Floats, used: Bools) -> Floats:
+    """Upper end of the band around the distance over the windows since recovery most likely began, (W,)."""
+    row, best = np.arange(len(reference)), np.argmax(s.bank.recovery + log_weights, axis=1)
+    calm, _, offered = dyadic.at_least(spans, np.maximum(s.bank.windows + 1 - s.bank.calm_window[row, best], 1))
+    radius = empirical_cdf_radius(calm[:, -1], (1.0 - report.LEVEL) / offered)
+    return distance.kolmogorov_smirnov(reference, distance.shares(calm), used) + radius
 
 
 def _worst(reference: Floats, now: Floats, kept: Bools) -> Ints:

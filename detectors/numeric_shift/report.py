@@ -22,10 +22,10 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Views:
-    """Histograms (W, WIDTH) that a figure may be taken from; `offered` (W,): spans `recent` was chosen among
-    (this window alone is one of them).
+    """Histograms (W, WIDTH) that a figure may be taken from; `offered` (W,): spans `recent` was chosen among.
 
-    `fresh` still holds what an alert that ended in this window was resolved by.
+    recent   since the change most likely began, or, where an alert ends, since the recovery did.
+    fresh    since the open alert began.
     """
 
     window: Floats
@@ -113,9 +113,8 @@ def _watching(
 def _view(views: Views, base: Evidence, row: int) -> tuple[str, Floats, float]:
     """The kind of interval, the histogram it is taken from, and the chance that it misses."""
     alpha = 1.0 - LEVEL
-    if base.crossing in (Crossing.WARN, Crossing.PAGE, Crossing.CRITICAL) and views.recent[row, -1] > 0:
+    if base.crossing is not Crossing.NONE and views.recent[row, -1] > 0:
         return "recent", views.recent[row], alpha / float(views.offered[row])
-    recovering = base.mode is Mode.RECOVERING or base.crossing is Crossing.RECOVERED
-    if recovering and views.fresh[row, -1] > 0:
+    if base.mode is Mode.RECOVERING and views.fresh[row, -1] > 0:
         return "fresh", views.fresh[row], alpha
     return "since_start", views.total[row], alpha

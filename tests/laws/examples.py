@@ -91,7 +91,9 @@ EXAMPLES: dict[str, Example] = {
     ),
     "river_hint": Example(
         RiverHintParams(algorithm=Algorithm.ADWIN, max_values=100),
-        RiverHintParams(algorithm=Algorithm.KSWIN, settings={"window_size": 60, "stat_size": 20}, max_values=50),
+        RiverHintParams(
+            algorithm=Algorithm.KSWIN, settings={"alpha": 1e-6, "window_size": 60, "stat_size": 20}, max_values=50
+        ),
         healthy,
     ),
     "concentration": Example(

@@ -22,7 +22,7 @@ LAYERS: list[tuple[str, tuple[str, ...]]] = [
     ("engine", ("monitor.engine", "monitor.memory")),
     ("turns", ("monitor.turns",)),
     ("daemon, relay", ("monitor.daemon", "monitor.relay", "monitor.replay", "monitor.selfwatch")),
-    ("app", ("monitor.app", "monitor.simulate", "monitor.xray", "monitor.testing")),
+    ("app", ("monitor.app", "monitor.demo", "monitor.simulate", "monitor.xray", "monitor.testing")),
     ("cli", ("monitor.cli",)),
 ]
 """Lowest first. A module belongs to the longest of these names that it begins with; it may import its own layer and lower ones."""
