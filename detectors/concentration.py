@@ -116,7 +116,7 @@ class Concentration:
 
     name = "concentration"
     family = Family.LOOP
-    hint = True
+    hint = False
     params = ConcentrationParams
     statistic = exposures.Exposures
     state = ConcentrationState

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from detectors.detector import Family
 from detectors.evidence import Evidence
 from monitor.watch.finding import Origin
 
 _NOTHING = (Origin.UNKNOWN, "")
+_CONTRAST = (Origin.MODEL_INDUCED, "the exposed differ from a randomised holdout seen in the same windows")
 
 
 def of(family: Family, evidence: Evidence, *, has_holdout: bool) -> tuple[Origin, str]:
@@ -20,9 +23,20 @@ def of(family: Family, evidence: Evidence, *, has_holdout: bool) -> tuple[Origin
             return Origin.ASSOCIATED, "there is no randomised holdout to compare with"
         if "holdout" not in evidence.n:
             return _NOTHING
-        return Origin.MODEL_INDUCED, "the exposed differ from a randomised holdout seen in the same windows"
+        return _of_narrowing(evidence.detail["narrowed"]) if "narrowed" in evidence.detail else _CONTRAST
     if family is Family.INTEGRITY:
         return Origin.HOLDOUT_ANOMALY, "the cohorts do not have their planned sizes"
     if family is Family.FRESHNESS:
         return Origin.DATA_QUALITY, "events stopped arriving"
     return _NOTHING
+
+
+def _of_narrowing(narrowed: Sequence[str]) -> tuple[Origin, str]:
+    """`narrowed`: the cohorts whose own change is beyond chance."""
+    if set(narrowed) == {"exposed"}:
+        return Origin.MODEL_INDUCED, "the exposed narrowed, a randomised holdout did not"
+    if set(narrowed) == {"exposed", "holdout"}:
+        return Origin.EXTERNAL_DRIFT, "both cohorts narrowed"
+    if set(narrowed) == {"holdout"}:
+        return Origin.HOLDOUT_ANOMALY, "only the holdout narrowed"
+    return Origin.UNKNOWN, "the gap between the cohorts moved, but neither cohort's own change is beyond chance"
