@@ -95,11 +95,12 @@ class ModelTurns:
     def _turn(self, lease: Lease, timeout_ms: int) -> Step | None:
         memory = self.memory
         records = self._read(memory, timeout_ms)
+        found = self._begun(memory)
         commands = self.store.commands(self.model)
         observed = self._observe()
         window = (observed.arrivals_until or 0) // self.engine.plan.arrivals
         news = window > self._seen.arrivals or observed.idle != self._seen.idle
-        if not (records or commands or news or memory.turn.pages or memory.turn.alerts):
+        if not (records or commands or news or found or memory.turn.pages or memory.turn.alerts):
             return None
         self._seen.arrivals, self._seen.idle = window, observed.idle
         step = self.engine.close(memory, commands, observed)
@@ -118,6 +119,7 @@ class ModelTurns:
             room = min(self.limits.poll_records, self.limits.records - memory.turn.records)
             blocks = self.source.poll(room, timeout_ms if not memory.turn.records else 0)
             now = self.clock.now()
+            self._mind_gaps(memory)
             for block in blocks:
                 if len(block):
                     self._seen.stamped[block.source] = int(block.timestamps[-1])
@@ -126,6 +128,19 @@ class ModelTurns:
             if not blocks or now >= ends:
                 break
         return memory.turn.records
+
+    def _mind_gaps(self, memory: ModelMemory) -> None:
+        """Follow the source where records are missing for good: count it, and go on where it does."""
+        for gap in self.source.gaps():
+            memory.offsets[TopicPartition(gap.topic, gap.partition)] = gap.found
+            memory.counters[f"{gap.topic}.gaps"] += 1
+            memory.counters[f"{gap.topic}.missed"] += max(gap.found - gap.expected, 0)
+
+    def _begun(self, memory: ModelMemory) -> bool:
+        """Note where partitions without a record begin, so that a restart does not begin them anew; True if any was new."""
+        new = {p: at for p, at in self.source.positions().items() if p not in memory.offsets}
+        memory.offsets.update(new)
+        return bool(new)
 
     def _observe(self) -> Observed:
         now, partitions, behind = self.clock.now(), self.source.partitions(), self.source.behind()

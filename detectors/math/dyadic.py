@@ -1,4 +1,4 @@
-"""Sums over the last windows, for lengths on a grid of ratio at most 5/4, in O(log windows) memory.
+"""Sums over the last windows, for lengths on a grid of ratio at most 5/3, in O(log windows) memory.
 
 An exponential histogram (Datar, Gionis, Indyk and Motwani 2002) over windows: level l holds up to four buckets of 2^l windows
 each. The spans on offer are fixed by the number of windows alone, never by their content, so a union bound over the buckets

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from monitor.events import Block, TopicPartition
+from monitor.ingest.gap import Gap
 
 
 class SourceError(Exception):
@@ -33,6 +34,12 @@ class Source(Protocol):
 
     def partitions(self) -> frozenset[TopicPartition]:
         """The partitions it reads now."""
+
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """Where reading goes on, for partitions where that is known, also if they gave no record yet."""
+
+    def gaps(self) -> Sequence[Gap]:
+        """Records that were missed since the last call: told once. After a reset, offsets begin anew below the old position."""
 
     def behind(self) -> Mapping[TopicPartition, int]:
         """Records between the position and the end, for partitions where that is known; 0 means caught up."""

@@ -12,6 +12,7 @@ from typing import BinaryIO
 import numpy as np
 
 from monitor.events import Block, TopicPartition
+from monitor.ingest.gap import Gap
 from monitor.ingest.source import SourceRefused
 
 LONGEST_LINE = 16 * 1024 * 1024
@@ -71,6 +72,10 @@ class FileSource:
     def positions(self) -> Mapping[TopicPartition, int]:
         """The next line, by partition."""
         return {partition: reader.position for partition, reader in self._readers.items()}
+
+    def gaps(self) -> Sequence[Gap]:
+        """None: a file that lacks a line ends there."""
+        return ()
 
     def behind(self) -> Mapping[TopicPartition, int]:
         """0 for files at their end. How many lines are left in the others is not known."""
