@@ -95,8 +95,8 @@ class Verdict:
     crossing     names of the bounds crossed.
     opened       an alarm began in this window; closed: it ended, by evidence or because a person re-armed the watch.
     restarted    evidence was thrown away (a gate recovered, or a person re-armed the watch).
-    log10_e      evidence against the null since the last reset, in units of this window's page spend; `threshold` is what
-                 it must reach. Both NaN where nothing may be spent.
+    log10_e      evidence against the null since the last reset, in units of this window's page spend (of its warning spend
+                 where the watch may not page); `threshold` is what it must reach. Both NaN where nothing may be spent.
     change_at    most likely start of the change, event time ms; change_windows: windows with data since then.
     calm_windows windows with data since the recovery most likely began.
     """
@@ -179,7 +179,8 @@ def advance(
 
     total_page = logsumexp(page + log_weights, axis=-1)
     hit_page = runs_page & (total_page >= 0)
-    hit_warn = runs_warn & ~hit_page & (logsumexp(warn + log_weights, axis=-1) >= 0)
+    total_warn = logsumexp(warn + log_weights, axis=-1)
+    hit_warn = runs_warn & ~hit_page & (total_warn >= 0)
     hit_critical = live & (bank.level == _PAGE) & (logsumexp(critical + log_weights, axis=-1) >= 0)
     recovered = waits & clear & ~hit_page & (logsumexp(recovery + log_weights, axis=-1) >= 0)
 
@@ -187,7 +188,8 @@ def advance(
     since = np.where(rested, tick.end[:, None], bank.since)
     since_window = np.where(rested, (bank.windows + 1)[:, None], bank.since_window)
     windows = bank.windows + live
-    pick, best = np.arange(len(windows)), np.argmax(page + log_weights, axis=-1)
+    pages = tick.page > 0
+    pick, best = np.arange(len(windows)), np.argmax(np.where(pages[:, None], page, warn) + log_weights, axis=-1)
     change_at, change_windows = since[pick, best], windows - since_window[pick, best]
     calm_windows = windows - calm_window[pick, np.argmax(recovery + log_weights, axis=-1)]
 
@@ -218,16 +220,17 @@ def advance(
         [Crossing.RECOVERED, Crossing.CRITICAL, Crossing.PAGE, Crossing.WARN],
         default=Crossing.NONE,
     )
-    spending = tick.page > 0
+    log_spend = np.where(pages, log_page, log_warn)
+    spending = np.isfinite(log_spend)
     with np.errstate(invalid="ignore"):
-        log10_e = np.where(spending, (total_page - log_page) / np.log(10), np.nan)
+        log10_e = np.where(spending, (np.where(pages, total_page, total_warn) - log_spend) / np.log(10), np.nan)
     return after, Verdict(
         crossing=[Crossing(n) for n in names],
         opened=opened,
         closed=recovered | closed_by_hand,
         restarted=restarted,
         log10_e=log10_e,
-        threshold=np.where(spending, -log_page / np.log(10), np.nan),
+        threshold=np.where(spending, -log_spend / np.log(10), np.nan),
         change_at=change_at,
         change_windows=change_windows,
         calm_windows=calm_windows,

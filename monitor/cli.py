@@ -10,6 +10,7 @@ from typing import Annotated
 
 import msgspec
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -21,14 +22,14 @@ from monitor import demo as story
 from monitor import logs, replay, settings
 from monitor.alerting.alert import Kind, Notification, Phase, Severity
 from monitor.alerting.message import plain
-from monitor.alerting.words import moment
+from monitor.alerting.words import duration, moment
 from monitor.clock import SystemClock
 from monitor.daemon import owner_name
 from monitor.ingest.source import SourceError
 from monitor.memory import ModelMemory
 from monitor.simulate import open_bandit
 from monitor.store.protocols import Command, Step, StoreError
-from monitor.watch.plan import ModelPlan
+from monitor.watch.plan import DAY, ModelPlan
 from monitor.web.overview import State
 
 EXIT_FAULT, EXIT_CONFIG, EXIT_AWAY = 1, 2, 3
@@ -123,12 +124,13 @@ def check(
     """Read the config; list every watch, what it may spend, and what cannot be watched and why."""
     read = _config(config)
     for plan in read.plans.models:
-        table = Table(title=f"{plan.model}: {len(plan.watches)} watches", title_justify="left")
-        for name in ("watch", "detector", "on", "window", "loudest", "budget"):
-            table.add_column(name, overflow="fold")
+        table = Table(title=f"{plan.model}: {len(plan.watches)} watches", title_justify="left", box=SIMPLE_HEAD)
+        for name in ("watch", "detector", "on", "window", "loudest", "false pages / 28 d"):
+            table.add_column(name, no_wrap=name in {"watch", "detector"})
         for w in plan.watches:
             loudest = "page" if w.policy.may_page else "warn"
-            table.add_row(w.key, w.detector, w.on or "-", f"{w.window // 60_000} min", loudest, w.budget)
+            cost = f"{w.spend.page * 28 * DAY:.2g}" if w.spend.page else "-"
+            table.add_row(w.key, w.detector, w.on or "-", duration(w.window), loudest, cost)
         out.print(table)
         for why in plan.not_watched:
             out.print(Text(f"  not watched: {why}"))
@@ -237,7 +239,7 @@ def status(
         sys.stdout.buffer.write(msgspec.json.encode({"models": body, "findings": findings}, enc_hook=str) + b"\n")
     else:
         for section, rows in sections:
-            table = Table(title=Text(section.model), title_justify="left")
+            table = Table(title=Text(section.model), title_justify="left", box=SIMPLE_HEAD)
             for name in ("watch", "state", "since", "effect", "people", "why"):
                 table.add_column(name, overflow="fold")
             for r in rows:

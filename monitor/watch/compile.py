@@ -10,6 +10,7 @@ from monitor.alerting.routing import Routing
 from monitor.ingest.mapping import EventMapping
 from monitor.join.joiner import Match
 from monitor.settings import ConfigError, Loaded, ModelSettings, mappings
+from monitor.settings.quantities import Rate
 from monitor.settings.service import DEFAULT_TEAM, TeamSettings
 from monitor.settings.streams import OutcomeSettings
 from monitor.watch import kinds
@@ -108,11 +109,11 @@ def _with_budgets(loaded: Loaded, plans: list[ModelPlan]) -> list[ModelPlan]:
     for name, members in by_team.items():
         team = _team(loaded, name)
         pages, warnings = team.false_pages, team.false_warnings
-        for (model, watch), share in zip(members, shares([w.test.family for _, w in members]), strict=True):
-            each = Spend(share * pages.count / pages.period, share * warnings.count / warnings.period)
-            days = pages.period / DAY
-            words = f"this watch may cost {share * pages.count:.2g} of the team's {pages.count:g} false pages per {days:g} d"
-            spend[model, watch.key] = each, words if share else "a hint: it promises no error rate"
+        families = [w.test.family for _, w in members]
+        paging = [f if w.policy.may_page else None for f, (_, w) in zip(families, members, strict=True)]
+        for (model, watch), page, warn in zip(members, shares(paging), shares(families), strict=True):
+            each = Spend(page * pages.count / pages.period, warn * warnings.count / warnings.period)
+            spend[model, watch.key] = each, _budget(page, pages, warn, warnings)
     return [
         replace(
             plan,
@@ -122,3 +123,14 @@ def _with_budgets(loaded: Loaded, plans: list[ModelPlan]) -> list[ModelPlan]:
         )
         for plan in plans
     ]
+
+
+def _budget(page: float, pages: Rate, warn: float, warnings: Rate) -> str:
+    """What a watch may cost, for its messages."""
+    if page:
+        return (
+            f"this watch may cost {page * pages.count:.2g} of {pages.count:g} false pages per {pages.period / DAY:g} d"
+        )
+    if warn:
+        return f"this watch may cost {warn * warnings.count:.2g} of {warnings.count:g} false warnings per {warnings.period / DAY:g} d"
+    return "a hint: it promises no error rate"

@@ -23,8 +23,10 @@ WEIGHTS: dict[Family, float] = {
 """Relative weights of the families; hints spend nothing, for they promise nothing."""
 
 
-def shares(families: Sequence[Family]) -> list[float]:
+def shares(families: Sequence[Family | None]) -> list[float]:
     """The share of a team's budget that each of its watches gets: non-negative, adding up to 1 (or 0 if none may spend).
+
+    None stands for a watch that may not spend of this budget.
 
     >>> [round(s, 3) for s in shares([Family.COHORT, Family.COHORT, Family.INTEGRITY, Family.HINT])]
     [0.4, 0.4, 0.2, 0.0]

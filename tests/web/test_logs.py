@@ -168,8 +168,8 @@ def test_a_line_that_cannot_be_made_is_told_without_its_arguments(told: io.Strin
         def __str__(self) -> str:
             raise TypeError(SECRET)
 
-    logs.logger("apprise").warning("value", value=Spiteful())
-    assert told.getvalue() == "loopwatch: a log line of apprise was lost: TypeError\n"
+    logs.logger("sqlalchemy").warning("value", value=Spiteful())
+    assert told.getvalue() == "loopwatch: a log line of sqlalchemy was lost: TypeError\n"
 
 
 def test_exceptions_that_nobody_caught_are_told_redacted_from_any_thread(
