@@ -144,6 +144,7 @@ class Service:
             lambda: (Metrics.content_type, self.metrics.exposition()),
             self.overview,
             lambda error: logs.logger("web").warning("a page failed", kind=type(error).__name__),
+            shared.http.secret.get_secret_value() if shared.http.secret is not None else None,
         )
         self.web = WebServer(pages, address=shared.http.host, port=shared.http.port)
 

@@ -125,7 +125,7 @@ class Engine:
         count[f"{stream}.filtered"] += decoded.filtered
         count[f"{stream}.tombstones"] += decoded.tombstones
         count[f"{stream}.rejected"] += len(decoded.rejects)
-        memory.turn.rejects.extend(decoded.rejects)
+        memory.turn.reject(decoded.rejects)
         if not len(rows):
             return False
         arrived = block.timestamps[np.searchsorted(block.offsets, rows.offset)]
@@ -138,8 +138,8 @@ class Engine:
         late = judged.late | (~judged.ahead & (rows.time < self._frontier(memory, stream)))
         count[f"{stream}.ahead"] += int(judged.ahead.sum())
         count[f"{stream}.late"] += int(late.sum())
-        for row in np.flatnonzero(judged.ahead):
-            memory.turn.rejects.append(_too_new(block, rows, int(row), int(arrived[row]), plan.future))
+        ahead = np.flatnonzero(judged.ahead)
+        memory.turn.reject([_too_new(block, rows, int(row), int(arrived[row]), plan.future) for row in ahead])
         rows_kept = rows.take(~(late | judged.ahead))
         count[f"{stream}.kept"] += len(rows_kept)
         self._count_arrivals(memory, stream, rows, rows.time if self._replay else arrived, judged.ahead)
@@ -160,12 +160,12 @@ class Engine:
     def _count_arrivals(
         self, memory: ModelMemory, stream: str, rows: Columns, arrived: cols.Ints, ahead: cols.Bools
     ) -> None:
-        if not self._lanes[ARRIVALS]:
-            return
+        wanted = {watch.on for watch in self._lanes[ARRIVALS]}
         floor = memory.lanes.get(ARRIVALS, 0)
         windows = np.maximum(arrived - arrived % self.plan.arrivals, floor)[~ahead]
-        _add_arrivals(memory, stream, windows)
-        if stream == PREDICTIONS:
+        if stream in wanted:
+            _add_arrivals(memory, stream, windows)
+        if stream == PREDICTIONS and HOLDOUT_ARRIVALS in wanted:
             _add_arrivals(memory, HOLDOUT_ARRIVALS, windows[rows.cohort[~ahead] == Cohort.HOLDOUT])
 
     # closing

@@ -39,6 +39,9 @@ from monitor.watch.plan import DAY, ModelPlan, WatchPlan
 ARRIVALS = "arrivals"
 """The lane of arrival minutes; every other lane is named after its stream."""
 
+REJECTS_A_TURN = 1_000
+"""Dead letters stored with one step at most."""
+
 Source = tuple[str, str, int]
 """A stream read from one partition: (stream, topic, partition)."""
 
@@ -82,6 +85,10 @@ class Turn:
     moved: set[tuple[str, int]] = field(default_factory=set)
     touched: set[str] = field(default_factory=set)
     records: int = 0
+
+    def reject(self, rejects: Sequence[Reject]) -> None:
+        """Keep dead letters, up to `REJECTS_A_TURN`: in a flood the first tell the story, and all are counted elsewhere."""
+        self.rejects.extend(rejects[: max(REJECTS_A_TURN - len(self.rejects), 0)])
 
 
 @dataclass

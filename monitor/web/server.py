@@ -7,6 +7,7 @@ one that outlives its time is cut off, however slowly it speaks. Nothing of a re
 from __future__ import annotations
 
 import contextlib
+import hmac
 import socket
 import threading
 import time
@@ -34,6 +35,7 @@ _HEADERS = (
 )
 _BUSY = b"HTTP/1.0 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _POLL_SECONDS = 0.1
+_OPEN = frozenset({"/healthz", "/readyz"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ class Answer:
 class Pages:
     """What each path answers. `metrics` returns (media type, body); `overview` may be slow and may raise.
 
-    An exception of either becomes a 503 without details, and is handed to `on_error`.
+    An exception of either becomes a 503 without details, and is handed to `on_error`. With a `token`, the page and the metrics
+    are given only to requests that bring it (`Authorization: Bearer ...`); the probes /healthz and /readyz never ask for it.
     """
 
     def __init__(
@@ -57,11 +60,13 @@ class Pages:
         metrics: Callable[[], tuple[str, bytes]],
         overview: Callable[[], Overview],
         on_error: Callable[[BaseException], None],
+        token: str | None = None,
     ) -> None:
         self._health = health
         self._metrics = metrics
         self._overview = overview
         self.on_error = on_error
+        self._expected = None if token is None else f"Bearer {token}".encode()
         self._paths: dict[str, Callable[[], Answer]] = {
             "/": self._page,
             "/healthz": self._alive,
@@ -69,11 +74,14 @@ class Pages:
             "/metrics": self._exposition,
         }
 
-    def answer(self, path: str) -> Answer:
-        """The answer for a request's path; a query is ignored. Never raises."""
-        page = self._paths.get(path.partition("?")[0])
+    def answer(self, path: str, authorization: str = "") -> Answer:
+        """The answer for a request's path and its Authorization header; a query is ignored. Never raises."""
+        name = path.partition("?")[0]
+        page = self._paths.get(name)
         if page is None:
             return Answer(HTTPStatus.NOT_FOUND, _TEXT, b"There are: / /healthz /readyz /metrics\n")
+        if name not in _OPEN and not self._admits(authorization):
+            return Answer(HTTPStatus.UNAUTHORIZED, _TEXT, b"Bring the token of http.token: Authorization: Bearer ...\n")
         try:
             return page()
         except Exception as fault:  # noqa: BLE001  # whatever a snapshot meets must not end the server
@@ -81,6 +89,9 @@ class Pages:
             return Answer(
                 HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, b"This cannot be shown now; see /readyz and the daemon's log.\n"
             )
+
+    def _admits(self, authorization: str) -> bool:
+        return self._expected is None or hmac.compare_digest(authorization.encode(errors="replace"), self._expected)
 
     def _alive(self) -> Answer:
         return Answer(HTTPStatus.OK, _TEXT, b"alive\n")
@@ -181,10 +192,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.0"
 
     def do_GET(self) -> None:
-        self._send(self.server.pages.answer(self.path))
+        self._send(self.server.pages.answer(self.path, self.headers.get("Authorization", "")))
 
     def do_HEAD(self) -> None:
-        self._send(self.server.pages.answer(self.path), with_body=False)
+        self._send(self.server.pages.answer(self.path, self.headers.get("Authorization", "")), with_body=False)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002  # named by the library
         status = HTTPStatus(code)
@@ -201,6 +212,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_response_only(answer.status)
             self.send_header("Content-Type", answer.media_type)
             self.send_header("Content-Length", str(len(answer.body)))
+            if answer.status is HTTPStatus.UNAUTHORIZED:
+                self.send_header("WWW-Authenticate", "Bearer")
             if answer.status is HTTPStatus.METHOD_NOT_ALLOWED:
                 self.send_header("Allow", "GET, HEAD")
             for name, value in _HEADERS:

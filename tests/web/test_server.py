@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 
 import pytest
 
@@ -220,3 +221,14 @@ def test_a_server_that_was_never_started_can_be_closed(health: Health, faults: l
 
 def test_it_listens_on_loopback_unless_told_otherwise(server: WebServer) -> None:
     assert server._server.server_address[0] == "127.0.0.1"
+
+
+def test_with_a_token_the_page_and_the_metrics_ask_for_it_and_the_probes_do_not() -> None:
+    pages = Pages(
+        Health(ManualClock()), lambda: ("text/plain", b"m"), lambda: Overview(0, "1", {}, []), lambda _: None, token="t0ken"
+    )
+    assert pages.answer("/metrics").status is HTTPStatus.UNAUTHORIZED
+    assert pages.answer("/", "Bearer wrong").status is HTTPStatus.UNAUTHORIZED
+    assert pages.answer("/metrics", "Bearer t0ken").status is HTTPStatus.OK
+    assert pages.answer("/", "Bearer t0ken").status is HTTPStatus.OK
+    assert pages.answer("/healthz").status is HTTPStatus.OK
