@@ -2,12 +2,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint audit clean
+.PHONY: help demo test bench lint audit clean
 
 help:
 	@echo "make demo    see it work: needs Python 3.11 or newer, nothing else"
 	@echo "make .venv   everything to develop in: database driver, plots, tests"
 	@echo "make test    all tests; those of Kafka need Java 17 and Maven"
+	@echo "make bench   CPU of the pipeline as ratios; writes build/bench.json"
 	@echo "make lint    ruff and mypy"
 	@echo "make audit   known vulnerabilities of what is installed"
 	@echo "make clean   remove what was built"
@@ -37,6 +38,9 @@ demo: $(VENV)/core
 
 test: $(VENV)/test
 	$(BIN)/pytest -q
+
+bench: $(VENV)/test
+	$(BIN)/python -m tests.benchmarks.pipeline
 
 lint: $(VENV)/lint
 	$(BIN)/ruff check .

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def with_destinations(plan: ModelPlan) -> ModelPlan:
     return replace(plan, watches=tuple(replace(w, routing=routing) for w in plan.watches))
 
 
-def files_of(written: open_bandit.Written, plan: ModelPlan) -> Mapping[str, Sequence[Path]]:
+def files_of(written: open_bandit.Written, plan: ModelPlan) -> dict[str, list[Path]]:
     """The files of a written stream by the plan's topics."""
     topics = {m.stream: m.topic for m in plan.mappings}
     return {
