@@ -82,13 +82,18 @@ class Turn:
     alerts: dict[str, Alert] = field(default_factory=dict)
     outbox: list[Notification] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    refused: set[tuple[str, int, int]] = field(default_factory=set)
     moved: set[tuple[str, int]] = field(default_factory=set)
     touched: set[str] = field(default_factory=set)
     records: int = 0
 
     def reject(self, rejects: Sequence[Reject]) -> None:
-        """Keep dead letters, up to `REJECTS_A_TURN`: in a flood the first tell the story, and all are counted elsewhere."""
-        self.rejects.extend(rejects[: max(REJECTS_A_TURN - len(self.rejects), 0)])
+        """Keep dead letters, one a record, up to `REJECTS_A_TURN`: in a flood the first tell the story; all are counted."""
+        for reject in rejects:
+            place = (reject.topic, reject.partition, reject.offset)
+            if len(self.rejects) < REJECTS_A_TURN and place not in self.refused:
+                self.refused.add(place)
+                self.rejects.append(reject)
 
 
 @dataclass
