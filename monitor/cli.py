@@ -241,7 +241,7 @@ def status(
         for section, rows in sections:
             table = Table(title=Text(section.model), title_justify="left", box=SIMPLE_HEAD)
             for name in ("watch", "state", "since", "effect", "people", "why"):
-                table.add_column(name, overflow="fold")
+                table.add_column(name, overflow="fold", no_wrap=name in {"watch", "state"})
             for r in rows:
                 since = moment(r.since) if r.since is not None else ""
                 table.add_row(
