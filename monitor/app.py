@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,21 +15,23 @@ from pydantic import SecretStr
 
 from detectors.columns import Category, Cohort, Columns, Flag, Hash, Numeric, Ragged
 from monitor import logs, settings
+from monitor.alerting.alert import Notifier
 from monitor.alerting.via_apprise import AppriseNotifier
 from monitor.alerting.words import moment
 from monitor.clock import Clock, SystemClock
-from monitor.daemon import Daemon, owner_name
+from monitor.daemon import LEASE_MS, Daemon, owner_name
 from monitor.engine import Engine
 from monitor.ingest.decode import compile_mapping
 from monitor.ingest.mapping import EventMapping
 from monitor.ingest.source import Source
 from monitor.ingest.via_files import FileSource
 from monitor.ingest.via_kafka import KafkaAccess, KafkaReading, KafkaSource, Sasl, Tls
+from monitor.memory import ModelMemory
 from monitor.metrics import Metrics
 from monitor.relay import Relay
-from monitor.selfwatch import SelfWatch
+from monitor.selfwatch import CountingNotifier, SelfWatch
 from monitor.settings.kafka import KafkaSettings
-from monitor.store.protocols import SchemaTooOld, Store
+from monitor.store.protocols import SchemaTooOld, Step, Store, StoreError
 from monitor.store.via_memory import MemoryStore
 from monitor.store.via_sql import SqlStore, upgrade
 from monitor.turns import ModelTurns, TurnLimits
@@ -37,6 +42,10 @@ from monitor.web.overview import Overview, section
 from monitor.web.server import Pages, WebServer
 
 VERSION = version("loopwatch")
+
+_SHORTEST_SESSION_MS = 9_000
+"""Three heartbeats of Kafka's client; brokers refuse less than 6 s."""
+_RELAY_REST_MS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +96,15 @@ def upgrade_database(url: str) -> bool:
     return upgrade(url)
 
 
-def relay(config: Config, store: Store, clock: Clock) -> Relay:
-    """What sends the outbox to the config's destinations."""
-    return Relay(store, AppriseNotifier(config.destinations()), clock)
+def relay(config: Config, store: Store, clock: Clock, metrics: Metrics | None = None) -> Relay:
+    """What sends the outbox to the config's destinations; counted in `metrics`. Raises `BadDestination`, a ValueError."""
+    notifier: Notifier = AppriseNotifier(config.destinations())
+    return Relay(store, notifier if metrics is None else CountingNotifier(notifier, metrics), clock)
+
+
+def check_destinations(config: Config) -> None:
+    """Raises `BadDestination`, a ValueError, if a destination's URL is not understood. Nothing is sent."""
+    AppriseNotifier(config.destinations())
 
 
 def memory_store(clock: Clock) -> Store:
@@ -97,8 +112,8 @@ def memory_store(clock: Clock) -> Store:
     return MemoryStore(clock)
 
 
-def kafka_source(kafka: KafkaSettings, plan: ModelPlan) -> KafkaSource:
-    """A consumer for one model."""
+def kafka_source(kafka: KafkaSettings, plan: ModelPlan, lease_ms: int = LEASE_MS) -> KafkaSource:
+    """A consumer for one model. Its place in the group is given away as soon as its lease, should the daemon die."""
     tls = None
     if kafka.tls is not None:
         tls = Tls(kafka.tls.ca_file, kafka.tls.cert_file, kafka.tls.key_file, kafka.tls.check_hostname)
@@ -107,7 +122,9 @@ def kafka_source(kafka: KafkaSettings, plan: ModelPlan) -> KafkaSource:
         sasl = Sasl(kafka.sasl.mechanism, kafka.sasl.user, SecretStr(kafka.sasl.secret))
     access = KafkaAccess(tuple(kafka.brokers), tls, sasl, "loopwatch")
     group = f"{kafka.group_prefix}.{plan.model}"
-    return KafkaSource(KafkaReading(access, tuple(sorted(plan.topics())), group, kafka.start))
+    session = max(lease_ms, _SHORTEST_SESSION_MS)
+    reading = KafkaReading(access, tuple(sorted(plan.topics())), group, kafka.start, session_timeout_ms=session)
+    return KafkaSource(reading)
 
 
 def file_source(files: Mapping[str, Sequence[Path]], plan: ModelPlan) -> Source:
@@ -131,30 +148,56 @@ class Service:
         self.metrics = Metrics(VERSION)
         self.health = Health(self.clock)
         self.watch = SelfWatch(self.health, self.metrics, logs.logger("loopwatch"), self.clock)
-        self.relay = relay(config, self.store, self.clock)
+        self.relay = relay(config, self.store, self.clock, self.metrics)
         limits = TurnLimits(records=shared.limits.turn_records, milliseconds=shared.limits.turn)
-        self.sources = {plan.model: kafka_source(shared.kafka, plan) for plan in config.plans.models}
+        self.sources = {
+            plan.model: kafka_source(shared.kafka, plan, shared.limits.lease) for plan in config.plans.models
+        }
         turns = [
-            ModelTurns(Engine(p), self.sources[p.model], self.store, self.clock, limits=limits, on_step=self.watch.step)
+            ModelTurns(
+                Engine(p),
+                self.sources[p.model],
+                self.store,
+                self.clock,
+                limits=limits,
+                on_step=partial(self._stepped, p),
+            )
             for p in config.plans.models
         ]
-        self.daemon = Daemon(turns, self.store, self.clock, self.watch, owner_name())
+        self.daemon = Daemon(turns, self.store, self.clock, self.watch, owner_name(), shared.limits.lease)
         pages = Pages(
             self.health,
-            lambda: (Metrics.content_type, self.metrics.exposition()),
+            self._exposition,
             self.overview,
             lambda error: logs.logger("web").warning("a page failed", kind=type(error).__name__),
             shared.http.secret.get_secret_value() if shared.http.secret is not None else None,
         )
         self.web = WebServer(pages, address=shared.http.host, port=shared.http.port)
 
+    @property
+    def address(self) -> str:
+        """Where its page is."""
+        return f"http://{self.config.loaded.settings.http.host}:{self.web.port}/"
+
     def overview(self) -> Overview:
         """What the page shows now."""
         return overview(self.store, self.config.plans.models, self.clock, self.health)
 
+    def _stepped(self, plan: ModelPlan, memory: ModelMemory, step: Step, seconds: float) -> None:
+        self.watch.step(memory, step, seconds)
+        self.watch.behind(plan, self.sources[plan.model].behind())
+
+    def _exposition(self) -> tuple[str, bytes]:
+        """The metrics; while the store is away, its rows are those last seen."""
+        with contextlib.suppress(StoreError):
+            states = Counter[str]()
+            for plan in self.config.plans.models:
+                states.update(self.store.status(plan.model)["outbox"])
+            self.watch.outbox(states)
+        return Metrics.content_type, self.metrics.exposition()
+
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set: then the turn that has begun is finished, and everything is closed."""
-        self.store.recover(self.clock.now())
         self.web.start()
         relaying = threading.Thread(target=self._deliver, args=(stop,), name="relay", daemon=True)
         relaying.start()
@@ -169,19 +212,27 @@ class Service:
             self.store.close()
 
     def _deliver(self, stop: threading.Event) -> None:
-        self.relay.run(_Noticing(stop, lambda: self.watch.relay(self.relay)))
+        """Send while this daemon owns the store; what its predecessor left in flight is due again, once, when it takes over."""
+        while not stop.is_set():
+            if self.daemon.owns_store:
+                try:
+                    self.store.recover(self.clock.now())
+                    self.relay.run(_WhileOwner(stop, self.daemon, lambda: self.watch.relay(self.relay)))
+                except Exception as error:  # noqa: BLE001 - whatever goes wrong, messages must go on being sent
+                    self.watch.part("delivery", False, f"{type(error).__name__}: {error}")
+            self.clock.sleep(_RELAY_REST_MS)
 
 
-class _Noticing:
-    """A stop signal that is asked between rounds; each time the state of delivery is told."""
+class _WhileOwner:
+    """A stop signal that is asked between rounds, set when the store is lost, too; each time the state of delivery is told."""
 
-    def __init__(self, stop: threading.Event, notice: Callable[[], None]) -> None:
-        self._stop, self._notice = stop, notice
+    def __init__(self, stop: threading.Event, daemon: Daemon, notice: Callable[[], None]) -> None:
+        self._stop, self._daemon, self._notice = stop, daemon, notice
 
     def is_set(self) -> bool:
         """Whether to end."""
         self._notice()
-        return self._stop.is_set()
+        return self._stop.is_set() or not self._daemon.owns_store
 
 
 def overview(store: Store, plans: Sequence[ModelPlan], clock: Clock, health: Health | None = None) -> Overview:

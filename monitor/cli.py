@@ -104,11 +104,15 @@ def run(
     except StoreError as error:
         err.print(Text(str(error)))
         raise typer.Exit(EXIT_AWAY) from None
+    except OSError as error:
+        http = read.loaded.settings.http
+        err.print(Text(f"{config}: the page cannot listen on {http.host}:{http.port}: {error.strerror}; change http:"))
+        raise typer.Exit(EXIT_CONFIG) from None
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     log = logs.logger("loopwatch")
-    log.info("started", models=[p.model for p in read.plans.models], version=house.VERSION)
+    log.info("started", models=[p.model for p in read.plans.models], page=service.address, version=house.VERSION)
     service.run(stop)
     log.info("stopped")
 
@@ -138,6 +142,11 @@ def check(
             out.print(
                 "  without cohorts a cause can only be called associated; keep 2 % of people as a holdout to know more"
             )
+    try:
+        house.check_destinations(read)
+    except ValueError as error:
+        err.print(Text(f"{config}: {error}"))
+        raise typer.Exit(EXIT_CONFIG) from None
     if sample is not None:
         _show_sample(read, sample, topic)
     if read.plans.faults or not read.plans.models:

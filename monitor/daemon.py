@@ -6,6 +6,7 @@ moment, and begins again from what was committed; the others never notice.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Sequence
@@ -15,10 +16,12 @@ from typing import Protocol
 from monitor.clock import Clock
 from monitor.ingest.source import SourceRefused, SourceUnavailable
 from monitor.relay import Stop
-from monitor.store.protocols import Lease, LeaseLost, OutOfStep, StateStore, StoreUnavailable
+from monitor.store.protocols import Lease, LeaseLost, OutOfStep, StateStore, StoreError, StoreUnavailable
 from monitor.turns import ModelTurns
 
 LEASE_MS = 30_000
+"""How long the lease lasts unless it is renewed; it is renewed when a third of it has passed."""
+
 _REST_MS = 1_000
 _LONG_REST_MS = 30_000
 _STAND_BY_MS = 1_000
@@ -47,12 +50,26 @@ class _Rest:
 
 
 class Daemon:
-    """Runs all models on one thread until told to stop."""
+    """Runs all models on one thread until told to stop. `lease_ms`: how long its lease lasts unless it is renewed."""
 
-    def __init__(self, turns: Sequence[ModelTurns], store: StateStore, clock: Clock, told: Told, owner: str) -> None:
+    def __init__(
+        self,
+        turns: Sequence[ModelTurns],
+        store: StateStore,
+        clock: Clock,
+        told: Told,
+        owner: str,
+        lease_ms: int = LEASE_MS,
+    ) -> None:
         self._turns, self._store, self._clock, self._told, self._owner = turns, store, clock, told, owner
+        self._lease_ms = lease_ms
         self._rest = {t.model: _Rest() for t in turns}
         self._lease: Lease | None = None
+
+    @property
+    def owns_store(self) -> bool:
+        """It holds the lease, as far as it knows. May be asked from any thread."""
+        return self._lease is not None
 
     def run(self, stop: Stop) -> None:
         """Until `stop` is set; then the lease is given back. A turn that has begun is finished."""
@@ -74,18 +91,18 @@ class Daemon:
         now = self._clock.now()
         try:
             if self._lease is None:
-                self._lease = self._store.acquire(self._owner, LEASE_MS)
+                self._lease = self._store.acquire(self._owner, self._lease_ms)
                 self._told.part("store", True)
                 if self._lease is None:
                     self._told.part("lease", False, "another daemon owns the store; standing by")
                 else:
                     self._told.part("lease", True)
-            elif self._lease.expires_at - now < LEASE_MS * 2 // 3:
-                self._lease = self._store.renew(self._lease, LEASE_MS)
+            elif self._lease.expires_at - now < self._lease_ms * 2 // 3:
+                self._lease = self._store.renew(self._lease, self._lease_ms)
                 self._told.part("store", True)
         except LeaseLost:
             self._lost()
-        except StoreUnavailable as error:
+        except StoreError as error:
             self._told.part("store", False, str(error))
             return None
         return self._lease
@@ -115,8 +132,8 @@ class Daemon:
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in one model must not stop the others
             self._fail(turns, error, _LONG_REST_MS)
         else:
-            if rest.failures:
-                rest.failures = 0
+            rest.failures = 0
+            self._told.part("store", True)
             self._told.model(turns.model, None)
 
     def _fail(self, turns: ModelTurns, error: Exception, rest_ms: int) -> None:
@@ -127,8 +144,6 @@ class Daemon:
 
     def _give_back(self) -> None:
         if self._lease is not None:
-            try:
+            with contextlib.suppress(StoreError):  # it expires by itself
                 self._store.release(self._lease)
-            except (LeaseLost, StoreUnavailable):
-                pass  # it expires by itself
             self._lease = None

@@ -58,7 +58,9 @@ class Metrics:
             "Findings stored, by standing: ok, insufficient, blind, not_computable or stale.",
             ("model", "watch", "standing"),
         )
-        self.alerts = self._counter("alerts", "Alerts that began to fire, by severity.", ("model", "severity"))
+        self.alerts = self._counter(
+            "alerts", "Alerts that were opened, by their severity then or in the same turn.", ("model", "severity")
+        )
         self.alerts_firing = self._gauge("alerts_firing", "Alerts firing now, by severity.", ("model", "severity"))
 
         self.commit_seconds = self._histogram(

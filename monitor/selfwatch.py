@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
-from monitor.alerting.alert import Phase
+from monitor.alerting.alert import Delivery, Notification, Notifier, Phase, Severity
 from monitor.clock import Clock
+from monitor.events import TopicPartition
 from monitor.ingest.source import SourceError
 from monitor.memory import ModelMemory
 from monitor.metrics import Metrics
 from monitor.relay import Relay
 from monitor.store.protocols import Step
+from monitor.watch.plan import ModelPlan
 from monitor.web.health import Health
 
 _COUNTERS = {
@@ -94,8 +97,12 @@ class SelfWatch:
             self._metrics.windows_closed.labels(model=step.model, watch=finding.watch).inc()
             standing = str(finding.evidence.standing)
             self._metrics.findings.labels(model=step.model, watch=finding.watch, standing=standing).inc()
+        for severity in Severity:
+            firing = sum(a.phase is Phase.FIRING and a.severity is severity for a in memory.alerts.values())
+            self._metrics.alerts_firing.labels(model=step.model, severity=str(severity)).set(firing)
+        closed = {(finding.watch, finding.end) for finding in step.findings}
         for alert in step.alerts:
-            if alert.phase is Phase.FIRING and alert.opened_at == alert.finding.end:
+            if (alert.watch, alert.first.end) in closed:
                 self._metrics.alerts.labels(model=step.model, severity=str(alert.severity)).inc()
             self._log.info(
                 "alert",
@@ -110,4 +117,27 @@ class SelfWatch:
         """How delivery goes."""
         failing = "; ".join(f"{name}: {why}" for name, why in sorted(relay.failing.items()))
         self.part("delivery", not failing, failing)
-        self._metrics.outbox_rows.labels(state="parked").set(relay.parked)
+
+    def outbox(self, states: Mapping[str, int]) -> None:
+        """How many outbox rows are in each state."""
+        for state in ("queued", "parked"):
+            self._metrics.outbox_rows.labels(state=state).set(states.get(state, 0))
+
+    def behind(self, plan: ModelPlan, records: Mapping[TopicPartition, int]) -> None:
+        """How far reading is behind the end of each partition."""
+        for mapping in plan.mappings:
+            left = sum(n for partition, n in records.items() if partition.topic == mapping.topic)
+            self._metrics.behind_records.labels(model=plan.model, stream=mapping.stream).set(left)
+
+
+class CountingNotifier:
+    """A notifier whose attempts are counted by destination and outcome."""
+
+    def __init__(self, notifier: Notifier, metrics: Metrics) -> None:
+        self._notifier, self._metrics = notifier, metrics
+
+    def send(self, notification: Notification) -> Delivery:
+        """Try once."""
+        delivery = self._notifier.send(notification)
+        self._metrics.notifications.labels(destination=notification.destination, outcome=str(delivery.outcome)).inc()
+        return delivery

@@ -124,10 +124,13 @@ class HttpSettings(SettingsType):
 
 
 class LimitSettings(SettingsType):
-    """How much is taken in before state is committed, for each model."""
+    """How much is taken in before state is committed, for each model, and how soon another daemon may take over."""
 
     turn: PositiveDuration = as_written("500ms", "Longest time between two commits while events flow.")
     turn_records: int = Field(default=50_000, ge=1, le=10_000_000, description="Most records between two commits.")
+    lease: PositiveDuration = as_written(
+        "30s", "How long a daemon that died keeps others, and itself when started again, from taking its place."
+    )
 
 
 class Settings(SettingsType):
@@ -148,7 +151,8 @@ class Settings(SettingsType):
     )
     http: HttpSettings = Field(default=HttpSettings(), description="The page, the API and the metrics.")
     limits: LimitSettings = Field(
-        default=LimitSettings(), description="How much is taken in before state is committed."
+        default=LimitSettings(),
+        description="How much is taken in before state is committed, and how soon another daemon may take over.",
     )
     rehearsal: Duration = as_written("14d", "How long a new model's pages go to the digest instead; 0s: not at all.")
 
