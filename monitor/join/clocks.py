@@ -7,13 +7,15 @@ partitions that are not idle; nothing that is not late in its own partition can 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from detectors.columns import Bools, Ints
-from monitor.events import TopicPartition
+
+_P = TypeVar("_P", bound=Hashable)
 
 NEVER = -(1 << 62)
 """The clock of a partition that has shown no event yet."""
@@ -42,18 +44,12 @@ def judge(time: Ints, arrived: Ints, clock: int, *, lateness: int, future: int) 
     return Judged(ahead, late, int(seen[-1]) if len(seen) else clock)
 
 
-def watermark(
-    clocks: Mapping[TopicPartition, int],
-    partitions: Iterable[TopicPartition],
-    idle: Iterable[TopicPartition],
-    lateness: int,
-) -> int | None:
+def watermark(clocks: Mapping[_P, int], partitions: Collection[_P], idle: Collection[_P], lateness: int) -> int | None:
     """No event older than this is still expected; None while some partition that is not idle has shown no event.
 
     `idle` partitions are left out, unless all are: then nothing is known to move time on, and the answer is None too.
     """
-    awake = set(partitions) - set(idle)
-    known = [clocks.get(p, NEVER) for p in awake]
+    known = [clocks.get(p, NEVER) for p in set(partitions) - set(idle)]
     if not known or min(known) == NEVER:
         return None
     return min(known) - lateness

@@ -1,7 +1,7 @@
 """Predictions meet what came of them: one row a prediction at maturity, with its outcomes counted and summed.
 
 Pure functions over sealed predictions and all outcomes of the attribution window; both are complete by then, so the order in
-which they arrived cannot matter.
+which they arrived cannot matter: not even to the last bit of a sum. Whatever is missing (a hash of 0) matches nothing.
 """
 
 from __future__ import annotations
@@ -12,11 +12,17 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from detectors.columns import Columns, Floats, Hash, Hashes, Ints, Numeric, Ragged
+from detectors.columns import Bools, Columns, Floats, Hash, Hashes, Ints, Numeric, Ragged
 
 
 class Match(StrEnum):
-    """How an outcome finds its prediction."""
+    """How an outcome finds its prediction.
+
+    ID          the prediction that it names.
+    ID_ITEM     the prediction that it names, if that showed the item.
+    UNIT_ITEM   the unit's last showing of the item that began at most `early` ms after the outcome.
+    UNIT        every prediction for the unit that it follows.
+    """
 
     ID = "id"
     ID_ITEM = "id_item"
@@ -26,7 +32,10 @@ class Match(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """When an outcome counts: at most `early` ms before its prediction (clocks differ) and at most `within` ms after it."""
+    """When an outcome counts: at most `within` ms after its prediction, at most `early` ms before it (clocks differ).
+
+    With `Match.UNIT` nothing says which prediction an outcome was for, so there it must not come before.
+    """
 
     within: int
     early: int
@@ -34,7 +43,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Per prediction: `count` of outcomes and the `total` of their values (missing values count as 1). `used`: outcomes."""
+    """Per prediction: `count` of outcomes and the `total` of their values (missing values count as 1).
+
+    `used` is how many outcomes count for some prediction.
+    """
 
     count: Ints
     total: Floats
@@ -45,14 +57,13 @@ def join(match: Match, window: Window, predictions: Columns, later: Columns | No
     """Outcomes of `predictions`.
 
     later      for UNIT_ITEM: sealed predictions after these, up to `within + early` ms; an outcome belongs to the unit's last
-               showing of the item before it, so a later showing takes it away from an earlier one.
-    outcomes   all that may match, duplicates included: one event id counts once.
+               showing of the item, so a later showing takes it away from an earlier one.
+    outcomes   all that may match, in any order, duplicates included: one event id counts once, as it was sent first.
     """
     n = len(predictions)
     if outcomes is None or not len(outcomes) or not n:
         return Joined(np.zeros(n, np.int64), np.zeros(n), 0)
-    _, first = np.unique(outcomes.hashes("event"), return_index=True)
-    outcomes = outcomes if len(first) == len(outcomes) else outcomes.take(first)
+    outcomes = _once(outcomes)
     values = _values(outcomes)
     if match is Match.UNIT:
         return _by_unit(window, predictions, outcomes, values)
@@ -70,6 +81,21 @@ def join(match: Match, window: Window, predictions: Columns, later: Columns | No
     )
 
 
+def _once(outcomes: Columns) -> Columns:
+    """One row an event id: the earliest, by time, partition and offset. In order of the ids, as sums depend on order."""
+    events = outcomes.hashes("event")
+    order = np.argsort(events, kind="stable")
+    fresh = _begins(events[order])
+    if not fresh.all():
+        order = np.lexsort((outcomes.offset, outcomes.partition, outcomes.time, events))
+    return outcomes.take(order[fresh])
+
+
+def _begins(ordered: Hashes) -> Bools:
+    """Where a new value begins in ordered values."""
+    return np.concatenate([np.ones(1, np.bool_), ordered[1:] != ordered[:-1]])
+
+
 def _values(outcomes: Columns) -> Floats:
     column = outcomes.fields.get("value")
     if not isinstance(column, Numeric):
@@ -77,30 +103,35 @@ def _values(outcomes: Columns) -> Floats:
     return np.where(np.isnan(column.values), 1.0, column.values)
 
 
-def _mix(a: Hashes, b: Hashes) -> Hashes:
-    """One key for a pair of hashes; the order of the pair matters."""
-    mixed: Hashes = (a * np.uint64(0x9E3779B97F4A7C15)) ^ (b + (a >> np.uint64(29)))
-    return mixed
+def _pair(a: Hashes, b: Hashes) -> Hashes:
+    """One key for a pair of hashes, 0 if either is missing; the order of the pair matters."""
+    mixed = (a * np.uint64(0x9E3779B97F4A7C15)) ^ (b + (a >> np.uint64(29)))
+    keys: Hashes = np.where((a == 0) | (b == 0), np.uint64(0), np.maximum(mixed, np.uint64(1)))
+    return keys
 
 
-def _by_id(match: Match, predictions: Columns, outcomes: Columns) -> npt.NDArray[np.intp]:
-    """The prediction row of each outcome, -1 if none."""
-    if match is Match.ID:
-        keys, owner = predictions.hashes("id"), np.arange(len(predictions))
-        wanted = outcomes.hashes("id")
-    else:
-        item, owner = _showings(predictions)
-        keys = _mix(predictions.hashes("id")[owner], item)
-        wanted = _mix(outcomes.hashes("id"), outcomes.hashes("item"))
-    order = np.argsort(keys, kind="stable")
-    return _find(keys[order], owner[order], wanted)
-
-
-def _find(keys: Hashes, owner: npt.NDArray[np.intp], wanted: Hashes) -> npt.NDArray[np.intp]:
+def _find(keys: Hashes, wanted: Hashes) -> npt.NDArray[np.intp]:
+    """Where each of `wanted` stands in ascending, different keys; -1 if it does not, or is missing (0)."""
     if not len(keys):
         return np.full(len(wanted), -1, np.intp)
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where(keys[at] == wanted, owner[at], -1)
+    return np.where((keys[at] == wanted) & (wanted != 0), at, -1)
+
+
+def _by_id(match: Match, predictions: Columns, outcomes: Columns) -> npt.NDArray[np.intp]:
+    """The prediction row of each outcome, -1 if none. Where two rows have one key, the first."""
+    if match is Match.ID:
+        shown, owner = predictions.hashes("id"), np.arange(len(predictions))
+        keys, code = np.unique(outcomes.hashes("id"), return_inverse=True)
+    else:
+        item, owner = _showings(predictions)
+        shown = _pair(predictions.hashes("id")[owner], item)
+        keys, code = np.unique(_pair(outcomes.hashes("id"), outcomes.hashes("item")), return_inverse=True)
+    at = _find(keys, shown)
+    found = np.flatnonzero(at >= 0)[::-1]
+    row = np.full(len(keys), -1, np.intp)
+    row[at[found]] = owner[found]
+    return row[code]
 
 
 def _showings(predictions: Columns) -> tuple[Hashes, npt.NDArray[np.intp]]:
@@ -116,45 +147,59 @@ def _showings(predictions: Columns) -> tuple[Hashes, npt.NDArray[np.intp]]:
 def _by_unit_item(
     window: Window, predictions: Columns, later: Columns | None, outcomes: Columns
 ) -> npt.NDArray[np.intp]:
+    """The prediction row of each outcome, -1 if none or a later one has it. Of two showings at once, the last row's."""
     item, owner = _showings(predictions)
-    keys, times = _mix(predictions.unit[owner], item), predictions.time[owner]
+    shown, times = _pair(predictions.unit[owner], item), predictions.time[owner]
     if later is not None and len(later):
         item_later, owner_later = _showings(later)
-        keys = np.concatenate([keys, _mix(later.unit[owner_later], item_later)])
+        shown = np.concatenate([shown, _pair(later.unit[owner_later], item_later)])
         times = np.concatenate([times, later.time[owner_later]])
         owner = np.concatenate([owner, np.full(len(owner_later), -1)])
-    codes = np.unique(keys)
-    wanted = _mix(outcomes.unit, outcomes.hashes("item"))
-    code = _find(codes, np.arange(len(codes)), wanted)
-    origin, span = _origin_and_span(times, outcomes.time + window.early)
-    composite = np.searchsorted(codes, keys) * span + (times - origin)
-    order = np.argsort(composite, kind="stable")
-    at = np.searchsorted(composite[order], code * span + (outcomes.time + window.early - origin), side="right") - 1
-    safe = np.maximum(at, 0)
-    same = (code >= 0) & (at >= 0) & (composite[order][safe] // span == code)
-    return np.where(same, owner[order][safe], -1)
+    keys, code = np.unique(_pair(outcomes.unit, outcomes.hashes("item")), return_inverse=True)
+    at = _find(keys, shown)
+    found = at >= 0
+    if not found.any():
+        return np.full(len(outcomes), -1, np.intp)
+    at, times, owner = at[found], times[found], owner[found]
+    until = outcomes.time + window.early
+    origin, span = _origin_and_span(len(keys), times, until)
+    places = at * span + (times - origin)
+    order = np.argsort(places, kind="stable")
+    places, owner = places[order], owner[order]
+    last = np.searchsorted(places, code * span + (until - origin), side="right") - 1
+    safe = np.maximum(last, 0)
+    return np.where((last >= 0) & (places[safe] // span == code), owner[safe], -1)
 
 
 def _by_unit(window: Window, predictions: Columns, outcomes: Columns, values: Floats) -> Joined:
-    """Every prediction counts the unit's outcomes after it: an outcome may belong to several predictions."""
+    """Every prediction counts the unit's outcomes after it: an outcome may belong to several predictions.
+
+    Totals are differences of one running sum: exact for whole numbers, else to 1e-16 of the sum of all values.
+    """
     units = np.unique(predictions.unit)
-    code = _find(units, np.arange(len(units)), outcomes.unit)
-    ours = (code >= 0) & (outcomes.unit != 0)
+    code = _find(units, outcomes.unit)
+    ours = code >= 0
     code, times, values = code[ours], outcomes.time[ours], values[ours]
     until = predictions.time + window.within
-    origin, span = _origin_and_span(predictions.time, np.concatenate([times, until]))
-    composite = code * span + (times - origin)
-    order = np.argsort(composite, kind="stable")
+    origin, span = _origin_and_span(len(units), predictions.time, np.concatenate([times, until]))
+    places = code * span + (times - origin)
+    order = np.argsort(places, kind="stable")
+    places = places[order]
     base = np.searchsorted(units, predictions.unit) * span - origin
-    low = np.searchsorted(composite[order], base + predictions.time, side="left")
-    high = np.searchsorted(composite[order], base + until, side="right")
+    low = np.searchsorted(places, base + predictions.time, side="left")
+    high = np.searchsorted(places, base + until, side="right")
     running = np.concatenate([np.zeros(1), np.cumsum(values[order])])
-    count = np.where(predictions.unit != 0, high - low, 0).astype(np.int64)
-    return Joined(count, np.where(predictions.unit != 0, running[high] - running[low], 0.0), int(ours.sum()))
+    opened = np.cumsum(np.bincount(low, minlength=len(places) + 1) - np.bincount(high, minlength=len(places) + 1))
+    return Joined((high - low).astype(np.int64), running[high] - running[low], int((opened > 0).sum()))
 
 
-def _origin_and_span(a: Ints, b: Ints) -> tuple[int, int]:
-    """A time before all, and a length longer than all: (code, time) pairs sort as one integer."""
-    low = min(int(a.min()), int(b.min())) if len(b) else int(a.min())
-    high = max(int(a.max()), int(b.max())) if len(b) else int(a.max())
-    return low, high - low + 2
+def _origin_and_span(keys: int, a: Ints, b: Ints) -> tuple[int, int]:
+    """A time before all, and a length longer than all: (key, time) pairs sort as one integer, key * span + time - origin.
+
+    For a hundred million keys a span of 2.9 years fits into 63 bits. OverflowError beyond.
+    """
+    low, high = min(int(a.min()), int(b.min())), max(int(a.max()), int(b.max()))
+    span = high - low + 2
+    if keys * span >= 1 << 63:
+        raise OverflowError(f"{keys:,} keys over {span:,} ms cannot be joined at once; shorten the outcome's `within`")
+    return low, span

@@ -87,7 +87,7 @@ class Pending:
         return rows if inside.all() else rows.take(inside)
 
     def drop(self, stream: str, slot: int) -> bool:
-        """Forget a generation; True if it held rows."""
+        """Forget a generation; True if rows had ever been added to it, even if sealing left none."""
         parts = self._parts.pop((stream, slot), [])
         sealed = self._sealed.pop((stream, slot), None)
         self._rows -= sum(map(len, parts)) + (len(sealed) if sealed is not None else 0)
@@ -118,7 +118,7 @@ def unpack_rows(data: bytes) -> Columns:
     try:
         fields = {name: _unpack_column(column) for name, column in values.pop("fields").items()}
         return Columns(**values, fields=fields)
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError, AttributeError, ValueError, IndexError) as error:
         raise snapshot.SnapshotError(f"not a chunk of rows: {error}") from error
 
 

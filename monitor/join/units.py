@@ -41,7 +41,7 @@ class Seen:
 class UnitTable:
     """Units by epoch. `epoch_ms` None: one randomisation for ever. Not thread-safe.
 
-    `cap` units are tracked in one epoch; those beyond it are counted in `folded`, and never counted as seen first.
+    `cap` units are tracked in one epoch; those beyond it are never known, and counted in `folded` in every window anew.
     """
 
     def __init__(self, name: str, cap: int, epoch_ms: int | None = None) -> None:
