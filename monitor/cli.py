@@ -28,7 +28,7 @@ from monitor.daemon import owner_name
 from monitor.ingest.source import SourceError
 from monitor.memory import ModelMemory
 from monitor.simulate import open_bandit
-from monitor.store.protocols import Command, Step, StoreError
+from monitor.store.protocols import Command, Step, Store, StoreError
 from monitor.watch.plan import DAY, ModelPlan
 from monitor.web.overview import State
 
@@ -69,6 +69,12 @@ def _config(path: Path) -> house.Config:
     return config
 
 
+def _warn(config: house.Config) -> None:
+    """Say of what nobody would be told."""
+    for sentence in config.plans.warnings:
+        err.print(Text(sentence))
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         out.print(f"loopwatch {house.VERSION}")
@@ -87,15 +93,22 @@ def _common(
 @cli.command()
 def run(
     config: ConfigPath = _DEFAULT,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_level: Annotated[str, typer.Option(help="debug (with lines of libraries), info, warning or error.")] = "info",
 ) -> None:
     """Watch: read from Kafka, judge, tell. Ends cleanly on SIGTERM or Ctrl-C."""
     read = _config(config)
-    logs.configure(logs.Redactor(read.secrets()), level=log_level)
+    try:
+        logs.configure(logs.Redactor(read.secrets()), level=log_level)
+    except ValueError as error:
+        err.print(Text(str(error)))
+        raise typer.Exit(EXIT_CONFIG) from None
     logs.log_uncaught()
+    if log_level.lower() != "debug":
+        logs.hush_libraries()
     if not read.plans.models:
         err.print("No model of this config can be watched; see above.")
         raise typer.Exit(EXIT_CONFIG)
+    _warn(read)
     try:
         service = house.Service(read)
     except ValueError as error:
@@ -127,6 +140,7 @@ def check(
 ) -> None:
     """Read the config; list every watch, what it may spend, and what cannot be watched and why."""
     read = _config(config)
+    _warn(read)
     for plan in read.plans.models:
         table = Table(title=f"{plan.model}: {len(plan.watches)} watches", title_justify="left", box=SIMPLE_HEAD)
         for name in ("watch", "detector", "on", "window", "loudest", "false pages / 28 d"):
@@ -148,7 +162,11 @@ def check(
         err.print(Text(f"{config}: {error}"))
         raise typer.Exit(EXIT_CONFIG) from None
     if sample is not None:
-        _show_sample(read, sample, topic)
+        try:
+            _show_sample(read, sample, topic)
+        except (SourceError, OSError) as error:
+            err.print(Text(str(error)))
+            raise typer.Exit(EXIT_FAULT) from None
     if read.plans.faults or not read.plans.models:
         raise typer.Exit(EXIT_CONFIG)
 
@@ -163,7 +181,8 @@ def _show_sample(read: house.Config, sample: Path, topic: str) -> None:
                 for line in house.sample(mapping, sample):
                     out.print(Text(f"  {line}"))
     if not found:
-        err.print(Text(f"no model reads a topic named {topic!r}"))
+        known = ", ".join(sorted({t for p in read.plans.models for t in p.topics()}))
+        err.print(Text(f"no model reads a topic named {topic!r}; the topics of this config are {known}"))
         raise typer.Exit(EXIT_CONFIG)
 
 
@@ -194,14 +213,15 @@ def replay_command(
     clock = SystemClock()
     store, lines = house.memory_store(clock), replay.Lines(to)
     plans = [p for p in read.plans.models if p.topics() & set(topics)]
-    count = {"findings": 0, "alerts": 0, "records": 0}
+    findings, opened = 0, set[str]()
     with _progress() as progress:
         task = progress.add_task("replaying", total=None)
 
         def heard(memory: ModelMemory, step: Step) -> None:
+            nonlocal findings
             lines(memory, step)
-            count["findings"] += len(step.findings)
-            count["alerts"] += sum(a.phase is not Phase.RESOLVED and a.finding == a.first for a in step.alerts)
+            findings += len(step.findings)
+            opened.update(a.id for a in step.alerts if a.phase is not Phase.PENDING)
             progress.update(task, completed=sum(step.offsets.values()))
 
         try:
@@ -209,14 +229,27 @@ def replay_command(
         except SourceError as error:
             err.print(Text(str(error)))
             raise typer.Exit(EXIT_FAULT) from None
-    lines.close()
-    if send:
-        house.relay(read, store, clock).run_once()
+        finally:
+            lines.close()
     out.print(
-        Text(
-            f"{count['findings']:,} findings and {count['alerts']:,} alerts: {to / 'findings.jsonl'}, {to / 'alerts.jsonl'}"
-        )
+        Text(f"{findings:,} finding(s) and {len(opened):,} alert(s): {to / 'findings.jsonl'}, {to / 'alerts.jsonl'}")
     )
+    if send:
+        _send(read, store, clock)
+
+
+def _send(read: house.Config, store: Store, clock: SystemClock) -> None:
+    """Send all that waits, once; what fails is told and not tried again."""
+    relay = house.relay(read, store, clock)
+    while relay.run_once():
+        pass
+    left = sum(state != "delivered" for _, state in store.notifications(limit=1_000_000))
+    out.print(f"{relay.sent} message(s) sent")
+    if left:
+        for name, why in sorted(relay.failing.items()):
+            err.print(Text(f"{name}: {why}"))
+        err.print(f"{left} message(s) were not sent")
+        raise typer.Exit(EXIT_FAULT)
 
 
 _COLOUR = {State.OK: "green", State.FIRING: "bold red", State.PENDING: "yellow", State.RESOLVED: "green"}
@@ -232,6 +265,15 @@ def status(
     """How every watch stands. Exit code 1 if an alert is firing."""
     read = _config(config)
     plans = [p for p in read.plans.models if model in ("", p.model)]
+    if not plans:
+        have = ", ".join(sorted(p.model for p in read.plans.models)) or "none that can be watched"
+        err.print(Text(f"no model named {model!r}; this config has {have}"))
+        raise typer.Exit(EXIT_CONFIG)
+    if watch and not any(w.key == watch for p in plans for w in p.watches):
+        err.print(
+            Text(f"no watch named {watch!r}; there are {', '.join(sorted({w.key for p in plans for w in p.watches}))}")
+        )
+        raise typer.Exit(EXIT_CONFIG)
     try:
         store = house.open_store(read.database, SystemClock())
         view = house.overview(store, plans, SystemClock())
@@ -385,7 +427,8 @@ def _command(path: Path, model: str, verb: str, target: str) -> None:
         err.print(Text(f"no model named {model!r}; this config has {', '.join(sorted(plans))}"))
         raise typer.Exit(EXIT_CONFIG)
     if target and target not in {w.key for w in plans[model].watches}:
-        err.print(Text(f"{model} has no watch named {target!r}"))
+        known = ", ".join(sorted(w.key for w in plans[model].watches))
+        err.print(Text(f"{model} has no watch named {target!r}; it has {known}"))
         raise typer.Exit(EXIT_CONFIG)
     try:
         clock = SystemClock()

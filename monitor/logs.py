@@ -23,6 +23,7 @@ import structlog
 STRUCK = "***"
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _DEPTH = 8
+_LIBRARIES = {"kafka": logging.CRITICAL, "alembic": logging.WARNING}
 _TRACEBACKS = ("exception", "stack")
 
 
@@ -158,6 +159,12 @@ def configure(
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+
+
+def hush_libraries() -> None:
+    """Show of libraries only what we do not tell ourselves: what Kafka's client meets, its source tells in words, once."""
+    for name, level in _LIBRARIES.items():
+        logging.getLogger(name).setLevel(level)
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:

@@ -12,7 +12,7 @@ from monitor.ingest.source import SourceError
 from monitor.memory import ModelMemory
 from monitor.metrics import Metrics
 from monitor.relay import Relay
-from monitor.store.protocols import Step
+from monitor.store.protocols import Step, StoreError
 from monitor.watch.plan import ModelPlan
 from monitor.web.health import Health
 
@@ -71,7 +71,8 @@ class SelfWatch:
                 self._log.info("going on", model=name)
             else:
                 self._metrics.errors.labels(kind=type(error).__name__).inc()
-                self._log.warning("turn failed", model=name, reason=fault, exc_info=error)
+                known = isinstance(error, SourceError | StoreError)
+                self._log.warning("turn failed", model=name, reason=fault, exc_info=None if known else error)
         broken = [f"{model}: {why}" for model, why in sorted(self._faults.items()) if why]
         self.part("models", not broken, "; ".join(broken))
 

@@ -81,13 +81,13 @@ def produced(cluster: KafkaCluster, stream: open_bandit.Stream) -> Topics:
 
 
 def write_config(folder: Path, cluster: KafkaCluster, topics: Topics, *, more: str = "") -> Path:
-    """The shipped example with this cluster, a database and a webhook from the environment, and a short lease."""
+    """The shipped example with this cluster, a database and a webhook from the environment, and a lease that is over soon."""
     shipped = EXAMPLE.read_text()
     kafka = f'kafka:\n  topic_prefix: "{topics.prefix}"\n  group_prefix: g{uuid.uuid4().hex[:8]}\n'
     text = shipped.replace("kafka:\n", kafka, 1).replace("${KAFKA_BROKERS:-localhost:9092}", cluster.bootstrap[0])
     ours = (
         "database: ${DATABASE_URL}\nslack: ${SLACK_URL}\nhttp: { port: 0 }\n"
-        f"limits: {{ turn_records: 4000, lease: 2s }}\n{more}"
+        f"limits: {{ turn_records: 2000, lease: 6s }}\n{more}"
     )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "loopwatch.yaml"
@@ -130,8 +130,10 @@ class Outcome:
         """Outbox rows with their state, in the order in which they were written."""
         return [(row.notification, state) for row, state in reversed(self.store.notifications())]
 
-    def close(self) -> None:
-        """Let go of the database."""
+    def __enter__(self) -> Outcome:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.store.close()
 
 

@@ -65,8 +65,7 @@ def test_a_planted_harm_reaches_the_webhook_once_and_its_end_once(
 
     upgraded = loopwatch("db", "upgrade", "--config", str(config), env=env)
     assert upgraded.returncode == 0, upgraded.stderr
-    outcome = streams.Outcome(database)
-    with RunningDaemon(config, env) as daemon:
+    with streams.Outcome(database) as outcome, RunningDaemon(config, env) as daemon:
         daemon.wait("every part is ready", daemon.ready)
         daemon.wait("all windows are closed", lambda: outcome.judged_to() >= topics.until, seconds=120)
         daemon.wait("everything is delivered", lambda: len(receiver.received) >= len(replayed.story.messages))
@@ -74,6 +73,7 @@ def test_a_planted_harm_reaches_the_webhook_once_and_its_end_once(
         told = loopwatch("status", "--config", str(config), "--json", env=env)
         assert daemon.terminate() == 0
         log = daemon.log()
+        findings, messages, alerts = outcome.findings(topics.until), outcome.messages(), outcome.alerts()
 
     assert [status for status, _ in seen] == [200, 200, 200, 200]
     page, _, ready, metrics = (body for _, body in seen)
@@ -84,17 +84,15 @@ def test_a_planted_harm_reaches_the_webhook_once_and_its_end_once(
     assert f'{{destination="slack",outcome="delivered"}} {len(replayed.story.messages)}.0' in metrics
     assert 'loopwatch_outbox_rows{state="queued"} 0.0' in metrics
 
-    assert outcome.findings(topics.until) == replayed.findings(topics.until)
-    messages = outcome.messages()
+    assert findings == replayed.findings(topics.until)
     assert [n.key for n, _ in messages] == [n.key for n in replayed.story.messages]
     assert [n.kind for n, _ in messages].count(Kind.FIRING) == 1
     assert [n.kind for n, _ in messages].count(Kind.RESOLVED) == 1
     assert {state for _, state in messages} == {"delivered"}
     assert {n.destination for n, _ in messages} == {"slack"}
-    (alert,) = outcome.alerts()
+    (alert,) = alerts
     assert (alert.watch, alert.phase) == ("clicks", Phase.RESOLVED)
     assert streams.PLANT.after_days <= (alert.opened_at - open_bandit.FIRST_DAY) / open_bandit.DAY_MS
-    outcome.close()
 
     texts = [request.json["text"] for request in receiver.received]
     assert len(texts) == len(messages)

@@ -1,0 +1,229 @@
+"""Every command that needs no server: exit codes, and sentences that help."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from monitor.app import VERSION
+from monitor.cli import cli
+from monitor.clock import ManualClock
+from monitor.simulate import open_bandit
+from monitor.store.via_sql import SqlStore
+from tests.app.conftest import CommandLine
+from tests.servers.webhook import Webhook
+
+EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
+EXAMPLE_ENVIRONMENT = {
+    "KAFKA_PASSWORD": "example-only",
+    "DATABASE_URL": "sqlite:///example.db",
+    "FEED_ONCALL_URL": "json://127.0.0.1",
+    "FEED_DIGEST_URL": "json://127.0.0.1",
+    "EXPERIMENTS_URL": "json://127.0.0.1",
+}
+COMMANDS = ("run", "check", "replay", "status", "demo", "arm", "rearm", "reference", "db")
+
+
+def files(stream: open_bandit.Written) -> list[str]:
+    return [f"{topic}={stream.paths[topic]}" for topic in (open_bandit.PREDICTIONS, open_bandit.CLICKS)]
+
+
+@pytest.mark.parametrize("file", ["loopwatch.yaml", "open-bandit.yaml"])
+def test_check_finds_every_example_in_order(loopwatch: CommandLine, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in EXAMPLE_ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    done = loopwatch("check", "--config", EXAMPLES / file)
+    assert done.exit_code == 0, done.stderr
+    assert "clicks" in done.stdout
+    assert "sample_ratio" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_fault_in_the_config_is_told_with_file_and_line(loopwatch: CommandLine) -> None:
+    loopwatch.write("limits: { turn: soon }")
+    line = 1 + loopwatch.config.read_text().splitlines().index("limits: { turn: soon }")
+    for command in (["check"], ["run"], ["status"], ["db", "upgrade"], ["arm", "--model", "open-bandit"]):
+        done = loopwatch(*command)
+        assert done.exit_code == 2
+        assert done.stderr.startswith(f"{loopwatch.config}:{line}")
+        assert "soon" in done.stderr
+        assert done.stdout == ""
+
+
+def test_a_config_that_is_not_there_is_told_as_such(loopwatch: CommandLine) -> None:
+    done = loopwatch("check", "--config", loopwatch.folder / "absent.yaml")
+    assert done.exit_code == 2
+    assert "absent.yaml" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_check_refuses_a_destination_it_does_not_understand_without_showing_it(loopwatch: CommandLine) -> None:
+    loopwatch.write("slack: nonsense://h1dden-part")
+    done = loopwatch("check")
+    assert done.exit_code == 2
+    assert "slack" in done.stderr
+    assert "h1dden-part" not in done.output
+
+
+def test_a_sample_is_shown_as_the_model_would_see_it(loopwatch: CommandLine, tmp_path: Path) -> None:
+    events = list(open_bandit.predictions(open_bandit.untouched()))[:2]
+    sample = tmp_path / "sample.jsonl"
+    sample.write_bytes(b"\n".join([*events, b'{"impression_id": "x"}', b"no JSON"]) + b"\n")
+    done = loopwatch("check", "--sample", sample, "--topic", "predictions")
+    assert done.exit_code == 0
+    assert done.stdout.count("cohort=") == 2
+    assert "unit=yes" in done.stdout
+    assert "line 3 cannot be used: " in done.stdout
+    assert "line 4 cannot be used: " in done.stdout
+
+
+def test_a_sample_of_a_topic_that_nobody_reads_is_refused(loopwatch: CommandLine, tmp_path: Path) -> None:
+    done = loopwatch("check", "--sample", tmp_path / "any", "--topic", "payments")
+    assert done.exit_code == 2
+    assert "no model reads a topic named 'payments'; the topics of this config are clicks, predictions" in done.stderr
+
+
+def test_a_sample_that_is_not_there_is_told_without_a_traceback(loopwatch: CommandLine, tmp_path: Path) -> None:
+    done = loopwatch("check", "--sample", tmp_path / "absent.jsonl", "--topic", "clicks")
+    assert done.exit_code == 1
+    assert "absent.jsonl" in done.stderr
+
+
+def test_a_replay_writes_what_it_found_and_sends_nothing(
+    loopwatch: CommandLine, stream: open_bandit.Written, receiver: Webhook, tmp_path: Path
+) -> None:
+    loopwatch.write(f"slack: {receiver.url('slackhook')}")
+    done = loopwatch("replay", *files(stream), "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    findings = [json.loads(line) for line in (tmp_path / "out" / "findings.jsonl").read_text().splitlines()]
+    alerts = [json.loads(line) for line in (tmp_path / "out" / "alerts.jsonl").read_text().splitlines()]
+    assert {"clicks", "holdout", "concentration"} <= {f["watch"] for f in findings}
+    assert {a["watch"] for a in alerts} == {"clicks"}
+    opened = len({a["id"] for a in alerts})
+    assert f"{len(findings):,} finding(s) and {opened} alert(s)" in done.stdout
+    assert receiver.received == []
+    assert not (tmp_path / "loopwatch.db").exists()
+
+
+def test_a_replay_told_to_send_delivers_each_message_in_order(
+    loopwatch: CommandLine, stream: open_bandit.Written, receiver: Webhook, tmp_path: Path
+) -> None:
+    loopwatch.write(f"slack: {receiver.url('slackhook')}")
+    done = loopwatch("replay", *files(stream), "--out", tmp_path / "out", "--send")
+    assert done.exit_code == 0, done.output
+    texts = [request.json["text"] for request in receiver.received]
+    assert len(texts) >= 2
+    assert "Warning: exposed people show lower clicks than the holdout" in texts[0]
+    assert len({text.partition("key ")[2].split()[0] + text.partition("\n")[0] for text in texts}) == len(texts)
+    assert f"{len(texts)} message(s) sent" in done.stdout
+
+
+def test_a_replay_whose_receiver_refuses_says_so_and_fails(
+    loopwatch: CommandLine, stream: open_bandit.Written, tmp_path: Path
+) -> None:
+    loopwatch.write("slack: slackhook://127.0.0.1:1/h1dden-part")
+    done = loopwatch("replay", *files(stream), "--out", tmp_path / "out", "--send")
+    assert done.exit_code == 1
+    assert "slack: " in done.stderr
+    assert "message(s) were not sent" in done.stderr
+    assert "h1dden-part" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("predictions", "'predictions': write TOPIC=FILE"),
+        ("payments=p.jsonl", "no model reads payments; the topics of this config are clicks, predictions"),
+    ],
+)
+def test_files_that_a_replay_cannot_place_are_refused(loopwatch: CommandLine, given: str, said: str) -> None:
+    done = loopwatch("replay", given)
+    assert done.exit_code == 2
+    assert said in done.stderr
+
+
+def test_a_replay_of_a_file_that_is_not_there_is_told_without_a_traceback(
+    loopwatch: CommandLine, tmp_path: Path
+) -> None:
+    done = loopwatch("replay", f"predictions={tmp_path / 'absent.jsonl'}", "--out", tmp_path / "out")
+    assert done.exit_code == 1
+    assert "absent.jsonl" in done.stderr
+    assert not isinstance(done.exception, OSError)
+
+
+def test_status_of_a_model_that_has_seen_nothing_is_insufficient_never_ok(loopwatch: CommandLine) -> None:
+    loopwatch.write(f"database: {loopwatch.database}")
+    shown = loopwatch("status")
+    assert shown.exit_code == 0, shown.stderr
+    assert "no window has closed yet" in shown.stdout
+    told = json.loads(loopwatch("status", "--json").stdout)
+    states = {row["state"] for row in told["models"]["open-bandit"]["watches"]}
+    assert states == {"insufficient"}
+    assert told["models"]["open-bandit"]["store"]["step"] == 0
+
+
+@pytest.mark.parametrize("wrong", [["--model", "absent"], ["--watch", "absent"]])
+def test_status_of_what_the_config_does_not_have_is_refused(loopwatch: CommandLine, wrong: list[str]) -> None:
+    done = loopwatch("status", *wrong)
+    assert done.exit_code == 2
+    assert "absent" in done.stderr
+
+
+def test_arm_and_rearm_leave_commands_for_the_next_turn(loopwatch: CommandLine) -> None:
+    loopwatch.write(f"database: {loopwatch.database}")
+    assert loopwatch("arm", "--model", "open-bandit").exit_code == 0
+    assert loopwatch("rearm", "--model", "open-bandit", "--watch", "clicks").exit_code == 0
+    store = SqlStore(loopwatch.database, ManualClock())
+    commands = store.commands("open-bandit")
+    store.close()
+    assert [(c.verb, c.target) for c in commands] == [("arm", ""), ("rearm", "clicks")]
+    assert all(c.author and c.asked_at for c in commands)
+
+
+def test_commands_about_what_is_not_there_are_refused_with_what_is(loopwatch: CommandLine) -> None:
+    no_model = loopwatch("arm", "--model", "absent")
+    assert no_model.exit_code == 2
+    assert "no model named 'absent'; this config has open-bandit" in no_model.stderr
+    no_watch = loopwatch("rearm", "--model", "open-bandit", "--watch", "absent")
+    assert no_watch.exit_code == 2
+    assert "open-bandit has no watch named 'absent'; it has " in no_watch.stderr
+    assert "clicks" in no_watch.stderr
+
+
+def test_the_reference_names_what_can_be_written_and_its_schema_is_json(loopwatch: CommandLine) -> None:
+    text = loopwatch("reference")
+    assert text.exit_code == 0
+    assert "`page_if_worse_by`" in text.stdout
+    schema = json.loads(loopwatch("reference", "--schema").stdout)
+    assert "Settings" in schema["$defs"]
+
+
+def test_upgrading_twice_does_something_once(loopwatch: CommandLine) -> None:
+    loopwatch.write(f"database: {loopwatch.database}")
+    first, second = loopwatch("db", "upgrade"), loopwatch("db", "upgrade")
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert first.stdout == "the tables were brought up to date\n"
+    assert second.stdout == "the tables are up to date\n"
+
+
+def test_the_demo_tells_its_story_to_the_end(loopwatch: CommandLine, tmp_path: Path) -> None:
+    done = loopwatch("demo", "--impressions", "60000", "--out", tmp_path / "demo")
+    assert done.exit_code == 0, done.output
+    for said in ("a harm we plant", "exposed people show lower clicks", "The log as it was", "Next"):
+        assert said in done.stdout
+    assert (tmp_path / "demo" / "findings.jsonl").stat().st_size > 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    done = CliRunner().invoke(cli, [command, "--help"])
+    assert done.exit_code == 0
+    assert f"Usage: loopwatch {command}" in done.stdout or f"Usage: root {command}" in done.stdout
+    assert "--help" in done.stdout
+
+
+def test_the_version_is_told() -> None:
+    assert CliRunner().invoke(cli, ["--version"]).stdout == f"loopwatch {VERSION}\n"
