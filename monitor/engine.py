@@ -51,7 +51,7 @@ class Observed:
     idle            those that hold nothing back: caught up, and silent for a while.
     finished        nothing will ever come again: windows up to the last event are closed.
     arrivals_until  arrival time up to which everything has been read, ms; None if unknown. In a replay arrival time is event
-                    time, and this is ignored.
+                    time, late records have none, and this is ignored.
     """
 
     now: int
@@ -142,7 +142,11 @@ class Engine:
         memory.turn.reject([_too_new(block, rows, int(row), int(arrived[row]), plan.future) for row in ahead])
         rows_kept = rows.take(~(late | judged.ahead))
         count[f"{stream}.kept"] += len(rows_kept)
-        self._count_arrivals(memory, stream, rows, rows.time if self._replay else arrived, judged.ahead)
+        if self._replay:
+            self._count_arrivals(memory, stream, rows_kept, rows_kept.time)
+        else:
+            came = ~judged.ahead
+            self._count_arrivals(memory, stream, rows.take(came), arrived[came])
         if len(rows_kept):
             first = int(rows_kept.time.min())
             if stream == PREDICTIONS and (memory.first_event is None or first < memory.first_event):
@@ -157,51 +161,42 @@ class Engine:
             return memory.lanes.get(PREDICTIONS, clocks.NEVER)
         return memory.lanes.get(stream, clocks.NEVER) - self.plan.early
 
-    def _count_arrivals(
-        self, memory: ModelMemory, stream: str, rows: Columns, arrived: cols.Ints, ahead: cols.Bools
-    ) -> None:
+    def _count_arrivals(self, memory: ModelMemory, stream: str, rows: Columns, arrived: cols.Ints) -> None:
         wanted = {watch.on for watch in self._lanes[ARRIVALS]}
         floor = memory.lanes.get(ARRIVALS, 0)
-        windows = np.maximum(arrived - arrived % self.plan.arrivals, floor)[~ahead]
+        windows = np.maximum(arrived - arrived % self.plan.arrivals, floor)
         if stream in wanted:
             _add_arrivals(memory, stream, windows)
         if stream == PREDICTIONS and HOLDOUT_ARRIVALS in wanted:
-            _add_arrivals(memory, HOLDOUT_ARRIVALS, windows[rows.cohort[~ahead] == Cohort.HOLDOUT])
+            _add_arrivals(memory, HOLDOUT_ARRIVALS, windows[rows.cohort == Cohort.HOLDOUT])
 
     # closing
 
     def close(self, memory: ModelMemory, commands: Sequence[Command], observed: Observed) -> Step:
         """Close every window that is due and give the step."""
-        rearmed = self._obey(memory, commands)
+        self._obey(memory, commands)
         until = self._watermark(memory, observed)
         if until is not None:
             self._start_lanes(memory, until)
             while (due := self._next_due(memory)) is not None and due[0] <= until:
-                self._close_slot(memory, due[2], rearmed)
+                self._close_slot(memory, due[2])
         arrivals = until if self._replay else observed.arrivals_until
         if arrivals is not None:
-            self._close_arrivals(memory, arrivals, rearmed)
+            self._close_arrivals(memory, arrivals)
         return build_step(memory, observed.record(), [c.number for c in commands])
 
-    def _obey(self, memory: ModelMemory, commands: Sequence[Command]) -> set[str]:
-        """Take commands; returns the watches to re-arm at their next window."""
-        rearmed = set()
+    def _obey(self, memory: ModelMemory, commands: Sequence[Command]) -> None:
+        """Take commands: to arm the model at once, to re-arm a watch with its next window."""
         for command in commands:
             if command.verb == "arm":
                 memory.armed = True
-            elif command.verb == "rearm":
-                rearmed.add(command.target)
-        return rearmed
+            elif command.verb == "rearm" and any(w.key == command.target for w in self.plan.watches):
+                memory.rearmed.add(command.target)
 
     def _watermark(self, memory: ModelMemory, observed: Observed) -> int | None:
-        partitioned = {source: clock for source, clock in memory.clocks.items() if source in observed.sources}
         if observed.finished:
-            return max(partitioned.values(), default=None)
-        awake = observed.sources - observed.idle
-        known = [memory.clocks.get(source, clocks.NEVER) for source in awake]
-        if not known or min(known) == clocks.NEVER:
-            return None
-        return min(known) - self.plan.lateness
+            return max((clock for source, clock in memory.clocks.items() if source in observed.sources), default=None)
+        return clocks.watermark(memory.clocks, observed.sources, observed.idle, self.plan.lateness)
 
     def _start_lanes(self, memory: ModelMemory, until: int) -> None:
         """The first slot that holds predictions is where every lane begins."""
@@ -222,12 +217,12 @@ class Engine:
             due.append((memory.lanes[outcome.name] + end + wait, place, outcome.name))
         return min(due)
 
-    def _close_slot(self, memory: ModelMemory, lane: str, rearmed: set[str]) -> None:
+    def _close_slot(self, memory: ModelMemory, lane: str) -> None:
         slot = memory.lanes[lane]
         memory.lanes[lane] = slot + self.plan.slot
         rows = self._seal(memory, slot) if lane == PREDICTIONS else self._mature(memory, self._outcomes[lane], slot)
         self._fold(memory, lane, slot, rows)
-        self._close_windows(memory, lane, slot + self.plan.slot, rearmed)
+        self._close_windows(memory, lane, slot + self.plan.slot)
         self._drop(memory, lane, slot)
 
     def _seal(self, memory: ModelMemory, slot: int) -> Columns:
@@ -238,11 +233,11 @@ class Engine:
         for old in [s for s in memory.ids if s <= slot - self.plan.duplicates]:
             del memory.ids[old]
             memory.page("ids", str(old), None)
-        if not len(rows):
-            return rows
         if repeated and len(taken):
             memory.drops.add(slot)
             memory.page("drops", str(slot), snapshot.pack(taken))
+        if not len(rows):
+            return rows
         memory.ids[slot] = np.sort(rows.hashes("id"))
         memory.page("ids", str(slot), snapshot.pack(memory.ids[slot]))
         memory.units.observe(rows.unit, rows.cohort, slot)
@@ -257,8 +252,7 @@ class Engine:
         version = rows.fields.get("version")
         if not isinstance(version, Category):
             return
-        for code in np.unique(version.codes[version.codes >= 0]):
-            label = version.labels[code]
+        for label in sorted({version.labels[code] for code in np.unique(version.codes[version.codes >= 0])}):
             if label not in memory.versions and len(memory.versions) < _VERSIONS_KEPT:
                 memory.versions[label] = slot
 
@@ -320,7 +314,7 @@ class Engine:
                 chosen = rows if watch.cohort is None else rows.take(rows.cohort == watch.cohort)
                 window.statistic = bank.test.fold(prep, window.statistic, _with_value(watch, chosen))
 
-    def _close_windows(self, memory: ModelMemory, lane: str, end: int, rearmed: set[str]) -> None:
+    def _close_windows(self, memory: ModelMemory, lane: str, end: int) -> None:
         """Close the windows that end here; those with too few units go on into the next."""
         due: dict[str, list[WatchPlan]] = {}
         for watch in self._lanes[lane]:
@@ -328,19 +322,17 @@ class Engine:
             small = watch.test.size(window.statistic) < watch.min_units and end - window.start < max(
                 _MERGE_AT_MOST, watch.window
             )
-            if end % watch.window or (small and watch.key not in rearmed):
+            if end % watch.window or (small and watch.key not in memory.rearmed):
                 memory.turn.touched.add(watch.key)
             else:
                 due.setdefault(watch.detector, []).append(watch)
         for name in sorted(due, key=lambda n: (due[n][0].test.family is not Family.INTEGRITY, n)):
-            self._advance(memory, memory.banks[name], due[name], end, rearmed)
+            self._advance(memory, memory.banks[name], due[name], end)
 
-    def _advance(
-        self, memory: ModelMemory, bank: Bank, watches: Sequence[WatchPlan], end: int, rearmed: set[str]
-    ) -> None:
+    def _advance(self, memory: ModelMemory, bank: Bank, watches: Sequence[WatchPlan], end: int) -> None:
         rows = np.array([bank.watches.index(w) for w in watches])
         windows = [memory.open.pop(w.key) for w in watches]
-        blocked = "; ".join(f"{key}: {why}" for key, why in memory.gates.items())
+        blocked = "; ".join(f"{key}: {why}" for key, why in sorted(memory.gates.items()))
         gated = np.array([bool(memory.gates) and w.needs.gated for w in watches])
         tick = Tick(
             np.array([w.start for w in windows]),
@@ -348,9 +340,9 @@ class Engine:
             np.array([w.spend.page * w.window for w in watches]),
             np.array([w.spend.warn * w.window for w in watches]),
             gated,
-            np.array([w.key in rearmed for w in watches]),
+            np.array([w.key in memory.rearmed for w in watches]),
         )
-        rearmed.difference_update(w.key for w in watches)
+        memory.rearmed.difference_update(w.key for w in watches)
         state, evidence = bank.test.close(
             bank.params(list(rows)), snapshot.take_rows(bank.state, rows), [w.statistic for w in windows], tick
         )
@@ -410,13 +402,15 @@ class Engine:
         since = finding.evidence.change_at or finding.start
         near = [
             f"version {label} first seen"
-            for label, at in sorted(memory.versions.items(), key=lambda v: -v[1])
-            if since - DAY <= at <= now and at != min(memory.versions.values())
+            for label, at in sorted(memory.versions.items(), key=lambda v: (-v[1], v[0]))
+            if since - DAY <= at <= now - self.plan.slot and at != min(memory.versions.values())
         ]
         rehearsal = Rehearsal(armed=memory.armed, first_event=memory.first_event, duration_ms=self.plan.rehearsal)
         holdout = ""
         if self.plan.has_holdout and watch.needs.contrast:
-            holdout = "; ".join(memory.gates.values()) or "its share of new units is as planned."
+            holdout = (
+                "; ".join(why for _, why in sorted(memory.gates.items())) or "its share of new units is as planned."
+            )
         return Context(
             model=self.plan.model,
             team=watch.team,
@@ -429,14 +423,14 @@ class Engine:
 
     # arrivals
 
-    def _close_arrivals(self, memory: ModelMemory, until: int, rearmed: set[str]) -> None:
+    def _close_arrivals(self, memory: ModelMemory, until: int) -> None:
         """Close every arrival window up to `until`; the first is the earliest in which anything arrived."""
         watches, length = self._lanes[ARRIVALS], self.plan.arrivals
         if not watches:
             return
         if ARRIVALS not in memory.lanes:
             seen = [start for windows in memory.arrivals.values() for start in windows]
-            if not seen:
+            if not seen or min(seen) + length > until:
                 return
             memory.lanes[ARRIVALS] = min(seen)
         while memory.lanes[ARRIVALS] + length <= until:
@@ -450,7 +444,7 @@ class Engine:
                 memory.open[watch.key] = OpenWindow(start, statistic)
             for name in sorted({w.detector for w in watches}):
                 own = [w for w in watches if w.detector == name]
-                self._advance(memory, memory.banks[name], own, start + length, rearmed)
+                self._advance(memory, memory.banks[name], own, start + length)
 
 
 def _unread(block: Block, position: int) -> Block:

@@ -98,7 +98,10 @@ class Turn:
 
 @dataclass
 class ModelMemory:
-    """See the module's text. `lanes[name]` is the start of the next slot that lane will close."""
+    """See the module's text. `lanes[name]` is the start of the next slot that lane will close.
+
+    `rearmed`: watches whose evidence a person asked to throw away, until their next window closes.
+    """
 
     plan: ModelPlan
     pending: Pending
@@ -109,6 +112,7 @@ class ModelMemory:
     sequence: int = 0
     first_event: int | None = None
     armed: bool = False
+    rearmed: set[str] = field(default_factory=set)
     offsets: dict[TopicPartition, int] = field(default_factory=dict)
     clocks: dict[Source, int] = field(default_factory=dict)
     lanes: dict[str, int] = field(default_factory=dict)
@@ -172,8 +176,11 @@ def _restore_progress(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) 
     p = snapshot.unpack(data)
     memory.sequence, memory.first_event, memory.armed = p["sequence"], p["first_event"], p["armed"]
     memory.clocks = {(s, t, n): clock for s, t, n, clock in p["clocks"]}
-    memory.lanes, memory.gates, memory.versions = p["lanes"], p["gates"], p["versions"]
-    memory.standings = p["standings"]
+    memory.lanes, memory.versions = p["lanes"], p["versions"]
+    same = {w.key for w in memory.plan.watches if ("engine", _key(w)) in pages}
+    memory.gates = {key: why for key, why in p["gates"].items() if key in same}
+    memory.standings = {key: summary for key, summary in p["standings"].items() if key in same}
+    memory.rearmed = {key for key in p["rearmed"] if key in same}
     memory.counters = Counter(p["counters"])
     memory.arrivals = {stream: dict(minutes) for stream, minutes in p["arrivals"].items()}
     memory.units.folded, memory.voters.folded = p["folded"]
@@ -186,6 +193,7 @@ def pack_progress(memory: ModelMemory) -> bytes:
             "sequence": memory.sequence,
             "first_event": memory.first_event,
             "armed": memory.armed,
+            "rearmed": sorted(memory.rearmed),
             "clocks": sorted([*source, clock] for source, clock in memory.clocks.items()),
             "lanes": dict(sorted(memory.lanes.items())),
             "gates": dict(sorted(memory.gates.items())),
@@ -233,7 +241,8 @@ def _restore_rows(memory: ModelMemory, image: Image, pages: dict[tuple[str, str]
             rows, _ = memory.pending.seal(
                 PREDICTIONS, slot, "id", snapshot.unpack(taken) if taken is not None else np.zeros(0, np.uint64)
             )
-            memory.pending.replace(PREDICTIONS, slot, enrol(memory, slot, rows))
+            if len(rows):
+                memory.pending.replace(PREDICTIONS, slot, enrol(memory, slot, rows))
 
 
 def _restore_alert(memory: ModelMemory, alert: Alert) -> None:

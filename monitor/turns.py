@@ -36,6 +36,7 @@ class _Seen:
     rows_at: dict[StreamSource, int] = field(default_factory=dict)
     stamped: dict[TopicPartition, int] = field(default_factory=dict)
     arrivals: int = 0
+    committed: int | None = None
     idle: frozenset[StreamSource] = frozenset()
 
 
@@ -61,6 +62,7 @@ class ModelTurns:
         self.limits = limits or TurnLimits()
         self.replay, self.on_step = replay, on_step
         self._memory: ModelMemory | None = None
+        self._began: dict[TopicPartition, int] = {}
         self._seen = _Seen()
 
     @property
@@ -70,10 +72,13 @@ class ModelTurns:
 
     @property
     def memory(self) -> ModelMemory:
-        """The current memory, loaded from the store if need be; the source is set to its positions then."""
+        """The current memory, loaded from the store if need be.
+
+        The source is set to its positions then; partitions of which nothing was committed go back to where they began.
+        """
         if self._memory is None:
             self._memory = load(self.engine.plan, self.store.load(self.model))
-            self.source.seek(self._memory.offsets)
+            self.source.seek({**self._began, **self._memory.offsets})
             self._seen = _Seen()
         return self._memory
 
@@ -82,9 +87,9 @@ class ModelTurns:
         self._memory = None
 
     def turn(self, lease: Lease, timeout_ms: int = 0) -> Step | None:
-        """One turn; None if there was nothing to do. On any error memory is thrown away and the error goes on.
+        """One turn; None if there was nothing to do, or too little to commit yet.
 
-        Raises `SourceError`, `StoreError`.
+        On any error memory is thrown away and the error goes on. Raises `SourceError`, `StoreError`.
         """
         try:
             return self._turn(lease, timeout_ms)
@@ -102,7 +107,9 @@ class ModelTurns:
         news = window > self._seen.arrivals or observed.idle != self._seen.idle
         if not (records or commands or news or found or memory.turn.pages or memory.turn.alerts):
             return None
-        self._seen.arrivals, self._seen.idle = window, observed.idle
+        if not (commands or found) and self._too_soon(memory, observed.now):
+            return None
+        self._seen.arrivals, self._seen.idle, self._seen.committed = window, observed.idle, observed.now
         step = self.engine.close(memory, commands, observed)
         began = time.perf_counter()
         self.store.commit(step, lease)
@@ -112,16 +119,24 @@ class ModelTurns:
             self.on_step(memory, step, took)
         return step
 
+    def _too_soon(self, memory: ModelMemory, now: int) -> bool:
+        """Whether the turn goes on with the next poll: a trickle of records is committed together, not one by one."""
+        last = self._seen.committed
+        full = memory.turn.records >= self.limits.records
+        return not (self.replay or full or last is None or now - last >= self.limits.milliseconds)
+
     def _read(self, memory: ModelMemory, timeout_ms: int) -> int:
         """Poll until the turn is full or nothing more is there; returns the records read."""
         ends = self.clock.now() + self.limits.milliseconds
         while memory.turn.records < self.limits.records:
             room = min(self.limits.poll_records, self.limits.records - memory.turn.records)
-            blocks = self.source.poll(room, timeout_ms if not memory.turn.records else 0)
+            blocks = self.source.poll(room, timeout_ms)
+            timeout_ms = 0
             now = self.clock.now()
             self._mind_gaps(memory)
             for block in blocks:
                 if len(block):
+                    self._began.setdefault(block.source, int(block.offsets[0]))
                     self._seen.stamped[block.source] = int(block.timestamps[-1])
             for source in self.engine.ingest(memory, blocks):
                 self._seen.rows_at[source] = now
@@ -167,7 +182,10 @@ class ModelTurns:
         if len(memory.pending) <= self.limits.waiting_rows or not memory.clocks:
             self.source.pause(())
             return
-        awake = {s: c for s, c in memory.clocks.items() if s not in self._seen.idle}
-        slowest = min(awake.values(), default=0)
-        ahead = {TopicPartition(s[1], s[2]) for s, c in awake.items() if c > slowest + self.engine.plan.slot}
-        self.source.pause(ahead)
+        clocks: dict[TopicPartition, int] = {}
+        for source, clock in memory.clocks.items():
+            if source not in self._seen.idle:
+                partition = TopicPartition(source[1], source[2])
+                clocks[partition] = min(clock, clocks.get(partition, clock))
+        slowest = min(clocks.values(), default=0)
+        self.source.pause(p for p, clock in clocks.items() if clock > slowest + self.engine.plan.slot)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from detectors.catalogue import DETECTORS
@@ -15,39 +17,47 @@ from monitor.settings.service import DEFAULT_TEAM, TeamSettings
 from monitor.settings.streams import OutcomeSettings
 from monitor.watch import kinds
 from monitor.watch.plan import DAY, MetricPlan, ModelPlan, OutcomePlan, Spend, WatchPlan
+from monitor.watch.refusals import refusals
 from monitor.watch.spend import shares
 
 
 @dataclass(frozen=True, slots=True)
 class Plans:
-    """Plans of the models that can run, and why the others cannot."""
+    """Plans of the models that can run, why the others cannot, and in words what nobody would be told."""
 
     models: tuple[ModelPlan, ...]
     faults: tuple[ConfigError, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def compile_plans(loaded: Loaded, *, topic_prefix: str = "") -> Plans:
     """All models of a config. Budgets are shared over all watches of a team, in whichever model they are."""
     faults = list(loaded.faults)
     plans: list[ModelPlan] = []
+    warnings: list[str] = []
     for name, model in loaded.models.items():
         own = list(_faults(loaded, name, model))
         faults.extend(own)
         if not own:
             plans.append(_plan(loaded, model, mappings(model, topic_prefix)))
-    return Plans(tuple(_with_budgets(loaded, plans)), tuple(faults))
+            warnings += _unheard(loaded, model)
+    return Plans(tuple(_with_budgets(loaded, plans)), tuple(faults), tuple(warnings))
+
+
+def _unheard(loaded: Loaded, model: ModelSettings) -> Iterator[str]:
+    """A sentence for every team that would be told something of this model, and has no destination."""
+    loud = [wanted.team or model.team for wanted in kinds.watches_of(model).watches if wanted.severity != "info"]
+    for name, count in sorted(Counter(loud).items()):
+        team = _team(loaded, name)
+        if not team.page and not team.digest:
+            yield (
+                f"{model.model}: team {name} has no destination, so nobody is told what {count} of this model's watches find; "
+                f"add slack: or a destination under notify:, or name one as page under teams.{name}"
+            )
 
 
 def _faults(loaded: Loaded, name: str, model: ModelSettings) -> list[ConfigError]:
-    found = [loaded.fault(name, ("watch", watch), problem) for watch, problem in kinds.unknown(model)]
-    found += [
-        loaded.fault(name, ("watch", wanted.key), "its window is no multiple of the model's window")
-        for wanted in kinds.watches_of(model).watches
-        if wanted.detector != "freshness" and wanted.window % model.window
-    ]
-    if DAY % model.window and model.window % DAY:
-        found.append(loaded.fault(name, ("window",), "must divide a day, or be a number of days: 5m, 1h, 1d"))
-    return found
+    return [loaded.fault(name, keys, problem) for keys, problem in refusals(model)]
 
 
 def _plan(loaded: Loaded, model: ModelSettings, streams: tuple[EventMapping, ...]) -> ModelPlan:

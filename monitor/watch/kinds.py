@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from detectors.freshness import FreshnessParams
-
 from detectors.catalogue import DETECTORS
 from detectors.cohort_bounded import CohortBoundedParams
 from detectors.columns import Cohort
 from detectors.concentration import ConcentrationParams
 from detectors.detector import Params
+from detectors.freshness import FreshnessParams
 from detectors.numeric_shift import NumericShiftParams
 from detectors.sample_ratio import SampleRatioParams
 from monitor.ingest.mapping import PREDICTIONS
@@ -81,11 +80,15 @@ def unknown(model: ModelSettings) -> Iterator[tuple[str, str]]:
                 )
 
 
+def margins(params: Params) -> tuple[str, ...]:
+    """Names of the parameters that say how much worse is too much; the first is what `page_if_worse_by` overrides."""
+    return tuple(n for n in ("page_if_worse_by", "page_if_items_fall_by", "eps") if n in type(params).model_fields)
+
+
 def _overridden(wanted: Wanted, override: WatchSettings) -> Wanted:
     margin = override.page_if_worse_by
-    names = type(wanted.params).model_fields
-    own = next((n for n in ("page_if_worse_by", "page_if_items_fall_by", "eps") if n in names), None)
-    params = wanted.params if margin is None or own is None else wanted.params.model_copy(update={own: margin})
+    own = margins(wanted.params)
+    params = wanted.params if margin is None or not own else wanted.params.model_copy(update={own[0]: margin})
     return Wanted(
         key=wanted.key,
         detector=wanted.detector,

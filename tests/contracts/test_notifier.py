@@ -13,7 +13,7 @@ from monitor.alerting.via_recording import RecordingNotifier
 from tests.alerting.examples import notification
 from tests.servers.webhook import Answer, refusing_port, webhook
 
-SECRET = "hidden"  # noqa: S105  # in the path of every URL here: it must turn up nowhere
+SECRET = "hidden"  # in the path of every URL here: it must turn up nowhere
 
 DELIVERED = Delivery(outcome=Outcome.DELIVERED)
 RETRY = Delivery(outcome=Outcome.RETRY, reason="the receiver answered 500")

@@ -18,7 +18,7 @@ import structlog
 from monitor import logs
 from monitor.logs import Redactor
 
-SECRET = "xoxb-pa ss/\"wörd'\n1"  # noqa: S105  # made up, awkward to spell
+SECRET = "xoxb-pa ss/\"wörd'\n1"  # made up, awkward to spell
 
 
 @pytest.fixture

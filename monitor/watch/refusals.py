@@ -1,0 +1,103 @@
+"""What a model's config asks of its watches and cannot have: found when the plan is made, not when the first window closes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from detectors.catalogue import DETECTORS
+from detectors.detector import Stream
+from monitor.ingest.mapping import Kind
+from monitor.settings import columns, mappings
+from monitor.settings.model import ModelSettings, WatchSettings
+from monitor.settings.quantities import duration_text
+from monitor.watch import kinds
+from monitor.watch.plan import DAY
+
+ARRIVALS = "arrivals"
+
+_NUMBERS = (Kind.NUMBER, Kind.FLAG)
+_PER_UNIT = ("first", "voting")
+
+Refusal = tuple[tuple[str, ...], str]
+"""A key path within the model, and the problem in words."""
+
+
+def refusals(model: ModelSettings) -> Iterator[Refusal]:
+    """Everything that keeps the model from running as it was written."""
+    yield from _names(model)
+    if DAY % model.window and model.window % DAY:
+        yield ("window",), "must divide a day, or be a number of days: 5m, 1h, 1d"
+    for name, problem in kinds.unknown(model):
+        yield ("watch", name), problem
+    for wanted in kinds.watches_of(model).watches:
+        if wanted.detector == "freshness":
+            length = kinds.arrival_window(model)
+            if wanted.window != length and model.watch[wanted.key].detector is None:
+                yield (
+                    ("watch", wanted.key, "window"),
+                    f"silence is looked for every {duration_text(length)}, a fifth of the model's window; leave it out",
+                )
+        elif wanted.window % model.window:
+            yield ("watch", wanted.key), "its window is no multiple of the model's window"
+    for name, settings in model.watch.items():
+        for key, problem in (
+            _placed(model, settings) if settings.detector is not None else _margin(model, name, settings)
+        ):
+            yield ("watch", name, *key), problem
+
+
+def _names(model: ModelSettings) -> Iterator[Refusal]:
+    for reserved, meaning in (
+        (kinds.HOLDOUT, "the predictions to people held out"),
+        (ARRIVALS, "the count of arrivals"),
+    ):
+        if reserved in model.outcomes:
+            yield ("outcomes", reserved), f"an outcome cannot be called {reserved}; it is the name of {meaning}"
+    count = Counter(wanted.key for wanted in kinds.watches_of(model).watches)
+    taken = {*columns(model), *(key for key, times in count.items() if times > 1)}
+    for name in model.metrics:
+        if name in taken:
+            yield (
+                ("metrics", name),
+                f"a field or another watch of this model is called {name}, too; choose another name",
+            )
+
+
+def _margin(model: ModelSettings, name: str, settings: WatchSettings) -> Iterator[Refusal]:
+    """A margin for a watch that has none would change nothing, silently."""
+    if settings.page_if_worse_by is None:
+        return
+    for wanted in kinds.watches_of(model).watches:
+        if wanted.key == name and not kinds.margins(wanted.params):
+            yield ("page_if_worse_by",), f"{wanted.detector} has no margin; leave it out"
+
+
+def _placed(model: ModelSettings, settings: WatchSettings) -> Iterator[Refusal]:
+    """What the columns of a detector placed by hand lack."""
+    if settings.detector is None or settings.off:
+        return
+    kind, on = settings.detector.kind, settings.on
+    needs = DETECTORS[kind].needs(settings.detector.params())
+    if needs.stream is Stream.ARRIVALS:
+        yield ("detector",), f"{kind} is there for every stream already, and cannot be placed by hand"
+        return
+    if "value" in needs.columns:
+        yield from _value(model, kind, on)
+    if "voting" in needs.columns and on in model.metrics:
+        yield ("on",), f"{kind} looks at predictions as they come, so it cannot be placed on a metric"
+    predictions = model.predictions
+    if "items" in needs.columns and predictions.items is None and predictions.item is None:
+        yield ("detector",), f"{kind} needs predictions.items or predictions.item"
+    if predictions.unit is None and any(column in _PER_UNIT for column in needs.columns):
+        yield ("detector",), f"{kind} needs predictions.unit: units are the sample"
+
+
+def _value(model: ModelSettings, kind: str, on: str | None) -> Iterator[Refusal]:
+    numbers = [field.name for field in mappings(model)[0].fields if field.kind in _NUMBERS]
+    known = [*numbers, *model.metrics]
+    allowed = ", ".join(known) or "none is mapped yet"
+    if on is None:
+        yield (), f"{kind} needs on: a number that it looks at; allowed: {allowed}"
+    elif on not in known:
+        yield ("on",), f"{on} is no number of a prediction, and {kind} looks at numbers; allowed: {allowed}"
