@@ -1,0 +1,178 @@
+"""Which watches a model gets, and what it cannot have and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from detectors.cohort_bounded import CohortBoundedParams
+from detectors.columns import Cohort
+from detectors.sample_ratio import SampleRatioParams
+from monitor.watch import kinds
+from tests.watch.configs import FEED, settings
+
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+
+
+def got(**changes: Any) -> dict[str, kinds.Wanted]:
+    return {w.key: w for w in kinds.watches_of(settings(**changes)).watches}
+
+
+def missing(**changes: Any) -> dict[str, str]:
+    return kinds.watches_of(settings(**changes)).missing
+
+
+def predictions(**more: Any) -> dict[str, Any]:
+    return {**FEED["predictions"], **more}
+
+
+def test_a_recommender_with_a_holdout_brings_its_cohorts_metrics_narrowing_and_silence() -> None:
+    assert [*got()] == [
+        "holdout",
+        "clicks",
+        "concentration",
+        "freshness.predictions",
+        "freshness.click",
+        "freshness.holdout",
+    ]
+    assert missing() == {}
+
+
+@pytest.mark.parametrize("kind", ["classifier", "regressor", "generator"])
+def test_other_kinds_do_not_watch_what_is_shown(kind: str) -> None:
+    assert "concentration" not in got(kind=kind)
+    assert "concentration" not in missing(kind=kind)
+
+
+@pytest.mark.parametrize("name", ["score", "probability", "latency_ms", "output_length", "cost"])
+def test_every_mapped_number_of_a_prediction_is_watched_for_shifts(name: str) -> None:
+    watch = got(predictions=predictions(**{name: "some.path"}))[name]
+    assert (watch.detector, watch.on, watch.severity) == ("numeric_shift", name, "warn")
+
+
+def test_numeric_features_and_flags_are_watched_and_categories_are_listed_as_missing() -> None:
+    features = {"age": "a", "member": {"path": "m", "type": "flag"}, "country": {"path": "c", "type": "category"}}
+    given = predictions(features=features)
+    assert {k: w.on for k, w in got(predictions=given).items() if k.startswith("features.")} == {
+        "features.age": "features.age",
+        "features.member": "features.member",
+    }
+    assert missing(predictions=given) == {"features.country": "shift of categories is not watched yet"}
+
+
+def test_only_outcomes_a_broken_holdout_and_silence_page_by_themselves() -> None:
+    pages = {w.detector for w in got(predictions=predictions(score="s")).values() if w.severity == "page"}
+    assert pages == {"cohort_bounded", "sample_ratio", "freshness"}
+
+
+def test_without_cohorts_nothing_is_compared_and_the_reason_is_given() -> None:
+    why = "no cohorts are configured, so nothing can be compared with people held out"
+    assert missing(cohorts=None) == {"holdout": why, "clicks": why}
+    assert [*got(cohorts=None)] == ["concentration", "freshness.predictions", "freshness.click"]
+
+
+def test_without_units_nothing_that_counts_people_is_watched_and_the_reason_is_given() -> None:
+    given = {"topic": "slates", "score": "s", "items": {"each": "slots"}}
+    why = "predictions.unit is not mapped, and units are the sample"
+    assert missing(predictions=given) == dict.fromkeys(["holdout", "clicks", "concentration", "score"], why)
+    assert {w.detector for w in got(predictions=given).values()} == {"freshness"}
+
+
+def test_without_items_narrowing_is_missing() -> None:
+    assert missing(predictions={"topic": "slates", "unit": "u"}) == {
+        "concentration": "neither predictions.item nor predictions.items is mapped"
+    }
+
+
+@pytest.mark.parametrize("value", ["count", "sum"])
+def test_a_metric_without_bounds_is_missing_with_its_reason(value: str) -> None:
+    click = {**FEED["outcomes"]["click"], "value": "v"}
+    told = missing(outcomes={"click": click}, metrics={"clicks": {"of": "click", "value": value}})
+    assert told["clicks"].startswith(f"value: {value} is not bounded")
+
+
+def test_a_metric_is_judged_by_its_own_direction_and_margin_against_the_planned_holdout() -> None:
+    watch = got(metrics={"clicks": {"of": "click", "better": "lower", "page_if_worse_by": "7%"}})["clicks"]
+    assert watch.params == CohortBoundedParams(holdout_share=0.05, better="lower", page_if_worse_by=0.07)
+    assert (watch.on, watch.metric) == ("clicks", "clicks")
+
+
+def test_a_broken_holdout_is_judged_by_its_planned_share_and_told_to_its_owner() -> None:
+    watch = got(cohorts={"field": "arm", "holdout": {"share": "5%", "team": "experiments"}})["holdout"]
+    assert isinstance(watch.params, SampleRatioParams)
+    assert (watch.params.holdout_share, watch.team) == (0.05, "experiments")
+
+
+@pytest.mark.parametrize(
+    ("window", "retrained", "length"), [("1h", "daily", DAY), ("7h", "daily", 21 * HOUR), ("2d", "weekly", 6 * DAY)]
+)
+def test_narrowing_is_judged_over_the_whole_windows_of_a_period(window: str, retrained: str, length: int) -> None:
+    assert got(window=window, retrained=retrained)["concentration"].window == length
+
+
+@pytest.mark.parametrize(("window", "minutes"), [("1m", 1), ("5m", 1), ("15m", 3), ("1h", 5), ("1d", 5)])
+def test_arrivals_are_counted_over_a_fifth_of_a_window_between_one_and_five_minutes(window: str, minutes: int) -> None:
+    assert kinds.arrival_window(settings(window=window)) == minutes * MINUTE
+
+
+def test_a_watch_that_is_switched_off_is_gone() -> None:
+    assert "clicks" not in got(watch={"clicks": False})
+
+
+def test_an_override_changes_only_what_it_names() -> None:
+    plain = got()["clicks"]
+    louder = got(watch={"clicks": {"severity": "warn"}})["clicks"]
+    longer = got(watch={"clicks": {"window": "10m"}})["clicks"]
+    assert (louder.severity, longer.window) == ("warn", 10 * MINUTE)
+    assert (louder.params, louder.window, louder.on) == (plain.params, plain.window, plain.on)
+    assert (longer.params, longer.severity, longer.metric) == (plain.params, plain.severity, plain.metric)
+
+
+def test_an_override_keeps_the_owner_of_the_holdout() -> None:
+    cohorts = {"field": "arm", "holdout": {"share": "5%", "team": "experiments"}}
+    assert got(cohorts=cohorts, watch={"holdout": {"severity": "warn"}})["holdout"].team == "experiments"
+
+
+@pytest.mark.parametrize(
+    ("key", "parameter"), [("clicks", "page_if_worse_by"), ("concentration", "page_if_items_fall_by"), ("score", "eps")]
+)
+def test_a_margin_sets_the_detectors_own_parameter(key: str, parameter: str) -> None:
+    watch = got(predictions=predictions(score="s"), watch={key: {"page_if_worse_by": "9%"}})[key]
+    assert getattr(watch.params, parameter) == 0.09
+
+
+def test_a_detector_placed_by_hand_looks_where_it_is_told() -> None:
+    placed = {"detector": {"kind": "numeric_shift", "eps": "4%"}, "on": "score", "cohort": "holdout", "window": "1h"}
+    watch = got(predictions=predictions(score="s"), watch={"mine": placed})["mine"]
+    assert (watch.detector, watch.on, watch.cohort, watch.window) == ("numeric_shift", "score", Cohort.HOLDOUT, HOUR)
+    assert getattr(watch.params, "eps", None) == 0.04
+
+
+def test_a_detector_placed_under_the_name_of_a_watch_that_the_kind_brings_takes_its_place() -> None:
+    placed = {"detector": {"kind": "river_hint"}, "on": "score"}
+    named = kinds.watches_of(settings(predictions=predictions(score="s"), watch={"score": placed})).watches
+    assert [w.detector for w in named if w.key == "score"] == ["river_hint"]
+
+
+def test_a_placed_hint_warns_and_a_placed_test_pages_unless_told_otherwise() -> None:
+    given = predictions(score="s")
+    for kind, loudest in (("river_hint", "warn"), ("numeric_shift", "page")):
+        placed = {"detector": {"kind": kind}, "on": "score"}
+        assert got(predictions=given, watch={"mine": placed})["mine"].severity == loudest
+        assert got(predictions=given, watch={"mine": {**placed, "severity": "info"}})["mine"].severity == "info"
+
+
+def test_a_placed_detector_that_compares_cohorts_is_missing_without_them() -> None:
+    placed = {"mine": {"detector": {"kind": "sample_ratio", "holdout_share": 0.1}}}
+    assert missing(cohorts=None, metrics={}, watch=placed)["mine"].startswith("no cohorts are configured")
+
+
+def test_labels_name_the_team_and_what_is_looked_at() -> None:
+    feed, all_of = settings(), got()
+    told = {key: dict(kinds.labels(feed, all_of[key])) for key in ("clicks", "holdout", "freshness.click")}
+    assert told == {
+        "clicks": {"team": "default", "metric": "clicks"},
+        "holdout": {"team": "default", "metric": "holdout"},
+        "freshness.click": {"team": "default", "metric": "click"},
+    }
