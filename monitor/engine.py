@@ -214,6 +214,7 @@ class Engine:
         due = [(memory.lanes[PREDICTIONS] + end, 0, PREDICTIONS)]
         for place, outcome in enumerate(self.plan.outcomes, 1):
             wait = outcome.within + self.plan.early
+            wait += -wait % end  # whole slots, so that every later showing that may matter is sealed by then
             due.append((memory.lanes[outcome.name] + end + wait, place, outcome.name))
         return min(due)
 
