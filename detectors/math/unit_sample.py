@@ -1,6 +1,6 @@
 """A sample of units that does not depend on how the rows were cut: the k units whose mixed id is smallest.
 
-Each sampled unit is represented by one of its rows, drawn by the hash of the row's time and value: what a producer's retry or
+Each sampled unit is represented by one of its rows, drawn by the hash of unit, time and value: what a producer's retry or
 another order of arrival leaves as it was. Taking the smallest k is associative, commutative and idempotent, so any cut, order
 and partitioning of the rows gives the same arrays, to the bit.
 """
@@ -49,9 +49,8 @@ def nobody() -> UnitSample:
 def of_rows(rows: Columns, values: Floats, capacity: int) -> UnitSample:
     """The sample of at most `capacity` units of rows with `values` (n,); rows without a unit are left out."""
     known = rows.unit != 0
-    row = mixed(
-        mixed(rows.time.view(np.uint64), 1) ^ (values + 0.0).view(np.uint64), 2
-    )  # + 0.0: one bit pattern for zero
+    bits = (values + 0.0).view(np.uint64)  # zero has two signs, and is one value
+    row = mixed(mixed(mixed(rows.unit, 1) ^ rows.time.view(np.uint64)) ^ bits)
     return _smallest(mixed(rows.unit[known]), row[known], values[known], capacity)
 
 
