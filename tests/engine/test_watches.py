@@ -1,0 +1,118 @@
+"""Watches do not know of each other, and begin again alone; what people ask for is done once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from detectors.numeric_shift import NumericShiftParams
+from monitor.alerting.alert import Phase
+from monitor.clock import ManualClock
+from monitor.ingest.mapping import PREDICTIONS
+from monitor.ingest.via_memory import MemorySource, Record
+from monitor.store.protocols import Command
+from monitor.store.via_memory import MemoryStore
+from monitor.testing import Run, Told, run_over, told
+from monitor.watch.plan import ModelPlan
+from tests.engine.shop import DISTURBED_FROM, MINUTE, START, shop_contents, shop_plan, watch_of, with_watches
+
+RESTARTED = NumericShiftParams(sample_units=200, learn_units=300, learn_windows=5, min_units=30, eps=0.1)
+
+
+@pytest.fixture(scope="module")
+def reference() -> Told:
+    return run_over(shop_plan(), shop_contents())
+
+
+def split_run(minute: int, then: ModelPlan, *commands: Command) -> tuple[Told, MemoryStore]:
+    """The shop's plan until windows are closed up to a minute of the tape, and from there `then`, on the same store."""
+    clock = ManualClock()
+    store = MemoryStore(clock)
+    first = Run(shop_plan(), MemorySource(shop_contents()), store, clock, 20)
+    turns, lease = first.turns(), first.lease()
+    while turns.memory.lanes.get(PREDICTIONS, 0) < START + minute * MINUTE:
+        turns.turn(lease)
+    for command in commands:
+        store.submit(command)
+    return Run(then, MemorySource(shop_contents()), store, clock, 20).to_the_end(), store
+
+
+def test_adding_and_removing_watches_changes_nothing_for_the_others(reference: Told) -> None:
+    plan = shop_plan()
+    added = replace(watch_of(plan, "scores"), key="scores-too", params=RESTARTED)
+    more = run_over(with_watches(plan, [added, *plan.watches]), shop_contents())
+    assert more.without(["scores-too"]).lines() == reference.lines()
+    assert any(a.watch == "scores-too" for a in more.alerts)
+    fewer = run_over(with_watches(plan, (w for w in plan.watches if w.key not in ("ages", "scores"))), shop_contents())
+    assert fewer.lines() == reference.without(["ages", "scores"]).lines()
+
+
+def test_a_restart_under_the_same_plan_changes_nothing(reference: Told) -> None:
+    after, _ = split_run(DISTURBED_FROM + 20, shop_plan())
+    assert after.lines() == reference.lines()
+
+
+def test_a_watch_whose_parameters_change_begins_again_alone_and_its_alert_is_closed(reference: Told) -> None:
+    plan = shop_plan()
+    changed = replace(watch_of(plan, "scores"), params=RESTARTED)
+    then = with_watches(plan, (changed if w.key == "scores" else w for w in plan.watches))
+    after, _ = split_run(DISTURBED_FROM + 20, then)
+    assert after.without(["scores"]).lines() == reference.without(["scores"]).lines()
+    (closed,) = [a for a in after.alerts if a.watch == "scores"]
+    assert (closed.phase, closed.frozen) == (Phase.RESOLVED, "the watch was restarted with other parameters")
+    modes = [f.evidence.mode for f in after.findings if f.watch == "scores" and f.incarnation == changed.incarnation]
+    assert modes[0] == "learning"
+    assert modes[-1] == "watching"
+
+
+def test_a_gate_goes_with_the_watch_that_shut_it() -> None:
+    plan = shop_plan()
+    then = with_watches(plan, (w for w in plan.watches if w.key != "holdout"))
+    after, _ = split_run(340, then)
+    blind = [f.end for f in after.findings if f.evidence.standing == "blind"]
+    assert blind
+    assert max(blind) <= START + 340 * MINUTE
+
+
+def test_a_watch_that_is_rearmed_between_two_windows_begins_afresh_with_the_next(reference: Told) -> None:
+    (alert,) = [a for a in reference.alerts if a.watch == "scores"]
+    assert alert.phase is Phase.FIRING
+    command = Command(number=0, model="shop", verb="rearm", target="scores")
+    after, store = split_run(DISTURBED_FROM + 22, shop_plan(), command)
+    first = min((a for a in after.alerts if a.watch == "scores"), key=lambda a: a.opened_at)
+    assert first.id == alert.id
+    assert first.phase is Phase.RESOLVED
+    assert after.without(["scores"]).lines() == reference.without(["scores"]).lines()
+    assert not store.commands("shop")
+
+
+def test_an_event_from_2094_is_rejected_with_the_reason_and_moves_no_watermark(reference: Told) -> None:
+    (far,) = [r for r in reference.rejects if r.field == "time"]
+    assert (far.topic, far.partition) == ("slates", 1)
+    assert far.reason == "event time is 630,718,800 s ahead of the broker's clock; at most 300 s are allowed"
+    without = {
+        where: [Record(b"{}", r.offset, r.timestamp) if b'"far"' in (r.value or b"") else r for r in records]
+        for where, records in shop_contents().items()
+    }
+    assert run_over(shop_plan(), without).lines() == reference.lines()
+
+
+def test_rows_that_come_too_late_are_counted_and_not_used(reference: Told) -> None:
+    clock = ManualClock()
+    store = MemoryStore(clock)
+    run = Run(shop_plan(), MemorySource(shop_contents()), store, clock)
+    turns = run.turns()
+    run.to_the_end(turns)
+    counters = turns.memory.counters
+    assert (counters["predictions.late"], counters["visit.late"], counters["click.late"]) == (1, 1, 0)
+    assert (counters["predictions.ahead"], counters["click.rejected"]) == (1, 1)
+    assert counters["predictions.repeated"] > 100
+    for stream, topic in (("predictions", "slates"), ("click", "clicks"), ("visit", "visits")):
+        held = sum(len(records) for where, records in shop_contents().items() if where.topic == topic)
+        accounted = sum(counters[f"{stream}.{what}"] for what in ("kept", "late", "ahead", "rejected"))
+        assert counters[f"{stream}.read"] == accounted == held
+    on_time = {
+        where: [r for r in records if b'"old"' not in (r.value or b"")] for where, records in shop_contents().items()
+    }
+    assert run_over(shop_plan(), on_time).lines() == told(store, "shop").lines() == reference.lines()
