@@ -32,9 +32,10 @@ class CommandLine:
         return f"sqlite:///{self.folder / 'loopwatch.db'}"
 
     def write(self, more: str = "", *, brokers: str = "127.0.0.1:1") -> Path:
-        """The shipped example, with `more` keys of the shared part."""
+        """The shipped example, with `more` keys of the shared part; without a destination in it, there is one that nobody listens to."""
         text = demo.config_path().read_text().replace("${KAFKA_BROKERS:-localhost:9092}", brokers)
-        self.config.write_text(f"{text}\n{more}\n")
+        told = "" if "slack:" in more else "slack: slackhook://127.0.0.1:1/nobody\n"
+        self.config.write_text(f"{text}\n{told}{more}\n")
         return self.config
 
     def __call__(self, *arguments: str | Path) -> Result:

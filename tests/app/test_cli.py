@@ -39,7 +39,13 @@ def test_check_finds_every_example_in_order(loopwatch: CommandLine, file: str, m
     assert done.exit_code == 0, done.stderr
     assert "clicks" in done.stdout
     assert "sample_ratio" in done.stdout
-    assert done.stderr == ""
+    assert "this model is not watched" not in done.stderr
+
+
+def test_check_says_when_nobody_would_be_told(loopwatch: CommandLine) -> None:
+    done = loopwatch("check", "--config", EXAMPLES / "open-bandit.yaml")
+    assert "nobody is told" in done.stderr
+    assert "nobody is told" not in loopwatch("check").stderr
 
 
 def test_a_fault_in_the_config_is_told_with_file_and_line(loopwatch: CommandLine) -> None:

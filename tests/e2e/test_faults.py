@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.kafka
 
-KILLS = 3
+KILLS = 2
 FINISHED_WITHIN = 150.0
 
 
