@@ -40,7 +40,7 @@ from scipy.special import logit
 from detectors import engine
 from detectors.columns import Cohort, Columns, Floats, Ints
 from detectors.detector import Family, Needs, Params, Stream, Tick
-from detectors.evidence import Crossing, Evidence, Interval, Mode
+from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from detectors.increments import bernoulli
 from detectors.math import dyadic
 from detectors.math.intervals import normal_mixture_radius
@@ -48,6 +48,8 @@ from detectors.math.intervals import normal_mixture_radius
 LEVEL = 0.95
 START_LEVEL = 0.001
 """Chance ever to alarm on a sound plan through the opening stake; on top of the spend."""
+
+NOBODY = "no unit of either cohort has been counted: is the unit mapped, and are the arms spelled as in the events?"
 
 _SHIFTS = np.array([-0.2, -0.1, -0.05, -0.02, 0.02, 0.05, 0.1, 0.2])
 _BETS = len(_SHIFTS)
@@ -239,6 +241,8 @@ def _evidence(p: SampleRatioParams, views: dict[str, tuple[Floats, float, float]
         low, high = bernoulli.tilted(np.full(2, 0.5), centre + np.array([-radius, radius])).tolist()
         interval = Interval(low=low - p.holdout_share, high=high - p.holdout_share, level=LEVEL, kind=kind)
     seen = held / n if n else None
+    if n == 0 and base.standing is Standing.OK:
+        base = msgspec.structs.replace(base, standing=Standing.INSUFFICIENT, reason=NOBODY)
     return msgspec.structs.replace(
         base,
         n={"exposed": exposed, "holdout": held},

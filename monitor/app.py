@@ -22,8 +22,8 @@ from monitor.clock import Clock, SystemClock
 from monitor.daemon import LEASE_MS, Daemon, owner_name
 from monitor.engine import Engine
 from monitor.ingest.decode import compile_mapping
-from monitor.ingest.mapping import EventMapping
-from monitor.ingest.source import Source
+from monitor.ingest.mapping import PREDICTIONS, EventMapping
+from monitor.ingest.source import Source, SourceRefused
 from monitor.ingest.via_files import FileSource
 from monitor.ingest.via_kafka import KafkaAccess, KafkaReading, KafkaSource, Sasl, Tls
 from monitor.memory import ModelMemory
@@ -254,24 +254,40 @@ def overview(store: Store, plans: Sequence[ModelPlan], clock: Clock, health: Hea
     )
 
 
-def sample(mapping: EventMapping, path: Path, lines: int = 5) -> Iterator[str]:
-    """The first events of a file as a mapping reads them, one line an event or a fault."""
+SAMPLED, SHOWN = 1_000, 5
+
+
+def sample(mapping: EventMapping, path: Path) -> Iterator[str]:
+    """The first events of a file as a mapping reads them, one line an event or a fault, and what became of `SAMPLED` records.
+
+    Raises `SourceError` if the file cannot be read, or if none of its records is an event.
+    """
     source = FileSource({mapping.topic: [path]})
     decoder = compile_mapping(mapping, b"sample")
-    for block in source.poll(lines, 0):
-        decoded = decoder.decode(block)
-        for row in range(len(decoded.rows)):
-            yield _row_in_words(decoded.rows, row)
-        for reject in decoded.rejects:
-            yield f"line {reject.offset + 1} cannot be used: {reject.reason}"
-        if decoded.filtered:
-            yield f"{decoded.filtered} event(s) are not ours (where)"
+    decoded = [decoder.decode(block) for block in source.poll(SAMPLED, 0)]
     source.close()
+    rows = [(d.rows, row) for d in decoded for row in range(len(d.rows))]
+    rejects = [r for d in decoded for r in d.rejects]
+    filtered = sum(d.filtered for d in decoded)
+    for some, row in rows[:SHOWN]:
+        yield _row_in_words(mapping, some, row)
+    for reject in rejects[:SHOWN]:
+        yield f"line {reject.offset + 1} cannot be used: {reject.reason}"
+    yield f"of {len(rows) + len(rejects) + filtered:,} records: {len(rows):,} events, {len(rejects):,} refused, {filtered:,} not ours"
+    if mapping.stream == PREDICTIONS and rows:
+        units = sum(bool(some.unit[row]) for some, row in rows)
+        cohorts = Counter(Cohort(int(some.cohort[row])).name.lower() for some, row in rows)
+        yield f"with a unit: {units:,}; cohorts: " + ", ".join(f"{name} {n:,}" for name, n in sorted(cohorts.items()))
+    if not rows:
+        raise SourceRefused(f"{path}: no record is an event of {mapping.stream}")
 
 
-def _row_in_words(rows: Columns, row: int) -> str:
-    values = [f"time={moment(int(rows.time[row]))}", f"cohort={Cohort(int(rows.cohort[row])).name.lower()}"]
-    values.append("unit=yes" if rows.unit[row] else "unit=MISSING")
+def _row_in_words(mapping: EventMapping, rows: Columns, row: int) -> str:
+    values = [f"time={moment(int(rows.time[row]))}"]
+    if mapping.cohort is not None:
+        values.append(f"cohort={Cohort(int(rows.cohort[row])).name.lower()}")
+    if mapping.unit:
+        values.append("unit=yes" if rows.unit[row] else "unit=MISSING")
     for name, column in rows.fields.items():
         if isinstance(column, Numeric):
             values.append(f"{name}={column.values[row]:g}")

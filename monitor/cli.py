@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,7 @@ from monitor.alerting.message import plain
 from monitor.alerting.words import duration, moment
 from monitor.clock import SystemClock
 from monitor.daemon import owner_name
+from monitor.events import Reject
 from monitor.ingest.source import SourceError
 from monitor.memory import ModelMemory
 from monitor.simulate import open_bandit
@@ -142,9 +144,10 @@ def check(
     read = _config(config)
     _warn(read)
     for plan in read.plans.models:
-        table = Table(title=f"{plan.model}: {len(plan.watches)} watches", title_justify="left", box=SIMPLE_HEAD)
-        for name in ("watch", "detector", "on", "window", "loudest", "false pages / 28 d"):
-            table.add_column(name, no_wrap=name in {"watch", "detector"})
+        title = f"{plan.model}: {len(plan.watches)} watches, and the false pages that each may cost in 28 days"
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+        for name in ("watch", "detector", "on", "window", "loudest", "cost"):
+            table.add_column(name, no_wrap=name != "on", overflow="fold")
         for w in plan.watches:
             loudest = "page" if w.policy.may_page else "warn"
             cost = f"{w.spend.page * 28 * DAY:.2g}" if w.spend.page else "-"
@@ -214,6 +217,8 @@ def replay_command(
     store, lines = house.memory_store(clock), replay.Lines(to)
     plans = [p for p in read.plans.models if p.topics() & set(topics)]
     findings, opened = 0, set[str]()
+    counted: dict[str, Mapping[str, int]] = {}
+    refused: dict[str, Reject] = {}
     with _progress() as progress:
         task = progress.add_task("replaying", total=None)
 
@@ -222,6 +227,11 @@ def replay_command(
             lines(memory, step)
             findings += len(step.findings)
             opened.update(a.id for a in step.alerts if a.phase is not Phase.PENDING)
+            counted[step.model] = memory.counters
+            for reject in step.rejects:
+                refused.setdefault(reject.topic, reject)
+            for notification in dict.fromkeys((n.title, n.text) for n in step.outbox):
+                progress.console.print(_panel(*notification, "red"))
             progress.update(task, completed=sum(step.offsets.values()))
 
         try:
@@ -234,8 +244,34 @@ def replay_command(
     out.print(
         Text(f"{findings:,} finding(s) and {len(opened):,} alert(s): {to / 'findings.jsonl'}, {to / 'alerts.jsonl'}")
     )
+    unused = _tell_use(plans, counted, refused)
     if send:
         _send(read, store, clock)
+    if unused:
+        raise typer.Exit(EXIT_FAULT)
+
+
+def _tell_use(plans: list[ModelPlan], counted: Mapping[str, Mapping[str, int]], refused: Mapping[str, Reject]) -> bool:
+    """What became of every stream's records; True if one of them gave no event at all."""
+    unused = False
+    for plan in plans:
+        count = counted.get(plan.model, {})
+        for mapping in plan.mappings:
+            said = {
+                what: count.get(f"{mapping.stream}.{what}", 0)
+                for what in ("read", "kept", "rejected", "filtered", "late")
+            }
+            words = ", ".join(f"{n:,} {what}" for what, n in said.items() if n or what == "read")
+            if mapping.stream in {o.name for o in plan.outcomes}:
+                words += f", {count.get(f'{mapping.stream}.joined', 0):,} joined"
+            out.print(Text(f"  {plan.model} {mapping.stream} ({mapping.topic}): {words}"))
+            if said["rejected"] and mapping.topic in refused:
+                first = refused[mapping.topic]
+                out.print(Text(f"    the first refused, record {first.offset + 1}: {first.reason}"))
+            unused |= said["kept"] == 0
+    if unused:
+        err.print("a stream gave no event that could be used; see above")
+    return unused
 
 
 def _send(read: house.Config, store: Store, clock: SystemClock) -> None:
@@ -382,9 +418,12 @@ _BORDER = {Severity.CRITICAL: "red", Severity.PAGE: "red", Severity.WARN: "yello
 
 
 def _shown(notification: Notification) -> Panel:
-    body = plain(notification.title, notification.text)
-    title, _, text = body.partition("\n")
     colour = "green" if notification.kind is Kind.RESOLVED else _BORDER[notification.severity]
+    return _panel(notification.title, notification.text, colour)
+
+
+def _panel(heading: str, body: str, colour: str) -> Panel:
+    title, _, text = plain(heading, body).partition("\n")
     return Panel(Text(text), title=Text(title, style="bold"), title_align="left", border_style=colour, width=100)
 
 

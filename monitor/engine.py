@@ -180,7 +180,7 @@ class Engine:
             self._start_lanes(memory, until)
             while (due := self._next_due(memory)) is not None and due[0] <= until:
                 self._close_slot(memory, due[2])
-        arrivals = until if self._replay else observed.arrivals_until
+        arrivals = self._replayed_until(memory, until) if self._replay else observed.arrivals_until
         if arrivals is not None:
             self._close_arrivals(memory, arrivals)
         return build_step(memory, observed.record(), [c.number for c in commands])
@@ -197,6 +197,13 @@ class Engine:
         if observed.finished:
             return max((clock for source, clock in memory.clocks.items() if source in observed.sources), default=None)
         return clocks.watermark(memory.clocks, observed.sources, observed.idle, self.plan.lateness)
+
+    def _replayed_until(self, memory: ModelMemory, until: int | None) -> int | None:
+        """In a replay, arrivals are known up to the last event of the stream that ends first: the end of a file is no silence."""
+        last: dict[str, int] = {}
+        for (stream, _, _), clock in memory.clocks.items():
+            last[stream] = max(clock, last.get(stream, clock))
+        return None if until is None else min([until, *last.values()])
 
     def _start_lanes(self, memory: ModelMemory, until: int) -> None:
         """The first slot that holds predictions is where every lane begins."""

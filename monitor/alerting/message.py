@@ -12,7 +12,7 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from detectors.evidence import Evidence, Interval
+from detectors.evidence import Crossing, Evidence, Interval
 from monitor.alerting.alert import Alert, Kind, Severity
 from monitor.alerting.wording import Wording, wording_of
 from monitor.alerting.words import (
@@ -40,6 +40,7 @@ TEXT_LIMIT = 2_900
 """Characters a text may have; Slack cuts a block at 3,000."""
 
 _ARMS_SHOWN = 5
+_WORSE = frozenset({Crossing.WARN, Crossing.PAGE, Crossing.CRITICAL})
 _CHANGES_SHOWN = 5
 
 
@@ -186,6 +187,8 @@ def _size(evidence: Evidence) -> str:
     size += f" {_interval(evidence, evidence.interval)}." if evidence.interval else " (no interval)."
     if evidence.margin is not None:
         size += f" Tolerated: {difference(abs(evidence.margin), evidence.unit).lstrip('+')}."
+    if evidence.crossing in _WORSE and evidence.interval and evidence.interval.low <= 0 <= evidence.interval.high:
+        size += " That it is worse is established; how much is not settled yet."
     return size
 
 
@@ -232,10 +235,15 @@ def _table(evidence: Evidence) -> str:
     """One row an arm, at most 36 columns."""
     arms = list(dict.fromkeys([*evidence.arms, *evidence.n]))
     unit = "value" if is_share(evidence.unit) else one_line(evidence.unit, 12) or "value"
-    decimals = _decimals(evidence.interval, evidence.unit)
+    shown = _decimals(evidence.interval, evidence.unit)
+    if shown is not None:
+        smallest = min((abs(v) for v in evidence.arms.values() if v), default=1.0) * (
+            100 if is_share(evidence.unit) else 1
+        )
+        shown = max(shown, min(decimals_for(smallest), 6))
     rows = [("", unit if evidence.arms else "", "n")]
     for arm in arms[:_ARMS_SHOWN]:
-        measured = cell(evidence.arms[arm], evidence.unit, 12, decimals) if arm in evidence.arms else ""
+        measured = cell(evidence.arms[arm], evidence.unit, 12, shown) if arm in evidence.arms else ""
         rows.append(
             (one_line(arm, 11), measured, cell(evidence.n[arm], "", 11) if arm in evidence.n else "not counted")
         )

@@ -5,30 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from detectors.detector import Family
-from detectors.evidence import Evidence
+from detectors.evidence import Crossing, Evidence, Mode
 from monitor.watch.finding import Origin
 
 _NOTHING = (Origin.UNKNOWN, "")
 _CONTRAST = (Origin.MODEL_INDUCED, "the exposed differ from a randomised holdout seen in the same windows")
+_PLAIN = {
+    Family.INTEGRITY: (Origin.HOLDOUT_ANOMALY, "the cohorts do not have their planned sizes"),
+    Family.FRESHNESS: (Origin.DATA_QUALITY, "events stopped arriving"),
+}
 
 
 def of(family: Family, evidence: Evidence, *, has_holdout: bool) -> tuple[Origin, str]:
-    """The origin of what a watch of this family says.
+    """The origin of what a watch of this family says; unknown as long as it says nothing.
 
     A difference between randomised cohorts in the same windows can only come from what they were shown; without a randomised
     holdout the same figure is an association.
     """
+    if evidence.crossing in (Crossing.NONE, Crossing.RECOVERED) and evidence.mode is not Mode.RECOVERING:
+        return _NOTHING
     if family in (Family.COHORT, Family.LOOP):
         if not has_holdout:
             return Origin.ASSOCIATED, "there is no randomised holdout to compare with"
         if "holdout" not in evidence.n:
             return _NOTHING
         return _of_narrowing(evidence.detail["narrowed"]) if "narrowed" in evidence.detail else _CONTRAST
-    if family is Family.INTEGRITY:
-        return Origin.HOLDOUT_ANOMALY, "the cohorts do not have their planned sizes"
-    if family is Family.FRESHNESS:
-        return Origin.DATA_QUALITY, "events stopped arriving"
-    return _NOTHING
+    return _PLAIN.get(family, _NOTHING)
 
 
 def _of_narrowing(narrowed: Sequence[str]) -> tuple[Origin, str]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from detectors.detector import Family
-from detectors.evidence import Evidence, Mode
+from detectors.evidence import Crossing, Evidence, Mode
 from monitor.watch import origin
 from monitor.watch.finding import Origin
 
 
 def said(*arms: str, narrowed: list[str] | None = None) -> Evidence:
     detail = {} if narrowed is None else {"narrowed": narrowed}
-    return Evidence(mode=Mode.WATCHING, n=dict.fromkeys(arms, 100), detail=detail)
+    return Evidence(mode=Mode.RECOVERING, crossing=Crossing.PAGE, n=dict.fromkeys(arms, 100), detail=detail)
 
 
 def found(family: Family, evidence: Evidence, *, has_holdout: bool = True) -> Origin:
@@ -66,3 +66,9 @@ def test_a_change_against_the_past_alone_names_no_cause(family: Family) -> None:
 def test_every_origin_but_unknown_comes_with_a_reason(family: Family, has_holdout: bool) -> None:
     where, why = origin.of(family, said("exposed", "holdout"), has_holdout=has_holdout)
     assert (where is Origin.UNKNOWN) == (why == "")
+
+
+@pytest.mark.parametrize("crossing", [Crossing.NONE, Crossing.RECOVERED])
+def test_a_watch_that_says_nothing_names_no_cause(crossing: Crossing) -> None:
+    quiet = Evidence(mode=Mode.WATCHING, crossing=crossing, n={"exposed": 1, "holdout": 1})
+    assert found(Family.COHORT, quiet) is Origin.UNKNOWN

@@ -225,7 +225,11 @@ def test_it_listens_on_loopback_unless_told_otherwise(server: WebServer) -> None
 
 def test_with_a_token_the_page_and_the_metrics_ask_for_it_and_the_probes_do_not() -> None:
     pages = Pages(
-        Health(ManualClock()), lambda: ("text/plain", b"m"), lambda: Overview(0, "1", {}, []), lambda _: None, token="t0ken"
+        Health(ManualClock()),
+        lambda: ("text/plain", b"m"),
+        lambda: Overview(0, "1", {}, []),
+        lambda _: None,
+        token="t0ken",
     )
     assert pages.answer("/metrics").status is HTTPStatus.UNAUTHORIZED
     assert pages.answer("/", "Bearer wrong").status is HTTPStatus.UNAUTHORIZED
