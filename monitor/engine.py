@@ -40,6 +40,7 @@ HOLDOUT_ARRIVALS = "holdout"
 
 _MERGE_AT_MOST = DAY
 _VERSIONS_KEPT = 200
+_LONGEST_SILENCE = 14 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,7 +433,10 @@ class Engine:
     # arrivals
 
     def _close_arrivals(self, memory: ModelMemory, until: int) -> None:
-        """Close every arrival window up to `until`; the first is the earliest in which anything arrived."""
+        """Close every arrival window up to `until`; the first is the earliest in which anything arrived.
+
+        Of a silence that is longer than two weeks the rest is passed over: all was said, and years may lie in an old topic.
+        """
         watches, length = self._lanes[ARRIVALS], self.plan.arrivals
         if not watches:
             return
@@ -441,8 +445,15 @@ class Engine:
             if not seen or min(seen) + length > until:
                 return
             memory.lanes[ARRIVALS] = min(seen)
+        closed = 0
         while memory.lanes[ARRIVALS] + length <= until:
+            if closed == _LONGEST_SILENCE // length:
+                next_arrival = min((s for windows in memory.arrivals.values() for s in windows), default=until)
+                memory.lanes[ARRIVALS] = max(memory.lanes[ARRIVALS], next_arrival - next_arrival % length)
+                closed = 0
+                continue
             start = memory.lanes[ARRIVALS]
+            closed = 0 if any(start in windows for windows in memory.arrivals.values()) else closed + 1
             memory.lanes[ARRIVALS] = start + length
             for watch in watches:
                 bank = memory.banks[watch.detector]
