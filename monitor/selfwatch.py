@@ -92,7 +92,9 @@ class SelfWatch:
                     getattr(self._metrics, _COUNTERS[what]).labels(model=step.model, stream=stream).inc(rise)
                 self._counted[step.model, name] = value
         if memory.clocks:
-            lag = (self._clock.now() - min(memory.clocks.values())) / 1000
+            idle = {tuple(source) for source in step.observed.get("idle", ())}
+            awake = [clock for source, clock in memory.clocks.items() if source not in idle]
+            lag = (self._clock.now() - min(awake, default=max(memory.clocks.values()))) / 1000
             self._metrics.watermark_lag_seconds.labels(model=step.model).set(lag)
         for finding in step.findings:
             self._metrics.windows_closed.labels(model=step.model, watch=finding.watch).inc()
