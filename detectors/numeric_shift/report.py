@@ -62,7 +62,7 @@ def _learning(p: NumericShiftParams, s: NumericShiftState, base: Evidence, row: 
         base,
         standing=base.standing if blind else Standing.INSUFFICIENT,
         reason=base.reason or reason,
-        n={"units": 0, "reference": n},
+        n={"now": 0, "reference": n},
         unit="KS",
     )
 
@@ -91,7 +91,7 @@ def _watching(
         base,
         standing=standing,
         reason=reason,
-        n={"units": n, "reference": int(reference[-1])},
+        n={"now": n, "reference": int(reference[-1])},
         arms=above if n else {},
         effect=effect,
         unit="KS",

@@ -247,7 +247,7 @@ def test_the_alarm_says_where_how_much_and_since_when() -> None:
     assert alarm.effect == pytest.approx(0.197, abs=0.03)
     assert alarm.interval is not None
     assert alarm.interval.low < 0.197 < alarm.interval.high
-    assert alarm.n == {"units": 2_000, "reference": 4_000}
+    assert alarm.n == {"now": 2_000, "reference": 4_000}
     assert alarm.unit == "KS"
     assert alarm.arms["now"] > alarm.arms["reference"]
     assert alarm.change_at == 12 * HOUR
