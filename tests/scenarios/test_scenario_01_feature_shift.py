@@ -56,7 +56,8 @@ def test_one_alert_names_the_feature_the_size_with_its_interval_and_since_when(m
     assert told.destination == "digest"
     assert "features.age" in told.title
     assert "95 % interval" in told.text
-    assert "*Since:* about 2024-01-01 08:" in told.text
+    assert "*Since:* about 01 Jan 2024 08:2" in told.text
+    assert "not counted" not in told.text
 
 
 def test_the_status_says_that_it_fires_and_that_the_other_columns_do_not(moved: Ended) -> None:

@@ -1,0 +1,96 @@
+"""30: replay of a recorded stream."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from monitor.alerting.alert import Alert
+from monitor.cli import cli
+from monitor.clock import ManualClock
+from monitor.engine import Engine
+from monitor.ingest.mapping import PREDICTIONS
+from monitor.ingest.via_memory import MemorySource
+from monitor.store import codec
+from monitor.store.via_memory import MemoryStore
+from monitor.testing import Told, told
+from monitor.turns import ModelTurns, TurnLimits
+from monitor.watch.finding import Finding
+from tests.engine.shop import CONFIG, contents, shop_events
+from tests.scenarios.world import configured, written
+from tests.servers.webhook import webhook
+
+ARRIVALS = ("freshness.predictions", "freshness.click")
+"""Live they go by wall time, of which a file knows nothing."""
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> tuple[Told, int]:
+    """What a daemon told that read a few records at a time as they came, and how far it had closed windows."""
+    events = shop_events()
+    clock = ManualClock(events[0][0])
+    source = MemorySource({where: [] for _, where, _ in events}, live=True)
+    store = MemoryStore(clock)
+    plan = configured(tmp_path_factory.mktemp("live"), CONFIG, "")
+    turns = ModelTurns(Engine(plan), source, store, clock, limits=TurnLimits(poll_records=7))
+    lease = store.acquire("daemon", 1 << 50)
+    assert lease is not None
+    coming = [(where, record) for where, records in contents(events).items() for record in records]
+    coming.sort(key=lambda each: each[1].timestamp)
+    given = 0
+    while given < len(coming):
+        clock.time += 20_000
+        while given < len(coming) and coming[given][1].timestamp <= clock.now():
+            where, record = coming[given]
+            source.append(where, [record])
+            given += 1
+        turns.turn(lease)
+    return told(store, plan.model), turns.memory.lanes[PREDICTIONS]
+
+
+def replay(folder: Path, shared: str = CONFIG) -> tuple[list[Finding], dict[str, Alert]]:
+    """The recorded stream through the command line; findings, and the last state of every alert."""
+    configured(folder, shared, "")
+    lines: dict[tuple[str, int], list[bytes]] = {}
+    for _, (topic, partition), body in shop_events():
+        lines.setdefault((topic, partition), []).append(body)
+    words = ["replay", "--config", str(folder / "loopwatch.yaml"), "--out", str(folder / "out")]
+    words += [f"{t}={written(folder, f'{t}-{p}', bodies)}" for (t, p), bodies in sorted(lines.items())]
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 0, result.output
+    findings = [
+        msgspec.json.decode(line, type=Finding)
+        for line in (folder / "out" / "findings.jsonl").read_bytes().splitlines()
+    ]
+    alerts = [
+        msgspec.json.decode(line, type=Alert) for line in (folder / "out" / "alerts.jsonl").read_bytes().splitlines()
+    ]
+    return findings, {a.id: a for a in alerts}
+
+
+def test_the_same_findings_and_alerts_as_live(live: tuple[Told, int], tmp_path: Path) -> None:
+    seen, closed = live
+    findings, alerts = replay(tmp_path)
+    as_live = seen.without(ARRIVALS)
+    in_time = [f for f in findings if f.watch not in ARRIVALS and f.end <= closed]
+    known = {codec.encode(f) for f in as_live.findings}
+    assert len(known) > 300
+    assert known <= {codec.encode(f) for f in in_time}
+    missing = {(f.watch, f.end) for f in in_time if codec.encode(f) not in known}
+    assert {watch for watch, _ in missing} <= {"clicks-fall", "visits-fall"}  # their outcomes were not in yet
+    assert all(end > closed - 40 * 60_000 for _, end in missing)
+    replayed = {(a.id, a.watch, a.opened_at, a.severity) for a in alerts.values() if a.watch not in ARRIVALS}
+    assert {(a.id, a.watch, a.opened_at, a.severity) for a in as_live.alerts} == replayed
+
+
+def test_nothing_is_sent_unless_asked(tmp_path: Path) -> None:
+    with webhook() as receiver:
+        here = CONFIG.replace("localhost:1/", f"127.0.0.1:{receiver.port}/").replace(
+            "localhost:2/", f"127.0.0.1:{receiver.port}/"
+        )
+        _, alerts = replay(tmp_path, here)
+        assert len(alerts) > 5
+        assert receiver.received == []
