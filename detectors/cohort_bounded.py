@@ -186,7 +186,8 @@ class CohortBounded:
             fresh=np.where((verdict.opened | verdict.closed | verdict.restarted)[:, None], 0.0, fresh),
         )
         after = self._finish_learning(ps, after, tick)
-        return after, _report(ps, replace(after, spans=spans, fresh=fresh), verdict, tick)
+        units = window[:, _N1] + window[:, _N0]
+        return after, _report(ps, replace(after, spans=spans, fresh=fresh), verdict, tick, units)
 
     def _finish_learning(
         self, ps: Sequence[CohortBoundedParams], s: CohortBoundedState, tick: Tick
@@ -225,13 +226,19 @@ def _means(sums: Floats) -> tuple[Floats, Floats]:
 
 
 def _standard_error(sums: Floats) -> Floats:
-    """Of the difference of means, from the pooled variance: with a small holdout its own is not to be trusted."""
+    """Of the difference of means: the larger of two, shape (W,).
+
+    With the pooled variance, because a small holdout's own is not to be trusted (statistics of revenue alarm falsely); with each
+    cohort's own, because after a hard failure the pooled one is too small.
+    """
     m1, m0 = _means(sums)
     n1, n0 = sums[:, _N1], sums[:, _N0]
-    within = sums[:, _Q1] - n1 * m1**2 + sums[:, _Q0] - n0 * m0**2
-    variance = np.maximum(within, 0.0) / np.maximum(n1 + n0 - 2.0, 1.0)
+    within1, within0 = np.maximum(sums[:, _Q1] - n1 * m1**2, 0.0), np.maximum(sums[:, _Q0] - n0 * m0**2, 0.0)
+    size1, size0 = np.maximum(n1, 1.0), np.maximum(n0, 1.0)
+    pooled = (within1 + within0) / np.maximum(n1 + n0 - 2.0, 1.0) * (1.0 / size1 + 1.0 / size0)
+    own = within1 / np.maximum(size1 - 1.0, 1.0) / size1 + within0 / np.maximum(size0 - 1.0, 1.0) / size0
     both: Bools = (n1 >= 1) & (n0 >= 1)
-    se: Floats = np.where(both, np.sqrt(variance * (1.0 / np.maximum(n1, 1.0) + 1.0 / np.maximum(n0, 1.0))), np.inf)
+    se: Floats = np.where(both, np.sqrt(np.maximum(pooled, own)), np.inf)
     return se
 
 
@@ -240,7 +247,7 @@ def _radius(sums: Floats, tau: Floats, alpha: Floats | float) -> Floats:
 
 
 def _report(
-    ps: Sequence[CohortBoundedParams], s: CohortBoundedState, verdict: engine.Verdict, tick: Tick
+    ps: Sequence[CohortBoundedParams], s: CohortBoundedState, verdict: engine.Verdict, tick: Tick, units: Floats
 ) -> list[Evidence]:
     """`s` still holds what an alert that ended in this window was resolved by."""
     alpha = 1.0 - LEVEL
@@ -258,10 +265,17 @@ def _report(
             {kind: (sums[i], float(radius[i])) for kind, (sums, radius) in views.items()},
             baseline=float(s.baseline[i]),
             margin=float(s.margin[i]),
-            base=engine.evidence(verdict, tick, modes, i),
+            base=_stale(engine.evidence(verdict, tick, modes, i), units[i]),
         )
         for i in range(len(ps))
     ]
+
+
+def _stale(base: Evidence, units: float) -> Evidence:
+    """A window that brought nobody new is no verdict, and is not shown as one."""
+    if units or base.mode is Mode.LEARNING or base.standing is not Standing.OK or base.crossing is not Crossing.NONE:
+        return base
+    return msgspec.structs.replace(base, standing=Standing.STALE, reason="no new unit came in this window")
 
 
 def _evidence(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -70,7 +71,13 @@ class Config:
         kafka = self.loaded.settings.kafka
         sasl = [kafka.sasl.secret] if kafka is not None and kafka.sasl is not None else []
         token = self.loaded.settings.http.secret
-        return [*sasl, *self.destinations().values(), *([token.get_secret_value()] if token is not None else [])]
+        database = [self.database, urlsplit(self.database).password or ""]
+        return [
+            *sasl,
+            *filter(None, database),
+            *self.destinations().values(),
+            *([token.get_secret_value()] if token is not None else []),
+        ]
 
 
 def read_config(path: Path) -> Config:

@@ -82,7 +82,10 @@ class Daemon:
             for turns in self._turns:
                 if stop.is_set() or self._lease is None:
                     break
-                self._give_turn(turns, lease, share)
+                current = self._hold_lease()
+                if current is None:
+                    break
+                self._give_turn(turns, current, share)
             if all(r.until > self._clock.now() for r in self._rest.values()):
                 self._clock.sleep(_WAIT_MS)
         self._give_back()

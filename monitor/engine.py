@@ -18,7 +18,7 @@ from detectors import columns as cols
 from detectors import snapshot
 from detectors.columns import Category, Cohort, Columns, Hash, Numeric, Ragged
 from detectors.detector import Family, Stream, Tick
-from detectors.evidence import Evidence, Mode, Standing
+from detectors.evidence import Crossing, Evidence, Mode, Standing
 from monitor.alerting.alert import Phase
 from monitor.alerting.message import Context
 from monitor.alerting.policy import decide
@@ -29,7 +29,7 @@ from monitor.ingest.decode import Decoder, compile_mapping
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.join import clocks
 from monitor.join.joiner import Match, Window, join
-from monitor.memory import ARRIVALS, Bank, ModelMemory, OpenWindow, Source, build_step, enrol
+from monitor.memory import ARRIVALS, Bank, ModelMemory, OpenWindow, Source, Span, build_step, enrol
 from monitor.store.protocols import Command, Step
 from monitor.watch import origin
 from monitor.watch.finding import Finding
@@ -40,7 +40,7 @@ HOLDOUT_ARRIVALS = "holdout"
 
 _MERGE_AT_MOST = DAY
 _VERSIONS_KEPT = 200
-_LONGEST_SILENCE = 14 * DAY
+_LONGEST_SILENCE = 3 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class Engine:
         if self._replay:
             self._count_arrivals(memory, stream, rows_kept, rows_kept.time)
         else:
-            came = ~judged.ahead
+            came = ~judged.ahead & (arrived > 0)
             self._count_arrivals(memory, stream, rows.take(came), arrived[came])
         if len(rows_kept):
             first = int(rows_kept.time.min())
@@ -179,8 +179,7 @@ class Engine:
         until = self._watermark(memory, observed)
         if until is not None:
             self._start_lanes(memory, until)
-            while (due := self._next_due(memory)) is not None and due[0] <= until:
-                self._close_slot(memory, due[2])
+            self._close_slots(memory, until)
         arrivals = self._replayed_until(memory, until) if self._replay else observed.arrivals_until
         if arrivals is not None:
             self._close_arrivals(memory, arrivals)
@@ -226,6 +225,25 @@ class Engine:
             due.append((memory.lanes[outcome.name] + end + wait, place, outcome.name))
         return min(due)
 
+    def _close_slots(self, memory: ModelMemory, until: int) -> None:
+        """Close what is due, in order of event time. Of a stretch without predictions the part beyond three days is skipped."""
+        empty, longest = 0, _LONGEST_SILENCE // self.plan.slot * (1 + len(self._outcomes))
+        while (due := self._next_due(memory)) is not None and due[0] <= until:
+            if empty > longest:
+                self._skip_empty(memory, until)
+                empty = 0
+                continue
+            slot = memory.lanes[due[2]]
+            self._close_slot(memory, due[2])
+            empty = 0 if slot in memory.ids else empty + 1
+
+    def _skip_empty(self, memory: ModelMemory, until: int) -> None:
+        """Every lane goes on at the next slot that holds predictions, or at the present."""
+        held = memory.pending.slots(PREDICTIONS)
+        following = held[0] if held else until - until % self.plan.slot
+        for lane in (PREDICTIONS, *self._outcomes):
+            memory.lanes[lane] = max(memory.lanes[lane], following)
+
     def _close_slot(self, memory: ModelMemory, lane: str) -> None:
         slot = memory.lanes[lane]
         memory.lanes[lane] = slot + self.plan.slot
@@ -236,7 +254,7 @@ class Engine:
 
     def _seal(self, memory: ModelMemory, slot: int) -> Columns:
         """The slot's predictions, each once, in canonical order, with their units enrolled."""
-        taken = memory.taken_ids()
+        taken, everything = memory.taken_ids(), memory.pending.identities(PREDICTIONS, slot, "id")
         rows, repeated = memory.pending.seal(PREDICTIONS, slot, "id", taken)
         memory.counters[f"{PREDICTIONS}.repeated"] += repeated
         for old in [s for s in memory.ids if s <= slot - self.plan.duplicates]:
@@ -244,7 +262,7 @@ class Engine:
             memory.page("ids", str(old), None)
         if repeated and len(taken):
             memory.drops.add(slot)
-            memory.page("drops", str(slot), snapshot.pack(taken))
+            memory.page("drops", str(slot), snapshot.pack(np.intersect1d(everything, taken)))
         if not len(rows):
             return rows
         memory.ids[slot] = np.sort(rows.hashes("id"))
@@ -341,8 +359,11 @@ class Engine:
     def _advance(self, memory: ModelMemory, bank: Bank, watches: Sequence[WatchPlan], end: int) -> None:
         rows = np.array([bank.watches.index(w) for w in watches])
         windows = [memory.open.pop(w.key) for w in watches]
-        blocked = "; ".join(f"{key}: {why}" for key, why in sorted(memory.gates.items()))
-        gated = np.array([bool(memory.gates) and w.needs.gated for w in watches])
+        reasons = [
+            memory.shut_between(w.start, end) if each.needs.gated else ""
+            for w, each in zip(windows, watches, strict=True)
+        ]
+        gated = np.array([bool(why) for why in reasons])
         tick = Tick(
             np.array([w.start for w in windows]),
             np.full(len(rows), end),
@@ -351,15 +372,17 @@ class Engine:
             gated,
             np.array([w.key in memory.rearmed for w in watches]),
         )
-        memory.rearmed.difference_update(w.key for w in watches)
+        by_hand = memory.rearmed.intersection(w.key for w in watches)
+        memory.rearmed -= by_hand
         state, evidence = bank.test.close(
             bank.params(list(rows)), snapshot.take_rows(bank.state, rows), [w.statistic for w in windows], tick
         )
         snapshot.put_rows(bank.state, rows, state)
         memory.turn.moved.update((bank.test.name, row) for row in rows.tolist())
-        for watch, window, said, shut in zip(watches, windows, evidence, gated, strict=True):
+        for watch, window, said, why in zip(watches, windows, evidence, reasons, strict=True):
             memory.turn.touched.add(watch.key)
-            self._tell(memory, watch, window.start, end, _blind(said, blocked) if shut else said)
+            judged = _by_hand(said) if watch.key in by_hand else _blind(said, why) if why else said
+            self._tell(memory, watch, window.start, end, judged)
 
     def _tell(self, memory: ModelMemory, watch: WatchPlan, start: int, end: int, evidence: Evidence) -> None:
         """Keep the finding, and let the policy decide what people hear of it."""
@@ -376,7 +399,7 @@ class Engine:
             origin_reason=why,
         )
         if watch.test.family is Family.INTEGRITY:
-            self._set_gate(memory, watch, evidence)
+            self._set_gate(memory, watch, finding)
         summary = f"{evidence.mode}/{evidence.standing}/{evidence.crossing}"
         changed = memory.standings.get(watch.key) != summary
         memory.standings[watch.key] = summary
@@ -397,15 +420,22 @@ class Engine:
             kind, _ = decision.notify
             memory.turn.outbox.extend(notifications(decision.alert, kind, watch.routing, context, end))
 
-    def _set_gate(self, memory: ModelMemory, watch: WatchPlan, evidence: Evidence) -> None:
+    def _set_gate(self, memory: ModelMemory, watch: WatchPlan, finding: Finding) -> None:
+        """A gate is shut for the event time from when its trouble most likely began until it recovers.
+
+        Outcomes mature later than their gate judges them, so spans are kept until every lane has passed them.
+        """
+        evidence, spans = finding.evidence, memory.gates.setdefault(watch.key, [])
+        is_shut = bool(spans) and spans[-1].end is None
         if evidence.mode is Mode.RECOVERING:
-            planned, seen = evidence.arms.get("planned"), evidence.arms.get("holdout")
-            known = planned is not None and seen is not None
-            memory.gates[watch.key] = (
-                f"the holdout is {seen:.2%}, planned {planned:.2%}" if known else "the holdout is broken"
-            )
-        else:
-            memory.gates.pop(watch.key, None)
+            since = spans[-1].start if is_shut else min(evidence.change_at or finding.start, finding.start)
+            spans[-1 if is_shut else len(spans) :] = [Span(since, None, f"{watch.key}: {_trouble(evidence)}")]
+        elif is_shut:
+            spans[-1] = msgspec.structs.replace(spans[-1], end=finding.end)
+        oldest = min(memory.lanes[name] for name in (PREDICTIONS, *self._outcomes))
+        spans[:] = [span for span in spans if span.end is None or span.end > oldest]
+        if not spans:
+            del memory.gates[watch.key]
 
     def _context(self, memory: ModelMemory, watch: WatchPlan, finding: Finding, now: int) -> Context:
         since = finding.evidence.change_at or finding.start
@@ -417,9 +447,7 @@ class Engine:
         rehearsal = Rehearsal(armed=memory.armed, first_event=memory.first_event, duration_ms=self.plan.rehearsal)
         holdout = ""
         if self.plan.has_holdout and watch.needs.contrast:
-            holdout = (
-                "; ".join(why for _, why in sorted(memory.gates.items())) or "its share of new units is as planned."
-            )
+            holdout = self._state_of_holdout(memory)
         return Context(
             model=self.plan.model,
             team=watch.team,
@@ -430,12 +458,21 @@ class Engine:
             rehearsal=rehearsal.at(now),
         )
 
+    def _state_of_holdout(self, memory: ModelMemory) -> str:
+        """What the gates say now; nothing where none watches, or none has judged."""
+        shut = [span.why for spans in memory.gates.values() for span in spans if span.end is None]
+        if shut:
+            return "; ".join(sorted(shut))
+        gates = [w.key for w in self.plan.watches if w.test.family is Family.INTEGRITY]
+        sound = gates and all(memory.standings.get(key, "").startswith("watching/ok") for key in gates)
+        return "its share of new units is as planned." if sound else ""
+
     # arrivals
 
     def _close_arrivals(self, memory: ModelMemory, until: int) -> None:
         """Close every arrival window up to `until`; the first is the earliest in which anything arrived.
 
-        Of a silence that is longer than two weeks the rest is passed over: all was said, and years may lie in an old topic.
+        Of a silence that is longer than three days the rest is passed over: all was said, and years may lie in an old topic.
         """
         watches, length = self._lanes[ARRIVALS], self.plan.arrivals
         if not watches:
@@ -464,6 +501,12 @@ class Engine:
             for name in sorted({w.detector for w in watches}):
                 own = [w for w in watches if w.detector == name]
                 self._advance(memory, memory.banks[name], own, start + length)
+
+
+def _trouble(evidence: Evidence) -> str:
+    planned, seen = evidence.arms.get("planned"), evidence.arms.get("holdout")
+    known = planned is not None and seen is not None
+    return f"the holdout is {seen:.2%}, planned {planned:.2%}" if known else "the holdout is broken"
 
 
 def _unread(block: Block, position: int) -> Block:
@@ -527,6 +570,13 @@ def _with_value(watch: WatchPlan, rows: Columns) -> Columns:
     if "items" in watch.needs.columns and "items" not in rows.fields and isinstance(item, Hash):
         extra["items"] = Ragged(np.arange(len(rows) + 1), {"item": item})
     return rows.having(**extra) if extra else rows
+
+
+def _by_hand(evidence: Evidence) -> Evidence:
+    """A person's word ends an alert whatever the window brought; without an open alert the window speaks for itself."""
+    if evidence.crossing is not Crossing.RECOVERED:
+        return evidence
+    return msgspec.structs.replace(evidence, standing=Standing.OK, reason="re-armed by hand")
 
 
 def _blind(evidence: Evidence, why: str) -> Evidence:

@@ -46,6 +46,18 @@ Source = tuple[str, str, int]
 """A stream read from one partition: (stream, topic, partition)."""
 
 
+class PlanChanged(ValueError):
+    """What was stored cannot be used by the plan as it is now; the message says what a person can do."""
+
+
+class Span(msgspec.Struct, frozen=True):
+    """Event time, ms, for which a gate is shut, and why; `end` None while it still is."""
+
+    start: int
+    end: int | None
+    why: str
+
+
 @dataclass
 class Bank:
     """The states of all watches of one detector: row i belongs to `watches[i]`."""
@@ -117,7 +129,7 @@ class ModelMemory:
     clocks: dict[Source, int] = field(default_factory=dict)
     lanes: dict[str, int] = field(default_factory=dict)
     counters: Counter[str] = field(default_factory=Counter)
-    gates: dict[str, str] = field(default_factory=dict)
+    gates: dict[str, list[Span]] = field(default_factory=dict)
     standings: dict[str, str] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
     arrivals: dict[str, dict[int, int]] = field(default_factory=dict)
@@ -130,6 +142,11 @@ class ModelMemory:
     def page(self, room: str, key: str, data: bytes | None) -> None:
         """Note that a page has changed; the last word of a turn counts."""
         self.turn.pages[room, key] = data
+
+    def shut_between(self, start: int, end: int) -> str:
+        """Why gates were shut in any part of a window, or "" if none was."""
+        spans = [span for _, spans in sorted(self.gates.items()) for span in spans]
+        return "; ".join(dict.fromkeys(s.why for s in spans if s.start < end and (s.end is None or s.end > start)))
 
     def taken_ids(self) -> Hashes:
         """Ids of predictions in slots that are remembered, sorted."""
@@ -145,7 +162,8 @@ def load(plan: ModelPlan, image: Image) -> ModelMemory:
     """The memory that an image stands for, as far as the plan still wants it.
 
     States and open windows of watches that the plan no longer has, or has with other parameters, are dropped with the next
-    step, and so are their alerts. Raises `SnapshotError` if a page is damaged.
+    step, and so are their alerts and rows of streams that are gone. Raises `PlanChanged` if the model's window is another
+    one, `SnapshotError` if a page is damaged.
     """
     pages = {(p.room, p.key): p.data for p in image.pages if p.data is not None}
     memory = ModelMemory(
@@ -175,15 +193,33 @@ def _restore_progress(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) 
         return
     p = snapshot.unpack(data)
     memory.sequence, memory.first_event, memory.armed = p["sequence"], p["first_event"], p["armed"]
-    memory.clocks = {(s, t, n): clock for s, t, n, clock in p["clocks"]}
-    memory.lanes, memory.versions = p["lanes"], p["versions"]
+    streams = memory.plan.streams()
+    memory.clocks = {(s, t, n): clock for s, t, n, clock in p["clocks"] if s in streams and t in memory.plan.topics()}
+    memory.lanes, memory.versions = _lanes(memory.plan, p), p["versions"]
     same = {w.key for w in memory.plan.watches if ("engine", _key(w)) in pages}
-    memory.gates = {key: why for key, why in p["gates"].items() if key in same}
+    memory.gates = {key: [Span(*span) for span in spans] for key, spans in p["gates"].items() if key in same}
     memory.standings = {key: summary for key, summary in p["standings"].items() if key in same}
     memory.rearmed = {key for key in p["rearmed"] if key in same}
     memory.counters = Counter(p["counters"])
     memory.arrivals = {stream: dict(minutes) for stream, minutes in p["arrivals"].items()}
     memory.units.folded, memory.voters.folded = p["folded"]
+
+
+def _lanes(plan: ModelPlan, progress: dict[str, Any]) -> dict[str, int]:
+    """Lanes of the plan's streams; an outcome that is new begins where predictions are."""
+    if progress["lengths"] != [plan.slot, plan.arrivals]:
+        was, now = progress["lengths"][0] / 60_000, plan.slot / 60_000
+        raise PlanChanged(
+            f"{plan.model}: its window was {was:g} min and is now {now:g} min; rows that wait for the old windows cannot be taken "
+            "over. Set it back, or give the model another name to start afresh"
+        )
+    lanes: dict[str, int] = progress["lanes"]
+    wanted = (PREDICTIONS, *(o.name for o in plan.outcomes), ARRIVALS)
+    kept = {name: at for name, at in lanes.items() if name in wanted}
+    if PREDICTIONS in kept:
+        for outcome in plan.outcomes:
+            kept.setdefault(outcome.name, kept[PREDICTIONS])
+    return kept
 
 
 def pack_progress(memory: ModelMemory) -> bytes:
@@ -196,7 +232,8 @@ def pack_progress(memory: ModelMemory) -> bytes:
             "rearmed": sorted(memory.rearmed),
             "clocks": sorted([*source, clock] for source, clock in memory.clocks.items()),
             "lanes": dict(sorted(memory.lanes.items())),
-            "gates": dict(sorted(memory.gates.items())),
+            "gates": {key: [[s.start, s.end, s.why] for s in spans] for key, spans in sorted(memory.gates.items())},
+            "lengths": [memory.plan.slot, memory.plan.arrivals],
             "standings": dict(sorted(memory.standings.items())),
             "versions": dict(sorted(memory.versions.items())),
             "counters": dict(sorted(memory.counters.items())),
@@ -230,7 +267,11 @@ def _restore_watches(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) -
 
 
 def _restore_rows(memory: ModelMemory, image: Image, pages: dict[tuple[str, str], bytes]) -> None:
+    streams = memory.plan.streams()
     for chunk in image.chunks:
+        if chunk.stream not in streams:
+            memory.turn.dropped.append((chunk.stream, chunk.slot))
+            continue
         memory.pending.add(chunk.stream, chunk.slot, unpack_rows(chunk.data))
     frontier = memory.lanes.get(PREDICTIONS)
     if frontier is None:

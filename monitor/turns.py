@@ -123,7 +123,7 @@ class ModelTurns:
         """Whether the turn goes on with the next poll: a trickle of records is committed together, not one by one."""
         last = self._seen.committed
         full = memory.turn.records >= self.limits.records
-        return not (self.replay or full or last is None or now - last >= self.limits.milliseconds)
+        return not (self.replay or full or last is None) and 0 <= now - last < self.limits.milliseconds
 
     def _read(self, memory: ModelMemory, timeout_ms: int) -> int:
         """Poll until the turn is full or nothing more is there; returns the records read."""
@@ -173,7 +173,7 @@ class ModelTurns:
             if behind.get(TopicPartition(s[1], s[2])) == 0 and now - self._seen.rows_at[s] >= plan.idle
         )
         read_until = [now if behind.get(p) == 0 else self._seen.stamped.get(p) for p in partitions]
-        known = [t for t in read_until if t is not None]
+        known = [min(t, now) for t in read_until if t is not None]
         arrivals = min(known) if known and len(known) == len(read_until) else None
         return Observed(now=now, sources=sources, idle=idle, finished=finished, arrivals_until=arrivals)
 
@@ -183,8 +183,9 @@ class ModelTurns:
             self.source.pause(())
             return
         clocks: dict[TopicPartition, int] = {}
+        read = self.engine.sources(sorted(self.source.partitions())) - self._seen.idle
         for source, clock in memory.clocks.items():
-            if source not in self._seen.idle:
+            if source in read:
                 partition = TopicPartition(source[1], source[2])
                 clocks[partition] = min(clock, clocks.get(partition, clock))
         slowest = min(clocks.values(), default=0)

@@ -48,6 +48,11 @@ class Pending:
         """Slots that hold rows, ascending, sealed ones included."""
         return sorted({s for name, s in (*self._parts, *self._sealed) if name == stream})
 
+    def identities(self, stream: str, slot: int, identity: str) -> Hashes:
+        """Ids of the rows of an unsealed generation, in no order, repeats included."""
+        parts = self._parts.get((stream, slot), [])
+        return np.concatenate([part.hashes(identity) for part in parts]) if parts else np.zeros(0, np.uint64)
+
     def seal(self, stream: str, slot: int, identity: str, taken: Hashes) -> tuple[Columns, int]:
         """Close a generation: canonical order, one row an id, none whose id is in `taken` (sorted).
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from detectors.catalogue import DETECTORS
+from detectors.detector import Family
 from monitor.alerting.policy import Policy
 from monitor.alerting.routing import Routing
 from monitor.ingest.mapping import EventMapping
@@ -103,7 +104,26 @@ def _watch(loaded: Loaded, model: ModelSettings, wanted: kinds.Wanted) -> WatchP
         team=name,
         cohort=wanted.cohort,
         min_units=wanted.min_units,
+        about=_about(model, wanted),
     )
+
+
+def _about(model: ModelSettings, wanted: kinds.Wanted) -> str:
+    """What the watch's numbers come from. Another source is another quantity: what was learned of the old one is void."""
+    test = DETECTORS[wanted.detector]
+    if test.family is Family.FRESHNESS:
+        return ""
+    predictions = model.predictions
+    parts: list[object] = [predictions.unit, sorted(predictions.where.items())]
+    if test.needs(wanted.params).contrast:
+        parts.append(model.cohorts.model_dump(exclude={"holdout": {"team"}}) if model.cohorts is not None else None)
+    if wanted.on in model.metrics:
+        metric = model.metrics[wanted.on]
+        outcome = model.outcomes[metric.of]
+        parts += [metric.value, outcome.match, outcome.within, outcome.value, sorted(outcome.where.items())]
+    else:
+        parts.append([f for f in mappings(model)[0].fields if f.name == wanted.on])
+    return repr(parts)
 
 
 def _team(loaded: Loaded, name: str) -> TeamSettings:

@@ -49,6 +49,7 @@ class WatchPlan:
 
     on        the column (or metric, or arrival stream) that becomes `value`; "" if the detector needs none.
     cohort    whose rows; None for all.
+    about     what the numbers come from, as configured: fields, rules, matching; not topics, names or routes.
     window    ms of event time, a multiple of the model's; min_units: smaller windows are merged with the next.
     """
 
@@ -64,6 +65,7 @@ class WatchPlan:
     min_units: int = 0
     spend: Spend = Spend()
     budget: str = ""
+    about: str = ""
 
     @property
     def test(self) -> AnyDetector:
@@ -77,9 +79,10 @@ class WatchPlan:
 
     @property
     def incarnation(self) -> str:
-        """Changes whenever the state of an older plan must not be taken up: detector, parameters, column, cohort, window."""
+        """Changes whenever the state of an older plan must not be taken up: what is judged, and how."""
         extra = getattr(self.test, "fingerprint_extra", "")
-        text = f"{self.detector}|{extra}|{self.params.model_dump_json()}|{self.on}|{self.cohort}|{self.window}|{self.min_units}"
+        how = f"{self.detector}|{extra}|{self.params.model_dump_json()}|{self.window}|{self.min_units}"
+        text = f"{how}|{self.on}|{self.cohort}|{self.about}"
         return blake2b(text.encode(), digest_size=6).hexdigest()
 
 

@@ -84,6 +84,8 @@ def _placed(model: ModelSettings, settings: WatchSettings) -> Iterator[Refusal]:
         return
     if "value" in needs.columns:
         yield from _value(model, kind, on)
+    if needs.contrast:
+        yield from _contrast(model, settings)
     if "voting" in needs.columns and on in model.metrics:
         yield ("on",), f"{kind} looks at predictions as they come, so it cannot be placed on a metric"
     predictions = model.predictions
@@ -91,6 +93,23 @@ def _placed(model: ModelSettings, settings: WatchSettings) -> Iterator[Refusal]:
         yield ("detector",), f"{kind} needs predictions.items or predictions.item"
     if predictions.unit is None and any(column in _PER_UNIT for column in needs.columns):
         yield ("detector",), f"{kind} needs predictions.unit: units are the sample"
+
+
+def _contrast(model: ModelSettings, settings: WatchSettings) -> Iterator[Refusal]:
+    """A comparison of cohorts that could only mislead."""
+    if settings.cohort != "all":
+        yield (
+            ("cohort",),
+            f"the watch compares exposed and holdout, so it cannot look at {settings.cohort} alone; leave it out",
+        )
+    share = getattr(settings.detector.params(), "holdout_share", None) if settings.detector is not None else None
+    if model.cohorts is not None and share is not None and share != model.cohorts.holdout.share:
+        yield (
+            ("detector", "holdout_share"),
+            f"{share:g} is not the planned share of cohorts.holdout, {model.cohorts.holdout.share:g}; evidence rests on it",
+        )
+    if settings.on in model.metrics and model.metrics[settings.on].value != "any":
+        yield ("on",), f"{settings.on} is not bounded; only metrics with value: any can be compared between cohorts yet"
 
 
 def _value(model: ModelSettings, kind: str, on: str | None) -> Iterator[Refusal]:

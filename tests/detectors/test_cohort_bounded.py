@@ -201,3 +201,16 @@ def test_lower_is_better_turns_the_alarm_around() -> None:
     fewer = np.where(np.arange(40) >= 10, 0.05, 0.1) * np.ones((20, 1))
     told = run(params, fewer, holdout, 1_000, page=1e-4, warn=1e-4, seed=809)
     assert not crossings(told, Crossing.PAGE).any()
+
+
+def test_the_interval_still_covers_when_the_exposed_fail_hard_beside_a_small_holdout() -> None:
+    watches, windows = 300, 150
+    params = CohortBoundedParams(holdout_share=0.05, learn_units=1_000, min_holdout=20, learn_events=5)
+    holdout, exposed = np.full((watches, windows), 0.1), np.full((watches, windows), 0.01)
+    told = run(params, exposed, holdout, 400, page=0.0, warn=0.0, seed=909)
+    missed = np.zeros(watches, np.bool_)
+    for row in told:
+        for i, e in enumerate(row):
+            if e.mode is Mode.WATCHING and e.interval is not None:
+                missed[i] |= not e.interval.low <= -0.09 <= e.interval.high
+    assert missed.mean() <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / watches)
