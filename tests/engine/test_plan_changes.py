@@ -1,0 +1,121 @@
+"""A model's config changes while it has a memory: streams come and go, windows do not; and stretches without events."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from monitor.app import read_config
+from monitor.clock import ManualClock
+from monitor.engine import Engine, Observed
+from monitor.ingest.mapping import PREDICTIONS
+from monitor.ingest.via_memory import MemorySource
+from monitor.memory import PlanChanged, Span, load
+from monitor.store.protocols import Image
+from monitor.store.via_memory import MemoryStore
+from monitor.testing import Contents, Run, run_over
+from monitor.watch.plan import DAY, ModelPlan
+from tests.engine.shop import CONFIG, MINUTE, START, contents, event, shop_contents, shop_plan
+
+
+def begun(plan: ModelPlan) -> MemoryStore:
+    """A store in which a plan has been at work for the first half of the shop's tape."""
+    clock = ManualClock()
+    store = MemoryStore(clock)
+    run = Run(plan, MemorySource(shop_contents()), store, clock, 20)
+    turns, lease = run.turns(), run.lease()
+    while turns.memory.lanes.get(PREDICTIONS, 0) < START + 180 * MINUTE:
+        turns.turn(lease)
+    return store
+
+
+def without(plan: ModelPlan, outcome: str) -> ModelPlan:
+    """The plan before an outcome was added."""
+    metrics = {m.name for m in plan.metrics if m.outcome == outcome}
+    return replace(
+        plan,
+        mappings=tuple(m for m in plan.mappings if m.stream != outcome),
+        outcomes=tuple(o for o in plan.outcomes if o.name != outcome),
+        metrics=tuple(m for m in plan.metrics if m.outcome != outcome),
+        watches=tuple(w for w in plan.watches if w.on not in {*metrics, outcome}),
+    )
+
+
+def test_an_outcome_that_is_added_is_watched_from_then_on() -> None:
+    store = begun(without(shop_plan(), "visit"))
+    told = Run(shop_plan(), MemorySource(shop_contents()), store, ManualClock(), 20).to_the_end()
+    assert {f.watch for f in told.findings} >= {"visits-fall", "clicks-fall"}
+
+
+def test_an_outcome_that_is_removed_leaves_nothing_behind() -> None:
+    store = begun(shop_plan())
+    fewer = without(shop_plan(), "visit")
+    Run(fewer, MemorySource(shop_contents()), store, ManualClock(), 20).to_the_end()
+    image = store.load("shop")
+    assert not any(chunk.stream == "visit" for chunk in image.chunks)
+    memory = load(fewer, image)
+    assert not any(source[0] == "visit" for source in memory.clocks)
+    assert "visit" not in memory.lanes
+
+
+def test_another_window_is_refused_with_what_to_do() -> None:
+    image = begun(shop_plan()).load("shop")
+    with pytest.raises(
+        PlanChanged, match=r"shop: its window was 5 min and is now 10 min; .* give the model another name"
+    ):
+        load(replace(shop_plan(), slot=10 * MINUTE), image)
+
+
+def test_what_an_outcome_means_belongs_to_the_identity_of_its_watches(tmp_path: Path) -> None:
+    path = tmp_path / "loopwatch.yaml"
+    path.write_text(CONFIG.replace("within: 10m", "within: 20m").replace("topic: clicks", "topic: clicks2"))
+    (plan,) = read_config(path).plans.models
+    before = {w.key: w.incarnation for w in shop_plan().watches if w.detector != "freshness"}
+    after = {w.key: w.incarnation for w in plan.watches if w.detector != "freshness"}
+    assert {key for key in before if before[key] != after[key]} == {"clicks-fall"}
+
+
+def far_apart(days: int) -> Contents:
+    """Two hours of predictions, nothing for so many days, and two hours more."""
+    rng = np.random.default_rng(5)
+    told = []
+    for begin in (START, START + days * DAY):
+        for minute in range(120):
+            at = begin + minute * MINUTE
+            for n in range(4):
+                body = {"slate": f"{at}-{n}", "at": at, "who": f"{at}-{n}", "score": float(rng.random()), "age": 30}
+                told.append(event("slates", 0, at, **body, arm="exposed", build="1", shown=[{"item": f"i{n}"}]))
+    return contents(told)
+
+
+def test_a_stretch_of_years_without_events_is_passed_over_and_watching_goes_on() -> None:
+    told = run_over(shop_plan(), far_apart(2_500))
+    ages = [f for f in told.findings if f.watch == "scores"]
+    assert max(f.end for f in ages) > START + 2_500 * DAY
+    assert len(ages) < 5_000
+
+
+def test_a_silence_of_years_in_the_arrivals_is_told_and_passed_over() -> None:
+    plan = shop_plan()
+    memory = load(plan, Image())
+    for stream in ("predictions", "click"):
+        memory.arrivals[stream] = {MINUTE * i: 20 for i in range(600)}
+    step = Engine(plan).close(memory, (), Observed(now=0, sources=frozenset(), arrivals_until=2_500 * DAY))
+    assert {f.watch for f in step.findings if f.evidence.crossing == "page"} == {
+        "freshness.predictions",
+        "freshness.click",
+    }
+    assert memory.lanes["arrivals"] >= 2_499 * DAY
+
+
+def test_a_gate_blinds_the_windows_of_its_trouble_not_those_of_its_alarm() -> None:
+    memory = load(shop_plan(), Image())
+    memory.gates["holdout"] = [Span(100, 200, "broken once"), Span(500, None, "broken again")]
+    assert memory.shut_between(0, 100) == ""
+    assert memory.shut_between(90, 110) == "broken once"
+    assert memory.shut_between(200, 500) == ""
+    assert memory.shut_between(400, 900) == "broken again"
+    assert memory.shut_between(150, 501) == "broken once; broken again"
