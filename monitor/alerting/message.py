@@ -188,7 +188,7 @@ def _size(evidence: Evidence) -> str:
     if evidence.margin is not None:
         size += f" Tolerated: {difference(abs(evidence.margin), evidence.unit).lstrip('+')}."
     if evidence.crossing in _WORSE and evidence.interval and evidence.interval.low <= 0 <= evidence.interval.high:
-        size += " That it is worse is established; how much is not settled yet."
+        size += " That it is worse has crossed its bound; how much is not settled yet."
     return size
 
 
