@@ -1,0 +1,56 @@
+"""The command line: every command is a function in a module of this package."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from monitor import app as house
+from monitor.cli import check, database, demo, operate, reference, replay, run, status
+from monitor.cli.terminal import out
+
+cli = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a traceback with local values would show secrets
+    rich_markup_mode="markdown",
+    help="Watches deployed models from the event bus, and tells a person when one degrades, where, how much, since when, "
+    "and whether the model itself is the cause.\n\nExit codes: 0 all is well, 1 something was found or failed, "
+    "2 the config or the command is wrong, 3 a server cannot be reached.",
+)
+db = typer.Typer(no_args_is_help=True, help="The database.")
+
+for _command in (
+    run.run,
+    check.check,
+    replay.replay,
+    status.status,
+    demo.demo,
+    operate.arm,
+    operate.rearm,
+    reference.reference,
+):
+    cli.command()(_command)
+db.command()(database.upgrade)
+cli.add_typer(db, name="db")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"loopwatch {house.VERSION}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+def main() -> None:
+    """Entry point of the `loopwatch` command."""
+    cli()

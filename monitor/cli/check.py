@@ -1,0 +1,82 @@
+"""`loopwatch check`: what a config would watch, before it does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from monitor import app as house
+from monitor.alerting.words import duration
+from monitor.cli.terminal import (
+    DEFAULT_CONFIG,
+    EXIT_CONFIG,
+    EXIT_FAULT,
+    ConfigPath,
+    err,
+    out,
+    read_config,
+    warn,
+)
+from monitor.ingest.source import SourceError
+from monitor.watch.plan import DAY
+
+
+def check(
+    config: ConfigPath = DEFAULT_CONFIG,
+    sample: Annotated[
+        Path | None, typer.Option(help="A file of JSON lines: show its first events as the model would see them.")
+    ] = None,
+    topic: Annotated[str, typer.Option(help="With --sample: the topic that the events are from.")] = "",
+) -> None:
+    """Read the config; list every watch, what it may spend, and what cannot be watched and why."""
+    read = read_config(config)
+    warn(read)
+    for plan in read.plans.models:
+        title = f"{plan.model}: {len(plan.watches)} watches, and the false pages that each may cost in 28 days"
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+        for name in ("watch", "detector", "on", "window", "loudest", "cost"):
+            table.add_column(name, no_wrap=name != "on", overflow="fold")
+        for w in plan.watches:
+            loudest = "page" if w.policy.may_page else "warn"
+            cost = f"{w.spend.page * 28 * DAY:.2g}" if w.spend.page else "-"
+            table.add_row(w.key, w.detector, w.on or "-", duration(w.window), loudest, cost)
+        out.print(table)
+        for why in plan.not_watched:
+            out.print(Text(f"  not watched: {why}"))
+        if not plan.has_holdout:
+            out.print(
+                "  without cohorts a cause can only be called associated; keep 2 % of people as a holdout to know more"
+            )
+    try:
+        house.check_destinations(read)
+    except ValueError as error:
+        err.print(Text(f"{config}: {error}"))
+        raise typer.Exit(EXIT_CONFIG) from None
+    if sample is not None:
+        try:
+            _show_sample(read, sample, topic)
+        except (SourceError, OSError) as error:
+            err.print(Text(str(error)))
+            raise typer.Exit(EXIT_FAULT) from None
+    if read.plans.faults or not read.plans.models:
+        raise typer.Exit(EXIT_CONFIG)
+
+
+def _show_sample(read: house.Config, sample: Path, topic: str) -> None:
+    found = False
+    for plan in read.plans.models:
+        for mapping in plan.mappings:
+            if topic in ("", mapping.topic):
+                found = True
+                out.print(Text(f"\n{plan.model}: {sample} read as {mapping.stream}"))
+                for line in house.sample(mapping, sample):
+                    out.print(Text(f"  {line}"))
+    if not found:
+        known = ", ".join(sorted({t for p in read.plans.models for t in p.topics()}))
+        err.print(Text(f"no model reads a topic named {topic!r}; the topics of this config are {known}"))
+        raise typer.Exit(EXIT_CONFIG)

@@ -1,0 +1,83 @@
+"""`loopwatch status`: how every watch stands."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from monitor import app as house
+from monitor.alerting.words import moment
+from monitor.cli.terminal import (
+    DEFAULT_CONFIG,
+    EXIT_AWAY,
+    EXIT_CONFIG,
+    EXIT_FAULT,
+    ConfigPath,
+    err,
+    out,
+    read_config,
+)
+from monitor.clock import SystemClock
+from monitor.store.protocols import StoreError
+from monitor.web.overview import State
+
+_COLOUR = {State.OK: "green", State.FIRING: "bold red", State.PENDING: "yellow", State.RESOLVED: "green"}
+
+
+def status(
+    config: ConfigPath = DEFAULT_CONFIG,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    model: Annotated[str, typer.Option(help="Only this model.")] = "",
+    watch: Annotated[str, typer.Option(help="Only this watch, with its last findings.")] = "",
+) -> None:
+    """How every watch stands. Exit code 1 if an alert is firing."""
+    read = read_config(config)
+    plans = [p for p in read.plans.models if model in ("", p.model)]
+    if not plans:
+        have = ", ".join(sorted(p.model for p in read.plans.models)) or "none that can be watched"
+        err.print(Text(f"no model named {model!r}; this config has {have}"))
+        raise typer.Exit(EXIT_CONFIG)
+    if watch and not any(w.key == watch for p in plans for w in p.watches):
+        err.print(
+            Text(f"no watch named {watch!r}; there are {', '.join(sorted({w.key for p in plans for w in p.watches}))}")
+        )
+        raise typer.Exit(EXIT_CONFIG)
+    try:
+        store = house.open_store(read.database, SystemClock())
+        view = house.overview(store, plans, SystemClock())
+        details = {p.model: store.status(p.model) for p in plans}
+        findings = [f for p in plans for f in store.findings(p.model, watch, limit=10)] if watch else []
+        store.close()
+    except StoreError as error:
+        err.print(Text(str(error)))
+        raise typer.Exit(EXIT_AWAY) from None
+    sections = [(s, [r for r in s.rows if watch in ("", r.watch)]) for s in view.models]
+    firing = any(r.state is State.FIRING for _, rows in sections for r in rows)
+    if as_json:
+        body = {s.model: {"watches": rows, "store": details[s.model]} for s, rows in sections}
+        sys.stdout.buffer.write(msgspec.json.encode({"models": body, "findings": findings}, enc_hook=str) + b"\n")
+    else:
+        for section, rows in sections:
+            table = Table(title=Text(section.model), title_justify="left", box=SIMPLE_HEAD)
+            for name in ("watch", "state", "since", "effect", "people", "why"):
+                table.add_column(name, overflow="fold", no_wrap=name in {"watch", "state"})
+            for r in rows:
+                since = moment(r.since) if r.since is not None else ""
+                table.add_row(
+                    Text(r.watch),
+                    Text(str(r.state), style=_COLOUR.get(r.state, "yellow")),
+                    since,
+                    Text(r.effect),
+                    r.counts,
+                    Text(r.reason),
+                )
+            out.print(table)
+        for finding in findings:
+            out.print(Text(msgspec.json.encode(finding).decode()))
+    raise typer.Exit(EXIT_FAULT if firing else 0)

@@ -1,0 +1,74 @@
+"""What every command shares: the two consoles, exit codes, the config option, and how things are shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from monitor import app as house
+from monitor import settings
+from monitor.alerting.alert import Kind, Notification, Severity
+from monitor.alerting.message import plain
+
+EXIT_FAULT, EXIT_CONFIG, EXIT_AWAY = 1, 2, 3
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+ConfigPath = Annotated[
+    Path,
+    typer.Option("--config", "-c", help="The shared config file, or a one-file config.", envvar="LOOPWATCH_CONFIG"),
+]
+DEFAULT_CONFIG = Path("loopwatch.yaml")
+
+
+def read_config(path: Path) -> house.Config:
+    """Read a config, or end with its faults."""
+    try:
+        config = house.read_config(path)
+    except settings.ConfigErrors as errors:
+        for error in errors.errors:
+            err.print(Text(error.sentence))
+        raise typer.Exit(EXIT_CONFIG) from None
+    for fault in config.plans.faults:
+        err.print(Text(f"{fault.sentence} (this model is not watched)"))
+    return config
+
+
+def warn(config: house.Config) -> None:
+    """Say of what nobody would be told."""
+    for sentence in config.plans.warnings:
+        err.print(Text(sentence))
+
+
+_BORDER = {Severity.CRITICAL: "red", Severity.PAGE: "red", Severity.WARN: "yellow", Severity.INFO: "blue"}
+
+
+def shown(notification: Notification) -> Panel:
+    """A message in a frame of its colour."""
+    colour = "green" if notification.kind is Kind.RESOLVED else _BORDER[notification.severity]
+    return panel(notification.title, notification.text, colour)
+
+
+def panel(heading: str, body: str, colour: str) -> Panel:
+    """A message as a person would read it, without Slack's marks."""
+    title, _, text = plain(heading, body).partition("\n")
+    return Panel(Text(text), title=Text(title, style="bold"), title_align="left", border_style=colour, width=100)
+
+
+def progress_bar() -> Progress:
+    """Progress on standard output."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=out,
+    )
