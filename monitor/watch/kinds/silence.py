@@ -1,0 +1,24 @@
+"""Whether every stream still comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from detectors.freshness import FreshnessParams
+from monitor.ingest.mapping import PREDICTIONS
+from monitor.settings.model import ModelSettings
+from monitor.watch.kinds.contrasts import HOLDOUT
+from monitor.watch.kinds.wanted import Wanted
+from monitor.watch.plan import MINUTE
+
+
+def arrival_window(model: ModelSettings) -> int:
+    """Length of the windows in which arrivals are counted, ms: a fifth of the model's window, 1 to 5 minutes."""
+    return min(max(model.window // 5, MINUTE), 5 * MINUTE)
+
+
+def silence(model: ModelSettings) -> Iterator[Wanted]:
+    """Freshness of the predictions, of every outcome, and of the holdout."""
+    streams = [PREDICTIONS, *model.outcomes, *([HOLDOUT] if model.cohorts is not None else [])]
+    for stream in streams:
+        yield Wanted(f"freshness.{stream}", "freshness", FreshnessParams(), stream, arrival_window(model), "page")
