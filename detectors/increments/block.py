@@ -100,7 +100,8 @@ def log_increments(z: Floats, kappa: Floats) -> Floats:
 
     Negate z for the other side.
     """
-    return _LAMBDAS * z[:, None] - kappa[:, None] * _LAMBDAS**2 * (z[:, None] ** 2 + 2.0) / 6.0
+    increments: Floats = _LAMBDAS * z[:, None] - kappa[:, None] * _LAMBDAS**2 * (z[:, None] ** 2 + 2.0) / 6.0
+    return increments
 
 
 def log_increments_both(above: Floats, below: Floats, kappa: Floats) -> Floats:
