@@ -10,10 +10,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from tests.servers.kafka import KafkaCluster
     from tests.servers.postgres import PostgresCluster
+
+settings.register_profile("loopwatch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("loopwatch")  # a busy machine is no fault of the code
 
 
 def absent(what_is_not_tested: str, why: Exception) -> NoReturn:

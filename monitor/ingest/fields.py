@@ -37,6 +37,8 @@ def refuse_unfit(spec: FieldSpec) -> None:
             msgspec.convert(value, TYPES[spec.kind])
         except msgspec.ValidationError:
             raise MappingRefused(f"{spec.name}: {what} is {shown(value)}; allowed: {ALLOWED[spec.kind]}") from None
+        if spec.kind is Kind.SHARE and not 0 <= float(value) <= 1:
+            raise MappingRefused(f"{spec.name}: {what} is {shown(value)}; allowed: {ALLOWED[spec.kind]}")
 
 
 def narrowed(values: Sequence[Any], use: Use) -> tuple[list[Any], Faults]:
@@ -65,6 +67,9 @@ def column(spec: FieldSpec, values: Sequence[Any], identities: Identities) -> tu
         case Kind.NUMBER:
             made = Numeric(np.array(values, np.float64))
             missing = np.isnan(made.values)
+        case Kind.SHARE:
+            made, faults = _shares(values)
+            missing = np.isnan(made.values)
         case Kind.FLAG:
             numbers = np.array(values, np.float64)
             missing = np.isnan(numbers)
@@ -84,6 +89,15 @@ def column(spec: FieldSpec, values: Sequence[Any], identities: Identities) -> tu
         for row in np.flatnonzero(missing):
             faults.setdefault(int(row), what)
     return made, faults
+
+
+def _shares(values: Sequence[float | bool | None]) -> tuple[Numeric, Faults]:
+    numbers = np.array(values, np.float64)
+    beyond = np.flatnonzero((numbers < 0) | (numbers > 1))
+    numbers[beyond] = np.nan
+    return Numeric(numbers), {
+        row: f"holds {shown(values[row])}; allowed: {ALLOWED[Kind.SHARE]}" for row in beyond.tolist()
+    }
 
 
 def _vectors(values: Sequence[list[float] | None]) -> tuple[Vector, Faults]:

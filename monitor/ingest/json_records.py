@@ -25,6 +25,7 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 TYPES: dict[Kind, Any] = {
     Kind.HASH: str | int | None,
     Kind.NUMBER: float | bool | None,
+    Kind.SHARE: float | bool | None,
     Kind.FLAG: bool | Literal[0, 1] | None,
     Kind.CATEGORY: str | int | bool | None,
     Kind.VECTOR: list[float] | None,

@@ -20,12 +20,13 @@ Scalar = str | int | float | bool | None
 class Kind(StrEnum):
     """What a field is read as.
 
-    HASH accepts text (empty text is missing) and integers; NUMBER also booleans; FLAG booleans, 0 and 1; CATEGORY text,
-    integers and booleans; VECTOR a list of numbers (an empty one is missing).
+    HASH accepts text (empty text is missing) and integers; NUMBER also booleans; SHARE numbers from 0 to 1; FLAG booleans,
+    0 and 1; CATEGORY text, integers and booleans; VECTOR a list of numbers (an empty one is missing).
     """
 
     HASH = "hash"
     NUMBER = "number"
+    SHARE = "share"
     FLAG = "flag"
     CATEGORY = "category"
     VECTOR = "vector"

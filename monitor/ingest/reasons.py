@@ -11,6 +11,7 @@ TIME_ALLOWED = "RFC 3339 text with a zone, or a number"
 ALLOWED = {
     Kind.HASH: "text or an integer",
     Kind.NUMBER: "a number, true or false",
+    Kind.SHARE: "a number from 0 to 1",
     Kind.FLAG: "true, false, 0 or 1",
     Kind.CATEGORY: "text, an integer, true or false",
     Kind.VECTOR: "a list of numbers",

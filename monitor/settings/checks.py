@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from pydantic import ValidationError
 
 from detectors.catalogue import DETECTORS
-from monitor.ingest.mapping import PREDICTIONS
-from monitor.settings.mappings import columns
+from monitor.ingest.decode import compile_mapping
+from monitor.ingest.json_records import MappingRefused
+from monitor.ingest.mapping import PREDICTIONS, CohortHash
+from monitor.settings.mappings import columns, mappings
 from monitor.settings.model import ModelSettings, WatchSettings
 from monitor.settings.quantities import duration_text
 from monitor.settings.sentences import one_of
@@ -38,6 +41,7 @@ def check_model(model: ModelSettings, teams: Sequence[str], say: Say, say_params
         say(("team",), one_of(model.team, teams, "a team"))
     if model.period < model.window:
         say(("retrained",), f"shorter than a window ({duration_text(model.window)})")
+    _check_mappings(model, say)
     _check_outcomes(model, say)
     _check_cohorts(model, teams, say)
     for name, metric in model.metrics.items():
@@ -48,6 +52,17 @@ def check_model(model: ModelSettings, teams: Sequence[str], say: Say, say_params
             say(("metrics", name, "value"), f"sum needs a value of {metric.of}; write outcomes.{metric.of}.value")
     for name, watch in model.watch.items():
         _check_watch(model, name, watch, say, say_params)
+
+
+def _check_mappings(model: ModelSettings, say: Say) -> None:
+    for mapping in mappings(model):
+        ruled = isinstance(
+            mapping.cohort, CohortHash
+        )  # reads no path, and what it needs is told as the rule's own fault
+        try:
+            compile_mapping(replace(mapping, cohort=None) if ruled else mapping, b"")
+        except MappingRefused as refused:
+            say(("predictions",) if mapping.stream == PREDICTIONS else ("outcomes", mapping.stream), str(refused))
 
 
 def _check_outcomes(model: ModelSettings, say: Say) -> None:

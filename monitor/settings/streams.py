@@ -55,6 +55,7 @@ def _read_as(kind: Kind) -> Any:
 
 HashPlace = Annotated[Place, BeforeValidator(_place), Kind.HASH, _read_as(Kind.HASH)]
 NumberPlace = Annotated[Place, BeforeValidator(_place), Kind.NUMBER, _read_as(Kind.NUMBER)]
+SharePlace = Annotated[Place, BeforeValidator(_place), Kind.SHARE, _read_as(Kind.SHARE)]
 FlagPlace = Annotated[Place, BeforeValidator(_place), Kind.FLAG, _read_as(Kind.FLAG)]
 CategoryPlace = Annotated[Place, BeforeValidator(_place), Kind.CATEGORY, _read_as(Kind.CATEGORY)]
 VectorPlace = Annotated[Place, BeforeValidator(_place), Kind.VECTOR, _read_as(Kind.VECTOR)]
@@ -150,7 +151,7 @@ class Items(SettingsType):
     id: FieldPath = Field(default=("id",), description="Which item.")
     position: NumberPlace | None = Field(default=None, description="Where it stood; 0 or 1 is the first place.")
     score: NumberPlace | None = Field(default=None, description="What the model gave it.")
-    propensity: NumberPlace | None = Field(
+    propensity: SharePlace | None = Field(
         default=None, description="Chance that it stood there under the logging policy, 0 to 1."
     )
     category: CategoryPlace | None = Field(default=None, description="What kind of item.")
@@ -168,16 +169,14 @@ class Predictions(Topic):
     )
     version: CategoryPlace | None = Field(default=None, description="Version of the model.")
     score: NumberPlace | None = Field(default=None, description="The model's output where it is a plain number.")
-    probability: NumberPlace | None = Field(
+    probability: SharePlace | None = Field(
         default=None, description="The model's output where it claims to be a probability, 0 to 1."
     )
     label: CategoryPlace | None = Field(default=None, description="The model's output where it is a class.")
     embedding: VectorPlace | None = Field(
         default=None, description="The model's input or output as a vector of fixed length."
     )
-    propensity: NumberPlace | None = Field(
-        default=None, description="Chance with which this output was chosen, 0 to 1."
-    )
+    propensity: SharePlace | None = Field(default=None, description="Chance with which this output was chosen, 0 to 1.")
     weight: NumberPlace | None = Field(default=None, description="What this prediction is worth, in units of your own.")
     request_id: HashPlace | None = Field(default=None, description="The request that several predictions belong to.")
     role: CategoryPlace | None = Field(
@@ -185,7 +184,7 @@ class Predictions(Topic):
     )
     experiment_id: CategoryPlace | None = Field(default=None, description="The experiment.")
     variant: CategoryPlace | None = Field(default=None, description="Its variant.")
-    assignment_prob: NumberPlace | None = Field(
+    assignment_prob: SharePlace | None = Field(
         default=None, description="Chance with which the variant was assigned, 0 to 1."
     )
     model_fingerprint: CategoryPlace | None = Field(

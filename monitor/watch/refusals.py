@@ -16,7 +16,7 @@ from monitor.watch.plan import DAY
 
 ARRIVALS = "arrivals"
 
-_NUMBERS = (Kind.NUMBER, Kind.FLAG)
+_NUMBERS = (Kind.NUMBER, Kind.SHARE, Kind.FLAG)
 _PER_UNIT = ("first", "voting")
 
 Refusal = tuple[tuple[str, ...], str]

@@ -19,6 +19,7 @@ FIELDS = (
     FieldSpec("id", Kind.HASH, ("id",), required=True),
     FieldSpec("version", Kind.CATEGORY, ("model", "tag"), default="unknown"),
     FieldSpec("score", Kind.NUMBER, ("p", "score")),
+    FieldSpec("probability", Kind.SHARE, ("p", "chance")),
     FieldSpec("served", Kind.FLAG, ("served",)),
     FieldSpec("embedding", Kind.VECTOR, ("embedding",)),
     FieldSpec("role", Kind.CATEGORY, constant="champion"),

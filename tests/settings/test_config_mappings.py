@@ -59,7 +59,7 @@ def test_predictions_are_compiled_to_their_mapping(tmp_path: Path) -> None:
         fields=(
             FieldSpec("id", Kind.HASH, ("slate_id",), required=True),
             FieldSpec("version", Kind.CATEGORY, ("ranker", "build"), default="unknown"),
-            FieldSpec("probability", Kind.NUMBER, ("p",)),
+            FieldSpec("probability", Kind.SHARE, ("p",)),
             FieldSpec("embedding", Kind.VECTOR, ("vector",)),
             FieldSpec("role", Kind.CATEGORY, constant="champion"),
             FieldSpec("refused", Kind.FLAG, ("was_refused",)),
@@ -71,7 +71,7 @@ def test_predictions_are_compiled_to_their_mapping(tmp_path: Path) -> None:
             (
                 FieldSpec("item", Kind.HASH, ("post_id",), required=True),
                 FieldSpec("score", Kind.NUMBER, ("score",)),
-                FieldSpec("propensity", Kind.NUMBER, ("explore_p",), default=1),
+                FieldSpec("propensity", Kind.SHARE, ("explore_p",), default=1),
             ),
         ),
         where=(

@@ -10,7 +10,12 @@ from collections.abc import Iterator
 
 Header = tuple[str, bytes]
 RawRecord = tuple[int, int, bytes | None, bytes | None, tuple[Header, ...]]
-"""Offset, timestamp (ms), key, value, headers. A header without a value has an empty one."""
+"""Offset, timestamp (ms), key, value, headers. A header without a value has an empty one.
+
+Brokers check neither a header's name, so bytes of it that are not UTF-8 are spelled as `\\xff`, nor that a record's time fits
+into 64 bits, so it wraps as theirs does.
+"""
+_LARGEST_TIME = (1 << 63) - 1
 
 
 def records(
@@ -50,6 +55,8 @@ def records(
         if at != end:
             raise ValueError(f"a record says that it ends at byte {end} of its batch, and its content ends at {at}")
         stamp = base_timestamp + elapsed if append_timestamp is None else append_timestamp
+        if not -_LARGEST_TIME <= stamp <= _LARGEST_TIME:
+            stamp = (stamp + _LARGEST_TIME + 1) % (1 << 64) - _LARGEST_TIME - 1
         yield base_offset + distance, stamp, key, value, headers
     if at != len(body):
         raise ValueError(f"{len(body) - at} bytes follow the last record of a batch")
@@ -85,7 +92,7 @@ def record_headers(body: bytes, at: int) -> tuple[tuple[Header, ...], int]:
         size, at = varint(body, at)
         if size < 0:
             raise ValueError("a header has no name")
-        name = body[at : at + size].decode()
+        name = body[at : at + size].decode(errors="backslashreplace")
         at += size
         size, at = varint(body, at)
         value = b"" if size < 0 else body[at : at + size]
