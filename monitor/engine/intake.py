@@ -1,0 +1,135 @@
+"""Blocks are decoded, and their rows wait for their window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from detectors import columns as cols
+from detectors.columns import Cohort, Columns
+from monitor.engine.lanes import HOLDOUT_ARRIVALS, Lanes
+from monitor.events import Block, Reject, TopicPartition
+from monitor.ingest.decode import Decoder, compile_mapping
+from monitor.ingest.mapping import PREDICTIONS
+from monitor.join import clocks
+from monitor.memory import ARRIVALS, ModelMemory, Source
+from monitor.watch.plan import ModelPlan
+
+
+class Intake:
+    """The compiled mappings of a plan. `arrival_is_event_time`: for replays, where nobody knows when a record arrived."""
+
+    def __init__(self, plan: ModelPlan, lanes: Lanes, *, arrival_is_event_time: bool) -> None:
+        self._plan = plan
+        self._replay = arrival_is_event_time
+        self._arrivals_wanted = {watch.on for watch in lanes.watches[ARRIVALS]}
+        self._decoders: dict[str, list[tuple[str, Decoder]]] = {}
+        for mapping in plan.mappings:
+            decoder = compile_mapping(mapping, plan.hash_key)
+            self._decoders.setdefault(mapping.topic, []).append((mapping.stream, decoder))
+
+    def sources(self, partitions: Sequence[TopicPartition]) -> frozenset[Source]:
+        """The streams that these partitions carry."""
+        return frozenset((s, t, p) for t, p in partitions for s, _ in self._decoders.get(t, ()))
+
+    def ingest(self, memory: ModelMemory, blocks: Sequence[Block]) -> set[Source]:
+        """Decode blocks and let their rows wait; returns the sources that brought rows.
+
+        Records below the position already reached are passed over, so a block delivered twice counts once.
+        """
+        active: set[Source] = set()
+        for given in blocks:
+            block = _unread(given, memory.offsets.get(given.source, 0))
+            memory.offsets[given.source] = max(given.next_offset, memory.offsets.get(given.source, 0))
+            if not len(block):
+                continue
+            memory.turn.records += len(block)
+            for stream, decoder in self._decoders.get(block.topic, ()):
+                if self._take(memory, stream, decoder, block):
+                    active.add((stream, block.topic, block.partition))
+        return active
+
+    def _take(self, memory: ModelMemory, stream: str, decoder: Decoder, block: Block) -> bool:
+        decoded = decoder.decode(block)
+        rows, count = decoded.rows, memory.counters
+        count[f"{stream}.read"] += len(block)
+        count[f"{stream}.filtered"] += decoded.filtered
+        count[f"{stream}.tombstones"] += decoded.tombstones
+        count[f"{stream}.rejected"] += len(decoded.rejects)
+        memory.turn.reject(decoded.rejects)
+        if not len(rows):
+            return False
+        arrived = block.timestamps[np.searchsorted(block.offsets, rows.offset)]
+        source = (stream, block.topic, block.partition)
+        plan = self._plan
+        judged = clocks.judge(
+            rows.time, arrived, memory.clocks.get(source, clocks.NEVER), lateness=plan.lateness, future=plan.future
+        )
+        memory.clocks[source] = judged.clock
+        late = judged.late | (~judged.ahead & (rows.time < self._frontier(memory, stream)))
+        count[f"{stream}.ahead"] += int(judged.ahead.sum())
+        count[f"{stream}.late"] += int(late.sum())
+        ahead = np.flatnonzero(judged.ahead)
+        memory.turn.reject([_too_new(block, rows, int(row), int(arrived[row]), plan.future) for row in ahead])
+        rows_kept = rows.take(~(late | judged.ahead))
+        count[f"{stream}.kept"] += len(rows_kept)
+        if self._replay:
+            self._count_arrivals(memory, stream, rows_kept, rows_kept.time)
+        else:
+            came = ~judged.ahead & (arrived > 0)
+            self._count_arrivals(memory, stream, rows.take(came), arrived[came])
+        if len(rows_kept):
+            first = int(rows_kept.time.min())
+            if stream == PREDICTIONS and (memory.first_event is None or first < memory.first_event):
+                memory.first_event = first
+            for slot, part in memory.pending.append(stream, rows_kept).items():
+                memory.turn.parts.setdefault((stream, slot), []).append(part)
+        return True
+
+    def _frontier(self, memory: ModelMemory, stream: str) -> int:
+        """Rows older than this can no longer be used: their window is closed."""
+        if stream == PREDICTIONS:
+            return memory.lanes.get(PREDICTIONS, clocks.NEVER)
+        return memory.lanes.get(stream, clocks.NEVER) - self._plan.early
+
+    def _count_arrivals(self, memory: ModelMemory, stream: str, rows: Columns, arrived: cols.Ints) -> None:
+        floor = memory.lanes.get(ARRIVALS, 0)
+        windows = np.maximum(arrived - arrived % self._plan.arrivals, floor)
+        if stream in self._arrivals_wanted:
+            _add_arrivals(memory, stream, windows)
+        if stream == PREDICTIONS and HOLDOUT_ARRIVALS in self._arrivals_wanted:
+            _add_arrivals(memory, HOLDOUT_ARRIVALS, windows[rows.cohort == Cohort.HOLDOUT])
+
+
+def _unread(block: Block, position: int) -> Block:
+    if not len(block) or block.offsets[0] >= position:
+        return block
+    skip = int(np.searchsorted(block.offsets, position))
+    return replace(
+        block,
+        values=block.values[skip:],
+        offsets=block.offsets[skip:],
+        timestamps=block.timestamps[skip:],
+        keys=None if block.keys is None else block.keys[skip:],
+        headers=None if block.headers is None else block.headers[skip:],
+    )
+
+
+def _too_new(block: Block, rows: Columns, row: int, arrived: int, future: int) -> Reject:
+    ahead = (int(rows.time[row]) - arrived) / 1000
+    return Reject(
+        topic=block.topic,
+        partition=block.partition,
+        offset=int(rows.offset[row]),
+        timestamp=arrived,
+        reason=f"event time is {ahead:,.0f} s ahead of the broker's clock; at most {future / 1000:,.0f} s are allowed",
+        field="time",
+    )
+
+
+def _add_arrivals(memory: ModelMemory, stream: str, windows: cols.Ints) -> None:
+    counts: dict[int, int] = memory.arrivals.setdefault(stream, {})
+    for start, count in zip(*np.unique(windows, return_counts=True), strict=True):
+        counts[int(start)] = counts.get(int(start), 0) + int(count)

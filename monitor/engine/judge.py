@@ -1,0 +1,208 @@
+"""Windows are folded and closed, and what they say becomes findings, alerts and messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from detectors import columns as cols
+from detectors import snapshot
+from detectors.columns import Columns, Hash, Ragged
+from detectors.detector import Family, Stream, Tick
+from detectors.evidence import Crossing, Evidence, Mode, Standing
+from monitor.alerting.alert import Phase
+from monitor.alerting.message import Context
+from monitor.alerting.policy import decide
+from monitor.alerting.rehearsal import Rehearsal
+from monitor.alerting.routing import notifications
+from monitor.engine.lanes import Lanes
+from monitor.ingest.mapping import PREDICTIONS
+from monitor.memory import Bank, ModelMemory, OpenWindow, Span
+from monitor.watch import origin
+from monitor.watch.finding import Finding
+from monitor.watch.plan import DAY, ModelPlan, WatchPlan
+
+_MERGE_AT_MOST = DAY
+
+
+class Judge:
+    """The watches of a plan. Holds no state of its own."""
+
+    def __init__(self, plan: ModelPlan, lanes: Lanes) -> None:
+        self._plan = plan
+        self._lanes = lanes
+
+    def fold(self, memory: ModelMemory, lane: str, slot: int, rows: Columns) -> None:
+        """Add a slot's rows to the open windows of everyone who watches the lane."""
+        if not self._lanes.watches[lane]:
+            return
+        if lane == PREDICTIONS and len(rows):
+            seen = memory.voters.lookup(rows.unit, slot)
+            rows = rows.having(voting=cols.flag(seen.known & (seen.slot == slot)))
+        for watch in self._lanes.watches[lane]:
+            bank = memory.banks[watch.detector]
+            prep = bank.test.prepare(watch.params, bank.state, bank.watches.index(watch))
+            window = memory.open.get(watch.key)
+            if window is None:
+                window = OpenWindow(slot - slot % watch.window, bank.test.empty(prep))
+                memory.open[watch.key] = window
+            if len(rows):
+                chosen = rows if watch.cohort is None else rows.take(rows.cohort == watch.cohort)
+                window.statistic = bank.test.fold(prep, window.statistic, _with_value(watch, chosen))
+
+    def close_windows(self, memory: ModelMemory, lane: str, end: int) -> None:
+        """Close the windows that end here; those with too few units go on into the next."""
+        due: dict[str, list[WatchPlan]] = {}
+        for watch in self._lanes.watches[lane]:
+            window = memory.open[watch.key]
+            small = watch.test.size(window.statistic) < watch.min_units and end - window.start < max(
+                _MERGE_AT_MOST, watch.window
+            )
+            if end % watch.window or (small and watch.key not in memory.rearmed):
+                memory.turn.touched.add(watch.key)
+            else:
+                due.setdefault(watch.detector, []).append(watch)
+        for name in sorted(due, key=lambda n: (due[n][0].test.family is not Family.INTEGRITY, n)):
+            self.advance(memory, memory.banks[name], due[name], end)
+
+    def advance(self, memory: ModelMemory, bank: Bank, watches: Sequence[WatchPlan], end: int) -> None:
+        """Close the open windows of watches of one detector, and tell what they found."""
+        rows = np.array([bank.watches.index(w) for w in watches])
+        windows = [memory.open.pop(w.key) for w in watches]
+        reasons = [
+            memory.shut_between(w.start, end) if each.needs.gated else ""
+            for w, each in zip(windows, watches, strict=True)
+        ]
+        gated = np.array([bool(why) for why in reasons])
+        tick = Tick(
+            np.array([w.start for w in windows]),
+            np.full(len(rows), end),
+            np.array([w.spend.page * w.window for w in watches]),
+            np.array([w.spend.warn * w.window for w in watches]),
+            gated,
+            np.array([w.key in memory.rearmed for w in watches]),
+        )
+        by_hand = memory.rearmed.intersection(w.key for w in watches)
+        memory.rearmed -= by_hand
+        state, evidence = bank.test.close(
+            bank.params(list(rows)), snapshot.take_rows(bank.state, rows), [w.statistic for w in windows], tick
+        )
+        snapshot.put_rows(bank.state, rows, state)
+        memory.turn.moved.update((bank.test.name, row) for row in rows.tolist())
+        for watch, window, said, why in zip(watches, windows, evidence, reasons, strict=True):
+            memory.turn.touched.add(watch.key)
+            judged = _by_hand(said) if watch.key in by_hand else _blind(said, why) if why else said
+            self._tell(memory, watch, window.start, end, judged)
+
+    def _tell(self, memory: ModelMemory, watch: WatchPlan, start: int, end: int, evidence: Evidence) -> None:
+        """Keep the finding, and let the policy decide what people hear of it."""
+        where, why = origin.of(watch.test.family, evidence, has_holdout=self._plan.has_holdout)
+        finding = Finding(
+            model=self._plan.model,
+            watch=watch.key,
+            detector=watch.detector,
+            incarnation=watch.incarnation,
+            start=start,
+            end=end,
+            evidence=evidence,
+            origin=where,
+            origin_reason=why,
+        )
+        if watch.test.family is Family.INTEGRITY:
+            self._set_gate(memory, watch, finding)
+        summary = f"{evidence.mode}/{evidence.standing}/{evidence.crossing}"
+        changed = memory.standings.get(watch.key) != summary
+        memory.standings[watch.key] = summary
+        if changed or watch.needs.stream is not Stream.ARRIVALS:
+            memory.turn.findings.append(finding)
+        before = memory.alerts.get(watch.key)
+        decision = decide(watch.policy, before, finding, end)
+        if decision.alert is None:
+            return
+        if decision.alert != before:
+            memory.turn.alerts[decision.alert.id] = decision.alert
+        if decision.alert.phase is Phase.RESOLVED:
+            memory.alerts.pop(watch.key, None)
+        else:
+            memory.alerts[watch.key] = decision.alert
+        if decision.notify is not None:
+            context = self._context(memory, watch, finding, end)
+            kind, _ = decision.notify
+            memory.turn.outbox.extend(notifications(decision.alert, kind, watch.routing, context, end))
+
+    def _set_gate(self, memory: ModelMemory, watch: WatchPlan, finding: Finding) -> None:
+        """A gate is shut for the event time from when its trouble most likely began until it recovers.
+
+        Outcomes mature later than their gate judges them, so spans are kept until every lane has passed them.
+        """
+        evidence, spans = finding.evidence, memory.gates.setdefault(watch.key, [])
+        is_shut = bool(spans) and spans[-1].end is None
+        if evidence.mode is Mode.RECOVERING:
+            since = spans[-1].start if is_shut else min(evidence.change_at or finding.start, finding.start)
+            spans[-1 if is_shut else len(spans) :] = [Span(since, None, f"{watch.key}: {_trouble(evidence)}")]
+        elif is_shut:
+            spans[-1] = msgspec.structs.replace(spans[-1], end=finding.end)
+        oldest = self._lanes.oldest(memory)
+        spans[:] = [span for span in spans if span.end is None or span.end > oldest]
+        if not spans:
+            del memory.gates[watch.key]
+
+    def _context(self, memory: ModelMemory, watch: WatchPlan, finding: Finding, now: int) -> Context:
+        since = finding.evidence.change_at or finding.start
+        near = [
+            f"version {label} first seen"
+            for label, at in sorted(memory.versions.items(), key=lambda v: (-v[1], v[0]))
+            if since - DAY <= at <= now - self._plan.slot and at != min(memory.versions.values())
+        ]
+        rehearsal = Rehearsal(armed=memory.armed, first_event=memory.first_event, duration_ms=self._plan.rehearsal)
+        holdout = ""
+        if self._plan.has_holdout and watch.needs.contrast:
+            holdout = self._state_of_holdout(memory)
+        return Context(
+            model=self._plan.model,
+            team=watch.team,
+            runbook=self._plan.runbook,
+            budget=watch.budget,
+            changes=tuple(near),
+            holdout=holdout,
+            rehearsal=rehearsal.at(now),
+        )
+
+    def _state_of_holdout(self, memory: ModelMemory) -> str:
+        """What the gates say now; nothing where none watches, or none has judged."""
+        shut = [span.why for spans in memory.gates.values() for span in spans if span.end is None]
+        if shut:
+            return "; ".join(sorted(shut))
+        gates = [w.key for w in self._plan.watches if w.test.family is Family.INTEGRITY]
+        sound = gates and all(memory.standings.get(key, "").startswith("watching/ok") for key in gates)
+        return "its share of new units is as planned." if sound else ""
+
+
+def _trouble(evidence: Evidence) -> str:
+    planned, seen = evidence.arms.get("planned"), evidence.arms.get("holdout")
+    known = planned is not None and seen is not None
+    return f"the holdout is {seen:.2%}, planned {planned:.2%}" if known else "the holdout is broken"
+
+
+def _with_value(watch: WatchPlan, rows: Columns) -> Columns:
+    """The rows with what the watch is placed on as `value`, and single items as slates of one."""
+    extra: dict[str, cols.Column] = {}
+    if watch.on and watch.on in rows.fields:
+        extra["value"] = rows.fields[watch.on]
+    item = rows.fields.get("item")
+    if "items" in watch.needs.columns and "items" not in rows.fields and isinstance(item, Hash):
+        extra["items"] = Ragged(np.arange(len(rows) + 1), {"item": item})
+    return rows.having(**extra) if extra else rows
+
+
+def _by_hand(evidence: Evidence) -> Evidence:
+    """A person's word ends an alert whatever the window brought; without an open alert the window speaks for itself."""
+    if evidence.crossing is not Crossing.RECOVERED:
+        return evidence
+    return msgspec.structs.replace(evidence, standing=Standing.OK, reason="re-armed by hand")
+
+
+def _blind(evidence: Evidence, why: str) -> Evidence:
+    return msgspec.structs.replace(evidence, standing=Standing.BLIND, reason=why)

@@ -1,0 +1,51 @@
+"""Lanes: the orders in which rows become ready, and who watches which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from detectors.detector import Stream
+from monitor.ingest.mapping import PREDICTIONS
+from monitor.memory import ARRIVALS, ModelMemory
+from monitor.watch.plan import DAY, MetricPlan, ModelPlan, OutcomePlan, WatchPlan
+
+HOLDOUT_ARRIVALS = "holdout"
+"""Arrival stream of predictions to held-out units."""
+
+LONGEST_SILENCE = 3 * DAY
+"""Of a stretch without events the part beyond this is passed over: all was said, and years may lie in an old topic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """Where rows flow: predictions at their close, every outcome at its maturity, arrivals; and who watches each.
+
+    watches   by lane, in the order of the plan.
+    """
+
+    watches: Mapping[str, Sequence[WatchPlan]]
+    outcomes: Mapping[str, OutcomePlan]
+
+    @staticmethod
+    def of(plan: ModelPlan) -> Lanes:
+        """The lanes of a plan."""
+        outcomes, metrics = {o.name: o for o in plan.outcomes}, {m.name: m for m in plan.metrics}
+        watches: dict[str, list[WatchPlan]] = {name: [] for name in (PREDICTIONS, *outcomes, ARRIVALS)}
+        for watch in plan.watches:
+            watches[_lane_of(watch, metrics)].append(watch)
+        return Lanes(watches, outcomes)
+
+    def of_events(self) -> tuple[str, ...]:
+        """All but arrivals: predictions first."""
+        return (PREDICTIONS, *self.outcomes)
+
+    def oldest(self, memory: ModelMemory) -> int:
+        """The slot that the last of them has reached."""
+        return min(memory.lanes[name] for name in self.of_events())
+
+
+def _lane_of(watch: WatchPlan, metrics: Mapping[str, MetricPlan]) -> str:
+    if watch.needs.stream is Stream.ARRIVALS:
+        return ARRIVALS
+    return metrics[watch.on].outcome if watch.on in metrics else PREDICTIONS

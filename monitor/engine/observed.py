@@ -1,0 +1,36 @@
+"""What a turn knows of the world outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from monitor.memory import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Facts about the world outside that a turn depends on; recorded with its step.
+
+    now             wall time, ms.
+    sources         every stream and partition that is read now.
+    idle            those that hold nothing back: caught up, and silent for a while.
+    finished        nothing will ever come again: windows up to the last event are closed.
+    arrivals_until  arrival time up to which everything has been read, ms; None if unknown. In a replay arrival time is event
+                    time, late records have none, and this is ignored.
+    """
+
+    now: int
+    sources: frozenset[Source]
+    idle: frozenset[Source] = frozenset()
+    finished: bool = False
+    arrivals_until: int | None = None
+
+    def record(self) -> dict[str, Any]:
+        """As stored with the step."""
+        return {
+            "now": self.now,
+            "idle": sorted(self.idle),
+            "finished": self.finished,
+            "arrivals_until": self.arrivals_until,
+        }

@@ -1,0 +1,155 @@
+"""The agenda of event time: whichever lane's slot is due first is closed first."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detectors import columns as cols
+from detectors import snapshot
+from detectors.columns import Category, Columns, Numeric
+from monitor.engine.judge import Judge
+from monitor.engine.lanes import LONGEST_SILENCE, Lanes
+from monitor.ingest.mapping import PREDICTIONS
+from monitor.join.joiner import Match, Window, join
+from monitor.memory import ModelMemory, enrol
+from monitor.watch.plan import MetricPlan, ModelPlan, OutcomePlan
+
+_VERSIONS_KEPT = 200
+
+
+class Slots:
+    """Closes the slots of a plan's lanes in order of event time: seals predictions, matures outcomes, forgets."""
+
+    def __init__(self, plan: ModelPlan, lanes: Lanes, judge: Judge) -> None:
+        self._plan = plan
+        self._lanes = lanes
+        self._outcomes = lanes.outcomes
+        self._judge = judge
+
+    def close_until(self, memory: ModelMemory, until: int) -> None:
+        """Close every slot that is due at event time `until`."""
+        self._start_lanes(memory, until)
+        self._close_slots(memory, until)
+
+    def _start_lanes(self, memory: ModelMemory, until: int) -> None:
+        """The first slot that holds predictions is where every lane begins."""
+        if PREDICTIONS in memory.lanes:
+            return
+        slots = memory.pending.slots(PREDICTIONS)
+        if slots and slots[0] + self._plan.slot <= until:
+            memory.lanes.update(dict.fromkeys(self._lanes.of_events(), slots[0]))
+
+    def _next_due(self, memory: ModelMemory) -> tuple[int, int, str] | None:
+        """The lane whose next slot is due first: (event time, tie break, lane)."""
+        if PREDICTIONS not in memory.lanes:
+            return None
+        end = self._plan.slot
+        due = [(memory.lanes[PREDICTIONS] + end, 0, PREDICTIONS)]
+        for place, outcome in enumerate(self._plan.outcomes, 1):
+            wait = outcome.within + self._plan.early
+            wait += -wait % end  # whole slots, so that every later showing that may matter is sealed by then
+            due.append((memory.lanes[outcome.name] + end + wait, place, outcome.name))
+        return min(due)
+
+    def _close_slots(self, memory: ModelMemory, until: int) -> None:
+        """Close what is due, in order of event time. Of a stretch without predictions the part beyond three days is skipped."""
+        empty, longest = 0, LONGEST_SILENCE // self._plan.slot * (1 + len(self._outcomes))
+        while (due := self._next_due(memory)) is not None and due[0] <= until:
+            if empty > longest:
+                self._skip_empty(memory, until)
+                empty = 0
+                continue
+            slot = memory.lanes[due[2]]
+            self._close_slot(memory, due[2])
+            empty = 0 if slot in memory.ids else empty + 1
+
+    def _skip_empty(self, memory: ModelMemory, until: int) -> None:
+        """Every lane goes on at the next slot that holds predictions, or at the present."""
+        held = memory.pending.slots(PREDICTIONS)
+        following = held[0] if held else until - until % self._plan.slot
+        for lane in self._lanes.of_events():
+            memory.lanes[lane] = max(memory.lanes[lane], following)
+
+    def _close_slot(self, memory: ModelMemory, lane: str) -> None:
+        slot = memory.lanes[lane]
+        memory.lanes[lane] = slot + self._plan.slot
+        rows = self._seal(memory, slot) if lane == PREDICTIONS else self._mature(memory, self._outcomes[lane], slot)
+        self._judge.fold(memory, lane, slot, rows)
+        self._judge.close_windows(memory, lane, slot + self._plan.slot)
+        self._drop(memory, lane, slot)
+
+    def _seal(self, memory: ModelMemory, slot: int) -> Columns:
+        """The slot's predictions, each once, in canonical order, with their units enrolled."""
+        taken, everything = memory.taken_ids(), memory.pending.identities(PREDICTIONS, slot, "id")
+        rows, repeated = memory.pending.seal(PREDICTIONS, slot, "id", taken)
+        memory.counters[f"{PREDICTIONS}.repeated"] += repeated
+        for old in [s for s in memory.ids if s <= slot - self._plan.duplicates]:
+            del memory.ids[old]
+            memory.page("ids", str(old), None)
+        if repeated and len(taken):
+            memory.drops.add(slot)
+            memory.page("drops", str(slot), snapshot.pack(np.intersect1d(everything, taken)))
+        if not len(rows):
+            return rows
+        memory.ids[slot] = np.sort(rows.hashes("id"))
+        memory.page("ids", str(slot), snapshot.pack(memory.ids[slot]))
+        memory.units.observe(rows.unit, rows.cohort, slot)
+        memory.voters.observe(rows.unit, rows.cohort, slot)
+        self._note_versions(memory, slot, rows)
+        rows = enrol(memory, slot, rows)
+        memory.counters[f"{PREDICTIONS}.crossed"] += int(rows.flags("crossed").sum())
+        memory.pending.replace(PREDICTIONS, slot, rows)
+        return rows
+
+    def _note_versions(self, memory: ModelMemory, slot: int, rows: Columns) -> None:
+        version = rows.fields.get("version")
+        if not isinstance(version, Category):
+            return
+        for label in sorted({version.labels[code] for code in np.unique(version.codes[version.codes >= 0])}):
+            if label not in memory.versions and len(memory.versions) < _VERSIONS_KEPT:
+                memory.versions[label] = slot
+
+    def _mature(self, memory: ModelMemory, outcome: OutcomePlan, slot: int) -> Columns:
+        """The slot's predictions with what came of them within the outcome's window."""
+        rows = memory.pending.sealed(PREDICTIONS, slot)
+        if rows is None:
+            return cols.no_rows()
+        early, end = self._plan.early, slot + self._plan.slot + outcome.within
+        later = None
+        if outcome.match is Match.UNIT_ITEM:
+            following = range(slot + self._plan.slot, end + early, self._plan.slot)
+            parts = [p for s in following if (p := memory.pending.sealed(PREDICTIONS, s)) is not None]
+            later = cols.concat(parts) if parts else None
+        outcomes = memory.pending.between(outcome.name, slot - early, end + 1)
+        joined = join(outcome.match, Window(outcome.within, early), rows, later, outcomes)
+        memory.counters[f"{outcome.name}.joined"] += joined.used
+        metrics = {
+            m.name: Numeric(_metric(m, joined.count, joined.total))
+            for m in self._plan.metrics
+            if m.outcome == outcome.name
+        }
+        return rows.having(**metrics)
+
+    def _drop(self, memory: ModelMemory, lane: str, slot: int) -> None:
+        """Forget what nobody can need any more."""
+        oldest = self._lanes.oldest(memory)
+        if oldest > slot:
+            self._forget(memory, PREDICTIONS, slot)
+            if slot in memory.drops:
+                memory.drops.discard(slot)
+                memory.page("drops", str(slot), None)
+        if lane != PREDICTIONS:
+            for old in memory.pending.slots(lane):
+                if old + self._plan.slot > slot + self._plan.slot - self._plan.early:
+                    break
+                self._forget(memory, lane, old)
+
+    def _forget(self, memory: ModelMemory, stream: str, slot: int) -> None:
+        if memory.pending.drop(stream, slot):
+            memory.turn.dropped.append((stream, slot))
+
+
+def _metric(metric: MetricPlan, count: cols.Ints, total: cols.Floats) -> cols.Floats:
+    if metric.value == "any":
+        return (count > 0).astype(np.float64)
+    return count.astype(np.float64) if metric.value == "count" else total
