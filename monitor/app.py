@@ -20,7 +20,7 @@ from monitor.alerting.alert import Notifier
 from monitor.alerting.via_apprise import AppriseNotifier
 from monitor.alerting.words import moment
 from monitor.clock import Clock, SystemClock
-from monitor.daemon import LEASE_MS, Daemon, owner_name
+from monitor.daemon import Daemon, owner_name
 from monitor.engine import Engine
 from monitor.ingest.decode import compile_mapping
 from monitor.ingest.mapping import PREDICTIONS, EventMapping
@@ -44,8 +44,6 @@ from monitor.web.server import Pages, WebServer
 
 VERSION = version("loopwatch")
 
-_SHORTEST_SESSION_MS = 9_000
-"""Three heartbeats of Kafka's client; brokers refuse less than 6 s."""
 _RELAY_REST_MS = 1_000
 
 
@@ -119,8 +117,8 @@ def memory_store(clock: Clock) -> Store:
     return MemoryStore(clock)
 
 
-def kafka_source(kafka: KafkaSettings, plan: ModelPlan, lease_ms: int = LEASE_MS) -> KafkaSource:
-    """A consumer for one model. Its place in the group is given away as soon as its lease, should the daemon die."""
+def kafka_source(kafka: KafkaSettings, plan: ModelPlan) -> KafkaSource:
+    """A consumer for one model."""
     tls = None
     if kafka.tls is not None:
         tls = Tls(kafka.tls.ca_file, kafka.tls.cert_file, kafka.tls.key_file, kafka.tls.check_hostname)
@@ -128,9 +126,7 @@ def kafka_source(kafka: KafkaSettings, plan: ModelPlan, lease_ms: int = LEASE_MS
     if kafka.sasl is not None:
         sasl = Sasl(kafka.sasl.mechanism, kafka.sasl.user, SecretStr(kafka.sasl.secret))
     access = KafkaAccess(tuple(kafka.brokers), tls, sasl, "loopwatch")
-    group = f"{kafka.group_prefix}.{plan.model}"
-    session = max(lease_ms, _SHORTEST_SESSION_MS)
-    reading = KafkaReading(access, tuple(sorted(plan.topics())), group, kafka.start, session_timeout_ms=session)
+    reading = KafkaReading(access, tuple(sorted(plan.topics())), kafka.start)
     return KafkaSource(reading)
 
 
@@ -157,9 +153,7 @@ class Service:
         self.watch = SelfWatch(self.health, self.metrics, logs.logger("loopwatch"), self.clock)
         self.relay = relay(config, self.store, self.clock, self.metrics)
         limits = TurnLimits(records=shared.limits.turn_records, milliseconds=shared.limits.turn)
-        self.sources = {
-            plan.model: kafka_source(shared.kafka, plan, shared.limits.lease) for plan in config.plans.models
-        }
+        self.sources = {plan.model: kafka_source(shared.kafka, plan) for plan in config.plans.models}
         turns = [
             ModelTurns(
                 Engine(p),

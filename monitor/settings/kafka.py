@@ -85,7 +85,6 @@ class KafkaSettings(SettingsType):
     tls: Annotated[TlsSettings | None, BeforeValidator(_tls)] = Field(default=None, description="TLS; default: none.")
     sasl: SaslSettings | None = Field(default=None, description="Authentication; default: none.")
     topic_prefix: str = Field(default="", description="Put before the name of every topic of the models.")
-    group_prefix: Text = Field(default="loopwatch", description="Begins the name of every consumer group of ours.")
     start: Annotated[
         Literal["earliest", "latest"] | int,
         BeforeValidator(_start),

@@ -94,10 +94,7 @@ class KafkaBench(Bench):
 
     def make(self) -> KafkaSource:
         access = KafkaAccess(tuple(self.cluster.bootstrap))
-        group = f"group-{uuid.uuid4().hex[:12]}"
-        return KafkaSource(
-            KafkaReading(access, (self.topic,), group=group, start="earliest", own_parser=self.own_parser)
-        )
+        return KafkaSource(KafkaReading(access, (self.topic,), start="earliest", own_parser=self.own_parser))
 
 
 REAL = [pytest.param("kafka", marks=pytest.mark.kafka), pytest.param("kafka, client's parser", marks=pytest.mark.kafka)]

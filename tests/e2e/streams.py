@@ -83,7 +83,7 @@ def produced(cluster: KafkaCluster, stream: open_bandit.Stream) -> Topics:
 def write_config(folder: Path, cluster: KafkaCluster, topics: Topics, *, more: str = "") -> Path:
     """The shipped example with this cluster, a database and a webhook from the environment, and a lease that is over soon."""
     shipped = EXAMPLE.read_text()
-    kafka = f'kafka:\n  topic_prefix: "{topics.prefix}"\n  group_prefix: g{uuid.uuid4().hex[:8]}\n'
+    kafka = f'kafka:\n  topic_prefix: "{topics.prefix}"\n'
     text = shipped.replace("kafka:\n", kafka, 1).replace("${KAFKA_BROKERS:-localhost:9092}", cluster.bootstrap[0])
     ours = (
         "database: ${DATABASE_URL}\nslack: ${SLACK_URL}\nhttp: { port: 0 }\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -47,8 +48,7 @@ def opened(kafka_cluster: KafkaCluster) -> Iterator[Callable[..., KafkaSource]]:
 
     def make(topic: str, access: KafkaAccess | None = None, **settings: Any) -> KafkaSource:
         access = access or KafkaAccess(tuple(kafka_cluster.bootstrap))
-        group = settings.pop("group", f"group-{uuid.uuid4().hex[:12]}")
-        source = KafkaSource(KafkaReading(access, (topic,), **({"group": group, "start": "earliest"} | settings)))
+        source = KafkaSource(KafkaReading(access, (topic,), **({"start": "earliest"} | settings)))
         sources.append(source)
         return source
 
@@ -99,7 +99,7 @@ def test_a_broker_that_is_down_is_unavailable_and_the_constructor_does_not_ask_i
     from tests.servers.kafka import free_ports
 
     broker = f"127.0.0.1:{free_ports(1)[0]}"
-    source = KafkaSource(KafkaReading(KafkaAccess((broker,)), ("t",), group="g", connect_timeout_ms=200))
+    source = KafkaSource(KafkaReading(KafkaAccess((broker,)), ("t",), connect_timeout_ms=200))
     with pytest.raises(SourceUnavailable, match=f"Kafka broker {broker} cannot be reached: Connection refused"):
         source.poll(1, 10)
     source.close()
@@ -215,23 +215,6 @@ def test_a_partition_that_a_topic_gains_later_is_read_from_its_first_record(
     assert values(source, 1) == [b"new"]
 
 
-def test_offsets_that_were_reported_to_kafka_are_never_read_back(
-    kafka_cluster: KafkaCluster, topic: str, opened: Callable[..., KafkaSource]
-) -> None:
-    kafka_cluster.produce(topic, numbers(0, 4))
-    first = opened(topic, group="people-look-at-this")
-    values(first, 4)
-    at = TopicPartition(topic, 0)
-    first.report({at: 4})
-    first.poll(1, 100)
-    first.close()
-    with kafka_cluster.admin() as admin:
-        told = admin.list_group_offsets("people-look-at-this")
-    assert "offset=4" in str(told)
-    assert values(opened(topic, group="people-look-at-this"), 4) == numbers(0, 4)
-    assert first.report_failures == 0
-
-
 @pytest.fixture(params=["own parser", "client's parser"])
 def own_parser(request: pytest.FixtureRequest) -> bool:
     return bool(request.param == "own parser")
@@ -343,24 +326,41 @@ def test_a_topic_that_was_deleted_and_created_anew_is_a_reset(
     assert second.gaps() == [Gap(topic, 0, 10, 0, GapReason.RESET)]
 
 
-def test_a_member_that_joins_and_leaves_costs_the_others_neither_records_nor_repeats(
+def test_a_topic_made_anew_while_it_is_read_is_a_reset_even_if_it_grew_past_the_old_position(
+    kafka_cluster: KafkaCluster, opened: Callable[..., KafkaSource]
+) -> None:
+    name = kafka_cluster.create_topic(f"anew-{uuid.uuid4().hex[:8]}")
+    kafka_cluster.produce(name, numbers(0, 10))
+    source = opened(name)
+    values(source, 10)
+    kafka_cluster.delete_topic(name)
+    with pytest.raises(SourceUnavailable, match=f"has no topic '{name}' any more; waiting for it to come back"):
+        poll_until_it_fails(source)
+    kafka_cluster.create_topic(name)
+    kafka_cluster.produce(name, numbers(100, 130))
+    found: list[bytes | None] = []
+    for _ in range(POLLS):
+        with contextlib.suppress(SourceUnavailable):
+            found += [value for block in source.poll(100, 500) for value in block.values]
+        if len(found) >= 30:
+            break
+    assert found == numbers(100, 130)
+    assert source.gaps() == [Gap(name, 0, 10, 0, GapReason.RESET)]
+
+
+def test_other_readers_of_a_topic_take_nothing_away(
     kafka_cluster: KafkaCluster, opened: Callable[..., KafkaSource]
 ) -> None:
     name = kafka_cluster.create_topic(f"shared-{uuid.uuid4().hex[:8]}", partitions=2)
     for partition in (0, 1):
         kafka_cluster.produce(name, numbers(0, 5), partition=partition)
-    first, second = opened(name, group="shared"), opened(name, group="shared")
-    values(first, 10)
-    for _ in range(POLLS):
-        assert not first.poll(10, 50)
-        second.poll(10, 50)
-        if len(first.partitions()) == len(second.partitions()) == 1:
-            break
-    assert first.partitions() | second.partitions() == {TopicPartition(name, 0), TopicPartition(name, 1)}
+    first, second = opened(name), opened(name)
+    assert sorted(map(str, values(first, 10))) == sorted(map(str, values(second, 10)))
+    assert first.partitions() == second.partitions() == {TopicPartition(name, 0), TopicPartition(name, 1)}
     second.close()
     for partition in (0, 1):
         kafka_cluster.produce(name, numbers(5, 8), partition=partition)
-    assert sorted(str(value) for value in values(first, 6)) == sorted(str(value) for value in numbers(5, 8) * 2)
+    assert sorted(map(str, values(first, 6))) == sorted(map(str, numbers(5, 8) * 2))
 
 
 def test_a_source_that_was_closed_says_so(topic: str, opened: Callable[..., KafkaSource]) -> None:
@@ -370,7 +370,7 @@ def test_a_source_that_was_closed_says_so(topic: str, opened: Callable[..., Kafk
 
 
 def test_a_reading_without_topics_or_from_before_the_epoch_is_refused() -> None:
-    reading = KafkaReading(KafkaAccess(("127.0.0.1:1",)), ("t",), group="g")
+    reading = KafkaReading(KafkaAccess(("127.0.0.1:1",)), ("t",))
     with pytest.raises(ValueError, match="at least one broker and one topic"):
         replace(reading, topics=())
     with pytest.raises(ValueError, match="start is -1"):

@@ -66,11 +66,9 @@ class KafkaReading:
 
     access: KafkaAccess
     topics: tuple[str, ...]
-    group: str
     start: Literal["earliest", "latest"] | int = "latest"
     connect_timeout_ms: int = 10_000
     request_timeout_ms: int = 30_000
-    session_timeout_ms: int = 45_000
     fetch_max_bytes: int = 32 * 1024 * 1024
     partition_max_bytes: int = 4 * 1024 * 1024
     fetch_wait_ms: int = 250

@@ -1,8 +1,8 @@
 """The Kafka source.
 
-The caller's positions are the truth. Offsets committed to Kafka are information for people only (`report`): they are
-never read. So that no partition falls back on them, each newly assigned one is held (paused at a placeholder) until its
-own position is known.
+The caller's positions are the truth, and the caller's lease says who reads: so the source belongs to no consumer group. It
+reads every partition of its topics, and no other member, coordinator or rebalance can take one away, give it half of them, or
+make it wait. A partition whose position is not known yet is held (paused at a placeholder) until it is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from kafka import ConsumerRebalanceListener, KafkaConsumer  # type: ignore[import-untyped]  # ships no types
+from kafka import KafkaConsumer  # type: ignore[import-untyped]  # ships no types
 from kafka import TopicPartition as KafkaPartition
 from kafka.errors import (  # type: ignore[import-untyped]  # ships no types
     KafkaError,
@@ -20,38 +20,37 @@ from kafka.errors import (  # type: ignore[import-untyped]  # ships no types
     LogTruncationError,
     OffsetOutOfRangeError,
 )
-from kafka.structs import OffsetAndMetadata  # type: ignore[import-untyped]  # ships no types
 
 from monitor.events import Block, TopicPartition
 from monitor.ingest.gap import Gap, GapReason
-from monitor.ingest.source import SourceError, SourceRefused
+from monitor.ingest.source import SourceError, SourceRefused, SourceUnavailable
 from monitor.ingest.via_kafka.access import access_options, in_words
 from monitor.ingest.via_kafka.batches import PartitionRecords, free_parked_records, own_parser_fits, plain
 from monitor.ingest.via_kafka.client import Client
 from monitor.ingest.via_kafka.probe import diagnosis, tls_context
 from monitor.ingest.via_kafka.settings import KafkaReading
 
-ASSIGNMENT_SLICE_MS = 50
-"""While partitions are being assigned, a poll looks this often whether they are."""
+METADATA_AGE_MS = 5_000
+"""How soon a partition that was added, or a topic that was made anew, is noticed."""
 
 CLOSE_TIMEOUT_MS = 5_000
 
 
 class KafkaSource:
-    """A `Source` over topics of Kafka, as a member of a consumer group. Connects at the first poll.
+    """A `Source` over all partitions of some topics of Kafka. Connects at the first poll.
 
-    Beyond the protocol: `positions`, `gaps`, `report`. After a `SourceError` the next `poll` tries again.
+    After a `SourceError` the next `poll` tries again.
     """
 
     def __init__(self, reading: KafkaReading) -> None:
         self.reading = reading
-        self.report_failures = 0
         self._consumer: Any = None
         self._client: Client | None = None
         self._positions: dict[TopicPartition, int] = {}
         self._held: set[TopicPartition] = set()
         self._paused: frozenset[TopicPartition] = frozenset()
         self._first_seen: dict[str, frozenset[int]] = {}
+        self._identities: dict[str, object] = {}
         self._gaps: list[Gap] = []
         self._own_parser = reading.own_parser and own_parser_fits()
         self._closed = False
@@ -62,15 +61,14 @@ class KafkaSource:
         deadline = time.monotonic() + timeout_ms / 1000
         try:
             while True:
+                self._follow(consumer)
                 self._settle(consumer)
                 left = max(0, int((deadline - time.monotonic()) * 1000))
-                settled = consumer.assignment() and not self._held
                 free_parked_records(consumer)
-                fetched = consumer.poll(left if settled else min(left, ASSIGNMENT_SLICE_MS), max_records)
+                fetched = consumer.poll(left, max_records)
                 if fetched:
                     return [self._block(consumer, partition, rows) for partition, rows in fetched.items()]
                 if time.monotonic() >= deadline:
-                    self._settle(consumer)
                     break
         except (OffsetOutOfRangeError, LogTruncationError) as error:
             self._go_on_after(consumer, error)
@@ -82,11 +80,11 @@ class KafkaSource:
         return ()
 
     def partitions(self) -> frozenset[TopicPartition]:
-        """Those assigned to this member of the group; none before the first poll."""
+        """Every partition of its topics; none before the first poll."""
         return frozenset(_ours(self._consumer.assignment())) if self._consumer else frozenset()
 
     def positions(self) -> Mapping[TopicPartition, int]:
-        """Where reading goes on, by partition, also for those that gave no record yet or are not assigned."""
+        """Where reading goes on, by partition, also for those that gave no record yet or do not exist any more."""
         self._look_up_positions()
         return dict(self._positions)
 
@@ -123,21 +121,8 @@ class KafkaSource:
             self._consumer.pause(*(KafkaPartition(*each) for each in assigned & self._paused))
             self._consumer.resume(*(KafkaPartition(*each) for each in assigned - self._paused - self._held))
 
-    def report(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Tell Kafka how far we are, for people who look at the group there. Failures are counted and otherwise ignored."""
-        told = {
-            KafkaPartition(*each): OffsetAndMetadata(positions[each], "", -1)
-            for each in self.partitions() & positions.keys()
-        }
-        if not told:
-            return
-        try:
-            self._consumer.commit_async(told, callback=self._reported)
-        except KafkaError:
-            self.report_failures += 1
-
     def close(self) -> None:
-        """Leave the group and let go of the connections. Idempotent."""
+        """Let go of the connections. Idempotent."""
         self._closed = True
         self._disconnect()
 
@@ -157,17 +142,15 @@ class KafkaSource:
                 **options,
                 kafka_client=self._make_client,
                 bootstrap_timeout_ms=reading.connect_timeout_ms,
-                group_id=reading.group,
                 enable_auto_commit=False,
                 auto_offset_reset="none",
                 isolation_level="read_committed",
                 allow_auto_create_topics=False,
-                session_timeout_ms=reading.session_timeout_ms,
                 request_timeout_ms=reading.request_timeout_ms,
                 fetch_max_bytes=reading.fetch_max_bytes,
                 max_partition_fetch_bytes=reading.partition_max_bytes,
                 fetch_max_wait_ms=reading.fetch_wait_ms,
-                metadata_max_age_ms=60_000,
+                metadata_max_age_ms=METADATA_AGE_MS,
                 reconnect_backoff_max_ms=5_000,
                 metrics_enabled=False,
             )
@@ -180,7 +163,6 @@ class KafkaSource:
             raise self._in_words(error) from error
         if self._own_parser:
             consumer._fetcher.PartitionRecords = PartitionRecords
-        consumer.subscribe(reading.topics, listener=_Assignments(self))
         return consumer
 
     def _make_client(self, **options: Any) -> Any:
@@ -200,16 +182,46 @@ class KafkaSource:
             raise SourceRefused(f"Kafka at {self._address()} has no topic {names}, or this user may not see it")
         if not self._first_seen:
             self._first_seen = known
+        self._follow(self._consumer)
 
     def _disconnect(self) -> None:
         consumer, self._consumer, self._client = self._consumer, None, None
         if consumer is not None:
             consumer.close(autocommit=False, timeout_ms=CLOSE_TIMEOUT_MS)
 
-    def _take_over(self, consumer: Any, assigned: Iterable[KafkaPartition]) -> None:
-        """Give newly assigned partitions their positions; hold those without. Runs in the client's own thread, inside `poll`."""
-        self._held.clear()
-        for each in _ours(assigned):
+    def _follow(self, consumer: Any) -> None:
+        """Read what the topics consist of now: partitions that were added, and topics that were made anew under their old name.
+
+        Raises `SourceUnavailable` while a topic does not exist.
+        """
+        cluster = self._cluster()
+        known = {topic: cluster.partitions_for_topic(topic) for topic in self.reading.topics}
+        gone = sorted(topic for topic, partitions in known.items() if not partitions)
+        if gone:
+            names = ", ".join(repr(topic) for topic in gone)
+            raise SourceUnavailable(
+                f"Kafka at {self._address()} has no topic {names} any more; waiting for it to come back"
+            )
+        now = {TopicPartition(topic, each) for topic, partitions in known.items() for each in partitions}
+        added = now - self.partitions()
+        if added:
+            consumer.assign([KafkaPartition(*each) for each in sorted(now)])
+            self._take_up(consumer, added)
+        self._mind_new_topics(consumer, now)
+
+    def _mind_new_topics(self, consumer: Any, now: Iterable[TopicPartition]) -> None:
+        """A topic of the same name and another identity holds other records: its partitions are read from their beginning."""
+        cluster = self._cluster()
+        identities = {topic: cluster.topic_id(topic) for topic in self.reading.topics}
+        anew = {topic for topic, identity in identities.items() if self._identities.get(topic, identity) != identity}
+        self._identities.update({topic: identity for topic, identity in identities.items() if identity is not None})
+        lost = [each for each in now if each.topic in anew and self._positions.get(each, 0) > 0]
+        for partition, found in self._ends(consumer.beginning_offsets, lost):
+            self._lose(consumer, Gap(*partition, self._positions[partition], found, GapReason.RESET))
+
+    def _take_up(self, consumer: Any, added: Iterable[TopicPartition]) -> None:
+        """Give new partitions their positions; hold those without."""
+        for each in added:
             position = self._positions.get(each)
             if position is None:
                 self._held.add(each)
@@ -217,6 +229,18 @@ class KafkaSource:
                 consumer.pause(KafkaPartition(*each))
             else:
                 self._release(consumer, each, position)
+
+    def _lose(self, consumer: Any, gap: Gap) -> None:
+        """Go on behind a gap."""
+        partition = TopicPartition(gap.topic, gap.partition)
+        self._gaps.append(gap)
+        self._positions[partition] = gap.found
+        self._release(consumer, partition, gap.found)
+
+    def _cluster(self) -> Any:
+        if self._client is None:
+            raise SourceUnavailable(f"the connection to Kafka at {self._address()} is closed")
+        return self._client.cluster
 
     def _release(self, consumer: Any, partition: TopicPartition, position: int) -> None:
         consumer.seek(KafkaPartition(*partition), position)
@@ -274,9 +298,7 @@ class KafkaSource:
             else:
                 self._release(consumer, partition, expected)
                 continue
-            self._gaps.append(Gap(*partition, expected, found, reason))
-            self._positions[partition] = found
-            self._release(consumer, partition, found)
+            self._lose(consumer, Gap(*partition, expected, found, reason))
 
     def _look_up_positions(self) -> None:
         for partition in self.partitions() - self._held:
@@ -307,10 +329,6 @@ class KafkaSource:
             headers=headers if any(headers) else None,
         )
 
-    def _reported(self, _offsets: Any, answer: Any) -> None:
-        if isinstance(answer, Exception):
-            self.report_failures += 1
-
     def _address(self) -> str:
         return ", ".join(self.reading.access.brokers)
 
@@ -322,17 +340,6 @@ class KafkaSource:
 
     def _in_words(self, error: Exception) -> SourceError:
         return in_words(error, self.reading.access)
-
-
-class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc]  # the base has no types
-    def __init__(self, source: KafkaSource) -> None:
-        self.source = source
-
-    def on_partitions_revoked(self, revoked: Iterable[KafkaPartition]) -> None:
-        self.source._held.difference_update(_ours(revoked))
-
-    def on_partitions_assigned(self, assigned: Iterable[KafkaPartition]) -> None:
-        self.source._take_over(self.source._consumer, assigned)
 
 
 def _ours(partitions: Iterable[KafkaPartition]) -> Iterator[TopicPartition]:
