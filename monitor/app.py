@@ -32,9 +32,9 @@ from monitor.metrics import Metrics
 from monitor.relay import Relay
 from monitor.selfwatch import CountingNotifier, SelfWatch
 from monitor.settings.kafka import KafkaSettings
-from monitor.store.protocols import SchemaTooOld, Step, Store, StoreError
+from monitor.store.protocols import Lease, SchemaTooOld, Step, Store, StoreError
 from monitor.store.via_memory import MemoryStore
-from monitor.store.via_sql import SqlStore, upgrade
+from monitor.store.via_sql import SqlStore, sqlite_file, upgrade
 from monitor.turns import ModelTurns, TurnLimits
 from monitor.watch.compile import Plans, compile_plans
 from monitor.watch.plan import ModelPlan
@@ -96,15 +96,23 @@ def open_store(url: str, clock: Clock) -> SqlStore:
         return SqlStore(url, clock)
 
 
+def look_into(url: str, clock: Clock) -> Store:
+    """The store to read from: nothing is made or brought up to date. Where there is no SQLite file yet, an empty store."""
+    file = sqlite_file(url)
+    return MemoryStore(clock) if file is not None and not file.exists() else SqlStore(url, clock)
+
+
 def upgrade_database(url: str) -> bool:
     """Bring the tables to this version; True if there was anything to do. Raises `StoreError`."""
     return upgrade(url)
 
 
-def relay(config: Config, store: Store, clock: Clock, metrics: Metrics | None = None) -> Relay:
+def relay(
+    config: Config, store: Store, clock: Clock, held: Callable[[], Lease | None], metrics: Metrics | None = None
+) -> Relay:
     """What sends the outbox to the config's destinations; counted in `metrics`. Raises `BadDestination`, a ValueError."""
     notifier: Notifier = AppriseNotifier(config.destinations())
-    return Relay(store, notifier if metrics is None else CountingNotifier(notifier, metrics), clock)
+    return Relay(store, notifier if metrics is None else CountingNotifier(notifier, metrics), clock, held)
 
 
 def check_destinations(config: Config) -> None:
@@ -151,7 +159,7 @@ class Service:
         self.metrics = Metrics(VERSION)
         self.health = Health(self.clock)
         self.watch = SelfWatch(self.health, self.metrics, logs.logger("loopwatch"), self.clock)
-        self.relay = relay(config, self.store, self.clock, self.metrics)
+        self.relay = relay(config, self.store, self.clock, lambda: self.daemon.lease, self.metrics)
         limits = TurnLimits(records=shared.limits.turn_records, milliseconds=shared.limits.turn)
         self.sources = {plan.model: kafka_source(shared.kafka, plan) for plan in config.plans.models}
         turns = [
@@ -215,9 +223,10 @@ class Service:
     def _deliver(self, stop: threading.Event) -> None:
         """Send while this daemon owns the store; what its predecessor left in flight is due again, once, when it takes over."""
         while not stop.is_set():
-            if self.daemon.owns_store:
+            lease = self.daemon.lease
+            if lease is not None:
                 try:
-                    self.store.recover(self.clock.now())
+                    self.store.recover(self.clock.now(), lease)
                     self.relay.run(_WhileOwner(stop, self.daemon, lambda: self.watch.relay(self.relay)))
                 except Exception as error:  # noqa: BLE001 - whatever goes wrong, messages must go on being sent
                     self.watch.part("delivery", False, f"{type(error).__name__}: {error}")
@@ -233,7 +242,7 @@ class _WhileOwner:
     def is_set(self) -> bool:
         """Whether to end."""
         self._notice()
-        return self._stop.is_set() or not self._daemon.owns_store
+        return self._stop.is_set() or self._daemon.lease is None
 
 
 def overview(store: Store, plans: Sequence[ModelPlan], clock: Clock, health: Health | None = None) -> Overview:

@@ -67,9 +67,9 @@ class Daemon:
         self._lease: Lease | None = None
 
     @property
-    def owns_store(self) -> bool:
-        """It holds the lease, as far as it knows. May be asked from any thread."""
-        return self._lease is not None
+    def lease(self) -> Lease | None:
+        """The lease that it holds, as far as it knows. May be asked from any thread."""
+        return self._lease
 
     def run(self, stop: Stop) -> None:
         """Until `stop` is set; then the lease is given back. A turn that has begun is finished."""

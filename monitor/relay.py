@@ -6,13 +6,14 @@ by the outbox. A destination that fails rests for a while, so that its rows cost
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Protocol
 
 from monitor.alerting.alert import Delivery, Notifier, Outcome
 from monitor.clock import Clock
-from monitor.store.protocols import Outbox, Queued, RowTaken, StoreUnavailable
+from monitor.store.protocols import Lease, LeaseLost, Outbox, Queued, RowTaken, StoreUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,10 @@ class Stop(Protocol):
 
 
 class Relay:
-    """Sends what is due. Belongs to one thread; its counts may be read from any.
+    """Sends what is due while it may. Belongs to one thread; its counts may be read from any.
+
+    `held` gives the lease under which rows are sent, None while another daemon owns the store: a daemon that was paused and
+    wakes neither sends nor settles what its successor has taken over.
 
     sent      delivered rows.
     retried   attempts that will be repeated.
@@ -65,7 +69,13 @@ class Relay:
     """
 
     def __init__(
-        self, outbox: Outbox, notifier: Notifier, clock: Clock, backoff: Backoff | None = None, batch: int = 100
+        self,
+        outbox: Outbox,
+        notifier: Notifier,
+        clock: Clock,
+        held: Callable[[], Lease | None],
+        backoff: Backoff | None = None,
+        batch: int = 100,
     ) -> None:
         self.sent = 0
         self.retried = 0
@@ -75,38 +85,41 @@ class Relay:
         self._outbox = outbox
         self._notifier = notifier
         self._clock = clock
+        self._held = held
         self._backoff = backoff or Backoff()
         self._batch = batch
         self._resting: dict[str, int] = {}
 
     def run(self, stop: Stop, poll_ms: int = 500) -> None:
-        """Send until told to stop; while the store is away, wait for it. Call `Outbox.recover` first."""
+        """Send until told to stop; while the store is away or another's, wait for it. Call `Outbox.recover` first."""
         while not stop.is_set():
             try:
                 idle = self.run_once() == 0
-            except StoreUnavailable:
+            except (StoreUnavailable, LeaseLost):
                 idle = True
             if idle:
                 self._clock.sleep(poll_ms)
 
     def run_once(self) -> int:
-        """Go through the rows that are due now; how many were tried. Raises `StoreUnavailable`."""
-        tried = 0
+        """Go through the rows that are due now; how many were tried. Raises `StoreUnavailable`, `LeaseLost`."""
+        tried, lease = 0, self._held()
+        if lease is None:
+            return 0
         for queued in self._outbox.due(self._clock.now(), self._batch):
             until = self._resting.get(queued.notification.destination, 0)
             if until > self._clock.now():
-                self._postpone(queued, until)
-            elif self._attempt(queued):
+                self._postpone(queued, until, lease)
+            elif self._attempt(queued, lease):
                 tried += 1
         return tried
 
-    def _postpone(self, queued: Queued, until: int) -> None:
+    def _postpone(self, queued: Queued, until: int, lease: Lease) -> None:
         rests = Delivery(outcome=Outcome.RETRY, reason="its destination rests after a failure")
-        self._outbox.settle(queued.id, rests, self._clock.now(), until)
+        self._outbox.settle(queued.id, rests, self._clock.now(), until, lease)
 
-    def _attempt(self, queued: Queued) -> bool:
+    def _attempt(self, queued: Queued, lease: Lease) -> bool:
         try:
-            self._outbox.begin(queued.id, self._clock.now())
+            self._outbox.begin(queued.id, self._clock.now(), lease)
         except RowTaken:
             return False
         self.repeated += queued.repeated
@@ -118,7 +131,7 @@ class Relay:
             self.failing.pop(destination, None)
         else:
             self.failing[destination] = delivery.reason
-        self._outbox.settle(queued.id, delivery, now, retry_at)
+        self._outbox.settle(queued.id, delivery, now, retry_at, lease)
         self.sent += delivery.outcome is Outcome.DELIVERED
         self.retried += retry_at is not None
         self.parked += delivery.outcome is not Outcome.DELIVERED and retry_at is None

@@ -24,11 +24,14 @@ from monitor.cli.terminal import (
     read_config,
 )
 from monitor.clock import SystemClock
+from monitor.daemon import owner_name
 from monitor.events import Reject
 from monitor.ingest.source import SourceError
 from monitor.memory import ModelMemory
 from monitor.store.protocols import Step, Store
 from monitor.watch.plan import ModelPlan
+
+_LEASE_MS = 86_400_000
 
 
 def replay(
@@ -117,7 +120,8 @@ def _tell_use(plans: list[ModelPlan], counted: Mapping[str, Mapping[str, int]], 
 
 def _send(read: house.Config, store: Store, clock: SystemClock) -> None:
     """Send all that waits, once; what fails is told and not tried again."""
-    relay = house.relay(read, store, clock)
+    lease = store.acquire(owner_name(), _LEASE_MS)
+    relay = house.relay(read, store, clock, lambda: lease)
     while relay.run_once():
         pass
     left = sum(state != "delivered" for _, state in store.notifications(limit=1_000_000))

@@ -49,15 +49,20 @@ def status(
         )
         raise typer.Exit(EXIT_CONFIG)
     try:
-        store = house.open_store(read.database, SystemClock())
+        store = house.look_into(read.database, SystemClock())
         view = house.overview(store, plans, SystemClock())
         details = {p.model: store.status(p.model) for p in plans}
         findings = [f for p in plans for f in store.findings(p.model, watch, limit=10)] if watch else []
+        begun = set(store.models())
         store.close()
     except StoreError as error:
         err.print(Text(str(error)))
         raise typer.Exit(EXIT_AWAY) from None
     sections = [(s, [r for r in s.rows if watch in ("", r.watch)]) for s in view.models]
+    if not begun.intersection(p.model for p in plans):
+        err.print(
+            Text(f"nothing is stored yet of {', '.join(p.model for p in plans)}: `loopwatch run` has not read from it")
+        )
     firing = any(r.state is State.FIRING for _, rows in sections for r in rows)
     if as_json:
         body = {s.model: {"watches": rows, "store": details[s.model]} for s, rows in sections}

@@ -30,6 +30,7 @@ class Observed:
         """As stored with the step."""
         return {
             "now": self.now,
+            "sources": sorted(self.sources),
             "idle": sorted(self.idle),
             "finished": self.finished,
             "arrivals_until": self.arrivals_until,

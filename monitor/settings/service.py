@@ -23,6 +23,8 @@ from monitor.settings.quantities import (
 
 DEFAULT_TEAM = "default"
 """The team of a model that names none."""
+_TURNS_A_LEASE, _SHORTEST_LEASE = 4, 3_000
+
 SLACK = "slack"
 """Name of the destination that `slack:` defines."""
 
@@ -131,6 +133,16 @@ class LimitSettings(SettingsType):
     lease: PositiveDuration = as_written(
         "30s", "How long a daemon that died keeps others, and itself when started again, from taking its place."
     )
+
+    @model_validator(mode="after")
+    def _lease_outlasts_turns(self) -> Self:
+        least = max(_TURNS_A_LEASE * self.turn, _SHORTEST_LEASE)
+        if self.lease < least:
+            raise sentence(
+                f"a lease of {self.lease / 1000:g} s could end in the middle of a turn; allowed: at least {least / 1000:g} s "
+                f"(and {_TURNS_A_LEASE} times turn:)"
+            )
+        return self
 
 
 class Settings(SettingsType):

@@ -161,21 +161,24 @@ class Queued(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outbox(Protocol):
-    """The relay's side of the store. Rows of one alert are delivered in the order they were written."""
+    """The relay's side of the store. Rows of one alert are delivered in the order they were written.
+
+    Whoever sends must hold the lease: `begin`, `settle` and `recover` raise `LeaseLost` for one that was taken over.
+    """
 
     def due(self, now: int, limit: int) -> Sequence[Queued]:
         """Rows whose time has come, oldest first; a row behind an unsettled one of the same alert and destination is not due."""
 
-    def begin(self, row: int, now: int) -> None:
+    def begin(self, row: int, now: int, lease: Lease) -> None:
         """Mark an attempt as in flight, before sending. Raises `RowTaken` if the row is not queued."""
 
-    def settle(self, row: int, delivery: Delivery, now: int, retry_at: int | None) -> None:
+    def settle(self, row: int, delivery: Delivery, now: int, retry_at: int | None, lease: Lease) -> None:
         """Record the result. RETRY with `retry_at` keeps the row; RETRY without it, or REFUSED, parks it.
 
         A parked row holds nothing up. A row that is delivered or parked already stays so.
         """
 
-    def recover(self, now: int) -> int:
+    def recover(self, now: int, lease: Lease) -> int:
         """At start: rows left in flight by a process that died are due again, `repeated`. Returns how many."""
 
     def requeue(self, now: int, row: int | None = None) -> int:

@@ -181,18 +181,20 @@ class MemoryStore:
                     busy.add(row.queue)
             return found[:limit]
 
-    def begin(self, row: int, now: int) -> None:  # noqa: ARG002  # a database also shows people when it began
-        """Mark an attempt as in flight. Raises `RowTaken`."""
+    def begin(self, row: int, now: int, lease: Lease) -> None:  # noqa: ARG002  # a database also shows people when it began
+        """Mark an attempt as in flight. Raises `RowTaken`, `LeaseLost`."""
         with self._lock:
+            hold(lease, self._lease.owner, self._lease.fence)
             found = self._outbox.get(row)
             if found is None or found.state != QUEUED:
                 raise RowTaken(f"outbox row {row} is not queued: somebody else is sending it, or it is settled")
             found.state = IN_FLIGHT
             found.attempts += 1
 
-    def settle(self, row: int, delivery: Delivery, now: int, retry_at: int | None) -> None:
-        """Record what became of an attempt."""
+    def settle(self, row: int, delivery: Delivery, now: int, retry_at: int | None, lease: Lease) -> None:
+        """Record what became of an attempt. Raises `LeaseLost`."""
         with self._lock:
+            hold(lease, self._lease.owner, self._lease.fence)
             found = self._outbox.get(row)
             if found is None or found.state not in UNSETTLED:
                 return
@@ -202,9 +204,10 @@ class MemoryStore:
             else:
                 found.settled_at = now
 
-    def recover(self, now: int) -> int:
-        """Make rows due again that a dead process left in flight; how many."""
+    def recover(self, now: int, lease: Lease) -> int:
+        """Make rows due again that a dead process left in flight; how many. Raises `LeaseLost`."""
         with self._lock:
+            hold(lease, self._lease.owner, self._lease.fence)
             left = [row for row in self._outbox.values() if row.state == IN_FLIGHT]
             for row in left:
                 row.state, row.repeated, row.due_at = QUEUED, True, now

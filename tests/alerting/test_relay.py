@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from monitor.alerting.alert import Delivery, Kind, Notification, Outcome
+from monitor.alerting.alert import Delivery, Kind, Notification, Notifier, Outcome
 from monitor.alerting.via_apprise import AppriseNotifier
 from monitor.alerting.via_recording import RecordingNotifier
 from monitor.clock import ManualClock
 from monitor.relay import Backoff, Relay
-from monitor.store.protocols import Lease, Queued, RowTaken, Step, StoreUnavailable
+from monitor.store.protocols import Lease, LeaseLost, Queued, RowTaken, Step, StoreUnavailable
 from monitor.store.via_memory import MemoryStore
 from tests.alerting.examples import T0, notification
 from tests.servers.webhook import Answer, webhook
@@ -31,6 +31,19 @@ def stored(clock: ManualClock, *rows: Notification) -> MemoryStore:
     assert isinstance(lease, Lease)
     store.commit(Step(model="feed-ranker", number=1, outbox=rows), lease)
     return store
+
+
+def held(store: MemoryStore) -> Lease:
+    lease = store.acquire("test", 60_000)
+    assert lease is not None
+    return lease
+
+
+def relaying(
+    store: MemoryStore, notifier: Notifier, clock: ManualClock, backoff: Backoff | None = None, batch: int = 100
+) -> Relay:
+    lease = held(store)
+    return Relay(store, notifier, clock, lambda: lease, backoff, batch)
 
 
 def states(store: MemoryStore) -> dict[str, str]:
@@ -57,7 +70,7 @@ def drain(relay: Relay, clock: ManualClock, seconds: int) -> None:
 
 def test_a_row_is_sent_once() -> None:
     clock, notifier = ManualClock(T0), RecordingNotifier()
-    relay = Relay(stored(clock, notification()), notifier, clock)
+    relay = relaying(stored(clock, notification()), notifier, clock)
     assert [relay.run_once(), relay.run_once()] == [1, 0]
     assert notifier.sent == [notification()]
     assert (relay.sent, relay.retried, relay.parked, relay.repeated) == (1, 0, 0, 0)
@@ -73,7 +86,7 @@ def test_slack_that_limits_then_fails_then_works_gets_everything_once_and_in_ord
     clock = ManualClock(T0)
     rows = [notification(kind=Kind.FIRING), notification(kind=Kind.ESCALATED), notification(kind=Kind.RESOLVED)]
     with webhook(Answer(429, {"Retry-After": "30"}), Answer(500), Answer(200)) as server:
-        relay = Relay(stored(clock, *rows), AppriseNotifier({"feed-page": server.url("slackhook")}), clock)
+        relay = relaying(stored(clock, *rows), AppriseNotifier({"feed-page": server.url("slackhook")}), clock)
         relay.run_once()
         clock.sleep(29_999)
         relay.run_once()
@@ -89,7 +102,7 @@ def test_a_destination_that_fails_holds_up_no_other() -> None:
     clock = ManualClock(T0)
     rows = [notification("dead", f"aaaa{i:04}") for i in range(250)] + [notification("alive", "bbbb0000")]
     notifier = ByDestination(dead=DOWN)
-    relay = Relay(stored(clock, *rows), notifier, clock, batch=100)
+    relay = relaying(stored(clock, *rows), notifier, clock, batch=100)
     for _ in range(3):
         relay.run_once()
     assert [each.destination for each in notifier.tried] == ["dead", "alive"]
@@ -105,7 +118,7 @@ def test_one_row_that_always_fails_does_not_keep_its_destination_shut() -> None:
 
     notifier = Poisoned()
     rows = [notification(alert="badbad00"), *[notification(alert=f"aaaa{i:04}") for i in range(5)]]
-    relay = Relay(stored(clock, *rows), notifier, clock)
+    relay = relaying(stored(clock, *rows), notifier, clock)
     drain(relay, clock, 60)
     assert len(notifier.sent) == 5
 
@@ -114,7 +127,7 @@ def test_a_refused_row_is_parked_and_holds_nothing_up() -> None:
     clock = ManualClock(T0)
     rows = [notification(kind=Kind.FIRING), notification(kind=Kind.RESOLVED)]
     store, notifier = stored(clock, *rows), RecordingNotifier([REFUSED])
-    relay = Relay(store, notifier, clock)
+    relay = relaying(store, notifier, clock)
     drain(relay, clock, 2)
     assert states(store) == {rows[0].key: "parked", rows[1].key: "delivered"}
     assert (relay.sent, relay.retried, relay.parked) == (1, 0, 1)
@@ -123,7 +136,7 @@ def test_a_refused_row_is_parked_and_holds_nothing_up() -> None:
 def test_a_row_that_fails_for_ever_is_parked_after_its_last_attempt() -> None:
     clock = ManualClock(T0)
     store, notifier = stored(clock, notification("dead")), ByDestination(dead=DOWN)
-    relay = Relay(store, notifier, clock, Backoff(attempts=4))
+    relay = relaying(store, notifier, clock, Backoff(attempts=4))
     drain(relay, clock, 60)
     assert len(notifier.tried) == 4
     assert (relay.retried, relay.parked) == (3, 1)
@@ -134,9 +147,10 @@ def test_a_row_in_flight_at_a_crash_is_sent_again_under_its_key_and_counted() ->
     clock = ManualClock(T0)
     store, notifier = stored(clock, notification()), RecordingNotifier()
     (row,) = store.due(clock.now(), 10)
-    store.begin(row.id, clock.now())
-    store.recover(clock.now())
-    relay = Relay(store, notifier, clock)
+    lease = held(store)
+    store.begin(row.id, clock.now(), lease)
+    store.recover(clock.now(), lease)
+    relay = relaying(store, notifier, clock)
     relay.run_once()
     assert [each.key for each in notifier.sent] == [notification().key]
     assert (relay.sent, relay.repeated) == (1, 1)
@@ -144,14 +158,14 @@ def test_a_row_in_flight_at_a_crash_is_sent_again_under_its_key_and_counted() ->
 
 def test_a_row_that_another_relay_took_is_left_alone() -> None:
     class Taken(MemoryStore):
-        def begin(self, row: int, now: int) -> None:  # noqa: ARG002  # the protocol's signature
+        def begin(self, row: int, now: int, lease: Lease) -> None:  # noqa: ARG002  # the protocol's signature
             raise RowTaken(f"outbox row {row}")
 
         def due(self, now: int, limit: int) -> Sequence[Queued]:  # noqa: ARG002  # the protocol's signature
             return [Queued(id=1, notification=notification(), attempts=0)]
 
     clock, notifier = ManualClock(T0), RecordingNotifier()
-    assert Relay(Taken(clock), notifier, clock).run_once() == 0
+    assert relaying(Taken(clock), notifier, clock).run_once() == 0
     assert notifier.sent == []
 
 
@@ -175,8 +189,39 @@ def test_the_loop_waits_for_a_store_that_is_away_and_ends_when_told() -> None:
     lease = store.acquire("test", 60_000)
     assert lease is not None
     store.commit(Step(model="feed-ranker", number=1, outbox=[notification()]), lease)
-    Relay(store, notifier, clock).run(stop)
+    relaying(store, notifier, clock).run(stop)
     assert notifier.sent == [notification()]
+
+
+def test_a_relay_without_the_lease_sends_nothing() -> None:
+    clock, notifier = ManualClock(T0), RecordingNotifier()
+    assert Relay(stored(clock, notification()), notifier, clock, lambda: None).run_once() == 0
+    assert notifier.sent == []
+
+
+def test_a_relay_that_slept_through_a_take_over_neither_sends_nor_settles() -> None:
+    clock, stale = ManualClock(T0), RecordingNotifier()
+    store = stored(clock, notification("a"), notification("b", "bbbb0002"))
+    asleep = relaying(store, stale, clock)
+
+    class WhileSending(RecordingNotifier):
+        """The other daemon takes over while the first message is on its way."""
+
+        def send(self, notification: Notification) -> Delivery:
+            clock.sleep(60_000)
+            successor = store.acquire("successor", 60_000)
+            assert successor is not None
+            store.recover(clock.now(), successor)
+            return super().send(notification)
+
+    asleep._notifier = paused = WhileSending()
+    with pytest.raises(LeaseLost, match="'successor' holds it"):
+        asleep.run_once()
+    assert [n.destination for n in paused.sent] == ["a"]
+    assert set(states(store).values()) == {"queued"}
+    with pytest.raises(LeaseLost):
+        asleep.run_once()
+    assert len(paused.sent) == 1
 
 
 def test_waits_double_up_to_a_ceiling_with_a_draw_that_repeats() -> None:
@@ -199,6 +244,6 @@ def test_a_wait_that_was_asked_for_is_kept_within_reason() -> None:
 def test_a_destination_asked_to_wait_is_left_alone_by_every_row() -> None:
     clock = ManualClock(T0)
     notifier = ByDestination(busy=slow_down(120_000))
-    relay = Relay(stored(clock, notification("busy", "aaaa0001"), notification("busy", "aaaa0002")), notifier, clock)
+    relay = relaying(stored(clock, notification("busy", "aaaa0001"), notification("busy", "aaaa0002")), notifier, clock)
     drain(relay, clock, 119)
     assert len(notifier.tried) == 1

@@ -160,6 +160,13 @@ def test_a_replay_of_a_file_that_is_not_there_is_told_without_a_traceback(
     assert not isinstance(done.exception, OSError)
 
 
+def test_status_before_the_first_run_makes_no_database_and_says_so(loopwatch: CommandLine) -> None:
+    done = loopwatch("status")
+    assert done.exit_code == 0
+    assert "nothing is stored yet of open-bandit: `loopwatch run` has not read from it" in done.stderr
+    assert sorted(each.name for each in loopwatch.folder.iterdir()) == ["loopwatch.yaml"]
+
+
 def test_status_of_a_model_that_has_seen_nothing_is_insufficient_never_ok(loopwatch: CommandLine) -> None:
     loopwatch.write(f"database: {loopwatch.database}")
     shown = loopwatch("status")

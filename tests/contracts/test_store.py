@@ -347,9 +347,9 @@ def test_a_row_behind_an_unsettled_one_of_its_alert_and_destination_is_not_due(p
     assert numbers_due(place) == ["a1", "a3", "b1"]
     assert len(place.store.due(NOW, 2)) == 2
     first = place.store.due(NOW, 1)[0]
-    place.store.begin(first.id, NOW)
+    place.store.begin(first.id, NOW, place.held)
     assert numbers_due(place) == ["a3", "b1"]
-    place.store.settle(first.id, Delivery(outcome=Outcome.DELIVERED), NOW, None)
+    place.store.settle(first.id, Delivery(outcome=Outcome.DELIVERED), NOW, None, place.held)
     assert numbers_due(place) == ["a2", "a3", "b1"]
 
 
@@ -357,8 +357,8 @@ def test_a_retry_waits_for_its_time_and_holds_later_rows_up(place: Place) -> Non
     place.store.commit(full_step(outbox=[notification("1"), notification("2")]), place.lease())
     row = place.store.due(NOW, 1)[0]
     assert (row.attempts, row.repeated) == (0, False)
-    place.store.begin(row.id, NOW)
-    place.store.settle(row.id, Delivery(outcome=Outcome.RETRY, reason="429"), NOW, NOW + 5_000)
+    place.store.begin(row.id, NOW, place.held)
+    place.store.settle(row.id, Delivery(outcome=Outcome.RETRY, reason="429"), NOW, NOW + 5_000, place.held)
     assert numbers_due(place, NOW + 4_999) == []
     assert numbers_due(place, NOW + 5_000) == ["1"]
     assert place.store.due(NOW + 5_000, 1)[0].attempts == 1
@@ -368,8 +368,8 @@ def test_a_retry_waits_for_its_time_and_holds_later_rows_up(place: Place) -> Non
 def test_a_parked_row_holds_nothing_up_and_can_be_requeued(place: Place, outcome: Outcome) -> None:
     place.store.commit(full_step(outbox=[notification("1"), notification("2")]), place.lease())
     row = place.store.due(NOW, 1)[0]
-    place.store.begin(row.id, NOW)
-    place.store.settle(row.id, Delivery(outcome=outcome, reason="channel_not_found"), NOW, None)
+    place.store.begin(row.id, NOW, place.held)
+    place.store.settle(row.id, Delivery(outcome=outcome, reason="channel_not_found"), NOW, None, place.held)
     assert numbers_due(place) == ["2"]
     assert [(each.notification.key, state) for each, state in place.store.notifications()] == [
         ("2", "queued"),
@@ -383,31 +383,47 @@ def test_a_parked_row_holds_nothing_up_and_can_be_requeued(place: Place, outcome
 def test_a_row_is_begun_by_one_relay_only(place: Place) -> None:
     place.store.commit(full_step(outbox=[notification("1")]), place.lease())
     row = place.store.due(NOW, 1)[0]
-    place.store.begin(row.id, NOW)
+    place.store.begin(row.id, NOW, place.held)
     with pytest.raises(RowTaken, match=f"outbox row {row.id} is not queued"):
-        place.open().begin(row.id, NOW)
+        place.open().begin(row.id, NOW, place.held)
     with pytest.raises(RowTaken):
-        place.store.begin(row.id + 1, NOW)
+        place.store.begin(row.id + 1, NOW, place.held)
 
 
 def test_a_row_in_flight_at_a_crash_is_due_again_and_marked_as_repeated(place: Place) -> None:
     place.store.commit(full_step(outbox=[notification("1", "a"), notification("2", "b")]), place.lease())
-    place.store.begin(place.store.due(NOW, 1)[0].id, NOW)
+    place.store.begin(place.store.due(NOW, 1)[0].id, NOW, place.held)
     restarted = place.open()
-    assert restarted.recover(NOW + 1) == 1
+    assert restarted.recover(NOW + 1, place.held) == 1
     assert [(row.notification.key, row.attempts, row.repeated) for row in restarted.due(NOW + 1, 9)] == [
         ("1", 1, True),
         ("2", 0, False),
     ]
-    assert restarted.recover(NOW + 1) == 0
+    assert restarted.recover(NOW + 1, place.held) == 0
+
+
+def test_whoever_lost_the_lease_can_neither_begin_nor_settle_nor_recover(place: Place) -> None:
+    stale = place.lease("daemon-1")
+    place.store.commit(full_step(outbox=[notification("1", "a"), notification("2", "b")]), stale)
+    first, second = place.store.due(NOW, 2)
+    place.store.begin(first.id, NOW, stale)
+    place.clock.sleep(TTL)
+    assert place.lease("daemon-2").fence > stale.fence
+    with pytest.raises(LeaseLost, match="'daemon-2' holds it"):
+        place.store.begin(second.id, NOW, stale)
+    with pytest.raises(LeaseLost):
+        place.store.settle(first.id, Delivery(outcome=Outcome.DELIVERED), NOW, None, stale)
+    with pytest.raises(LeaseLost):
+        place.store.recover(NOW, stale)
+    assert sorted(state for _row, state in place.store.notifications()) == ["in_flight", "queued"]
 
 
 def test_a_settled_row_stays_settled(place: Place) -> None:
     place.store.commit(full_step(outbox=[notification("1")]), place.lease())
     row = place.store.due(NOW, 1)[0]
-    place.store.begin(row.id, NOW)
-    place.store.settle(row.id, Delivery(outcome=Outcome.DELIVERED), NOW, None)
-    place.store.settle(row.id, Delivery(outcome=Outcome.RETRY), NOW, NOW)
+    place.store.begin(row.id, NOW, place.held)
+    place.store.settle(row.id, Delivery(outcome=Outcome.DELIVERED), NOW, None, place.held)
+    place.store.settle(row.id, Delivery(outcome=Outcome.RETRY), NOW, NOW, place.held)
     assert numbers_due(place) == []
     assert [state for _row, state in place.store.notifications()] == ["delivered"]
 
@@ -420,8 +436,8 @@ def test_purging_forgets_what_is_old_and_leaves_the_image_alone(place: Place) ->
         full_step(1, findings=[finding(), finding(start=NOW)], alerts=[alert(), gone], outbox=messages), lease
     )
     for row in place.store.due(NOW, 2):
-        place.store.begin(row.id, NOW)
-        place.store.settle(row.id, Delivery(outcome=Outcome.DELIVERED), NOW, None)
+        place.store.begin(row.id, NOW, place.held)
+        place.store.settle(row.id, Delivery(outcome=Outcome.DELIVERED), NOW, None, place.held)
     place.clock.sleep(1_000)
     place.store.commit(full_step(2, findings=[], alerts=[], outbox=[]), lease)
     before = place.store.load("feed")

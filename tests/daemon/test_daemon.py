@@ -115,7 +115,7 @@ def test_the_lease_is_renewed_long_before_it_ends_and_given_back_at_the_end() ->
     house.run(20_000)
     assert len(seen) == 200
     assert all(seen)
-    assert not house.daemon.owns_store
+    assert house.daemon.lease is None
     assert house.store.acquire("somebody", 3_000) is not None
 
 
@@ -142,7 +142,7 @@ def test_a_daemon_that_lost_its_lease_forgets_everything_and_stands_by() -> None
     house.run(LEASE_MS + 5_000)
     assert [len(t.began) for t in house.turns] == [1, 0]
     assert [t.forgotten for t in house.turns] == [1, 1]
-    assert not house.daemon.owns_store
+    assert house.daemon.lease is None
     assert not house.told.parts["lease"][0]
 
 
@@ -170,7 +170,7 @@ def test_a_store_that_is_away_at_the_end_does_not_keep_the_daemon() -> None:
     house = House(())
     house.turns[0].during = lambda: setattr(house.store, "fault", StoreUnavailable("away"))
     house.run(1_000)
-    assert not house.daemon.owns_store
+    assert house.daemon.lease is None
 
 
 @pytest.mark.parametrize(

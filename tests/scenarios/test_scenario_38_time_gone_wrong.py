@@ -100,6 +100,8 @@ def test_the_event_from_2094_is_a_dead_letter_with_its_reason(live: Live) -> Non
 def test_the_idle_partition_is_named_and_holds_nothing_back(live: Live) -> None:
     observed = live.store.status("feed")["observed"]
     assert observed["idle"] == [["predictions", "slates", 1]]
+    read = [source for source in observed["sources"] if source[0] == "predictions"]
+    assert read == [["predictions", "slates", 0], ["predictions", "slates", 1]]
 
 
 def test_the_lag_that_is_measured_is_that_of_the_topic_behind_not_of_the_idle_partition(live: Live) -> None:

@@ -24,13 +24,15 @@ TTL = 10_000
 
 
 class Place:
-    """Somewhere to keep state: `store` is open; `open()` opens it once more, as a restarted daemon would."""
+    """Somewhere to keep state: `store` is open; `open()` opens it once more, as a restarted daemon would;
+    `held` is the lease last taken."""
 
     def __init__(self, opener: Callable[[], Store], clock: ManualClock) -> None:
         self.clock = clock
         self.opened: list[Store] = []
         self._opener = opener
         self.store = self.open()
+        self.held = Lease("nobody", 0, 0)
 
     def open(self) -> Store:
         store = self._opener()
@@ -40,6 +42,7 @@ class Place:
     def lease(self, owner: str = "daemon-1") -> Lease:
         lease = self.store.acquire(owner, TTL)
         assert lease is not None
+        self.held = lease
         return lease
 
     def close(self) -> None:

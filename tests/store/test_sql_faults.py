@@ -123,8 +123,8 @@ def test_daemon_relay_and_page_share_a_store_from_their_threads(store: SqlStore)
         sent = 0
         while sent < 60 and not done.is_set():
             for row in store.due(NOW, 10):
-                store.begin(row.id, NOW)
-                store.settle(row.id, Delivery(outcome=Outcome.DELIVERED), NOW, None)
+                store.begin(row.id, NOW, lease)
+                store.settle(row.id, Delivery(outcome=Outcome.DELIVERED), NOW, None, lease)
                 sent += 1
 
     def page() -> None:

@@ -40,7 +40,7 @@ class Database:
         parsed = parse_url(url)
         shown = {name: value for name, value in parsed.query.items() if name in ("host", "port")}
         self.name = parsed.set(query=shown).render_as_string(hide_password=True)
-        self.file = Path(str(parsed.database)) if parsed.get_backend_name() == "sqlite" else None
+        self.file = _file(parsed)
         self._secrets = _secrets(parsed)
         try:
             self._engine = _engine(parsed)
@@ -113,6 +113,15 @@ def parse_url(url: str) -> sa.URL:
             raise StoreRefused("a SQLite database needs a file: sqlite:///relative.db or sqlite:////absolute.db")
         return parsed
     raise StoreRefused(f"a database of kind {parsed.drivername!r} is not supported; allowed are sqlite and postgresql")
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite database; None for a server. Raises `StoreRefused`."""
+    return _file(parse_url(url))
+
+
+def _file(url: sa.URL) -> Path | None:
+    return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
 
 
 def _engine(url: sa.URL) -> sa.Engine:

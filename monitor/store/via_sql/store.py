@@ -85,19 +85,22 @@ class SqlStore:
         with self._database.reading() as connection:
             return relay_side.due(connection, now, limit)
 
-    def begin(self, row: int, now: int) -> None:
-        """Mark an attempt as in flight. Raises `RowTaken`."""
+    def begin(self, row: int, now: int, lease: Lease) -> None:
+        """Mark an attempt as in flight. Raises `RowTaken`, `LeaseLost`."""
         with self._database.writing() as connection:
+            leases.verify(connection, lease)
             relay_side.begin(connection, row, now)
 
-    def settle(self, row: int, delivery: Delivery, now: int, retry_at: int | None) -> None:
-        """Record what became of an attempt."""
+    def settle(self, row: int, delivery: Delivery, now: int, retry_at: int | None, lease: Lease) -> None:
+        """Record what became of an attempt. Raises `LeaseLost`."""
         with self._database.writing() as connection:
+            leases.verify(connection, lease)
             relay_side.settle(connection, row, delivery, now, retry_at)
 
-    def recover(self, now: int) -> int:
-        """Make rows due again that a dead process left in flight; how many."""
+    def recover(self, now: int, lease: Lease) -> int:
+        """Make rows due again that a dead process left in flight; how many. Raises `LeaseLost`."""
         with self._database.writing() as connection:
+            leases.verify(connection, lease)
             return relay_side.recover(connection, now)
 
     def requeue(self, now: int, row: int | None = None) -> int:
