@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from detectors.cohort_bounded import CohortBounded
+from detectors.cohort_quantile import CohortQuantile
 from detectors.concentration import Concentration
 from detectors.detector import AnyDetector
 from detectors.freshness import Freshness
@@ -12,6 +13,7 @@ from detectors.sample_ratio import SampleRatio
 
 _ALL: tuple[AnyDetector, ...] = (
     CohortBounded(),
+    CohortQuantile(),
     SampleRatio(),
     NumericShift(),
     RiverHint(),

@@ -50,6 +50,14 @@ WORDINGS: dict[str, Wording] = {
         unknown="whether it lasts. The holdout also sees what exposed people made popular, so the true gap may be larger.",
         step="compare the versions live since then; if one of them started it, roll it back.",
     ),
+    "cohort_quantile": Wording(
+        up="more of the exposed than of the holdout lie in the bad tail of {metric}",
+        down="fewer of the exposed than of the holdout lie in the bad tail of {metric}",
+        moved="exposed people and the holdout differ in the tail of {metric}",
+        over="exposed people and the holdout agree in the tail of {metric} again",
+        unknown="how far beyond the usual they lie: each person counts as beyond the cut, or not.",
+        step="look at the slowest or largest cases of the exposed, and at the versions live since then.",
+    ),
     "numeric_shift": Wording(
         up="the values of {metric} have moved from their reference",
         down="the values of {metric} have moved from their reference",

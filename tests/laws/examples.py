@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.cohort_bounded import CohortBoundedParams
+from detectors.cohort_quantile import CohortQuantileParams
 from detectors.columns import Category, Columns, Flag, Hash, Hashes, Numeric, Ragged, flag
 from detectors.concentration import ConcentrationParams
 from detectors.detector import Params
@@ -79,6 +80,11 @@ EXAMPLES: dict[str, Example] = {
     "cohort_bounded": Example(
         CohortBoundedParams(holdout_share=0.5, learn_units=500),
         CohortBoundedParams(holdout_share=0.5, learn_units=900, better="lower", page_if_worse_by=0.05),
+        healthy,
+    ),
+    "cohort_quantile": Example(
+        CohortQuantileParams(holdout_share=0.5, learn_units=500),
+        CohortQuantileParams(holdout_share=0.5, learn_units=400, better="higher", page_if_worse_by=0.5),
         healthy,
     ),
     "sample_ratio": Example(
