@@ -1,14 +1,16 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SECONDS := 300
 
-.PHONY: help demo test bench lint audit clean
+.PHONY: help demo test bench fuzz lint audit clean
 
 help:
 	@echo "make demo    see it work: needs Python 3.11 or newer, nothing else"
 	@echo "make .venv   everything to develop in: database driver, plots, tests"
 	@echo "make test    all tests; those of Kafka need Java 17 and Maven"
 	@echo "make bench   CPU of the pipeline as ratios; writes build/bench.json"
+	@echo "make fuzz    coverage-guided fuzzing for SECONDS=300; Linux"
 	@echo "make lint    ruff and mypy"
 	@echo "make audit   known vulnerabilities of what is installed"
 	@echo "make clean   remove what was built"
@@ -26,6 +28,10 @@ $(VENV)/test: pyproject.toml | $(VENV)/created
 	$(BIN)/python -m pip install --quiet --editable '.[postgres,plot]' --group test
 	@touch $@ $(VENV)/core
 
+$(VENV)/fuzz: $(VENV)/test
+	$(BIN)/python -m pip install --quiet --group fuzz
+	@touch $@
+
 $(VENV)/lint: $(VENV)/test
 	$(BIN)/python -m pip install --quiet --group lint
 	@touch $@
@@ -41,6 +47,9 @@ test: $(VENV)/test
 
 bench: $(VENV)/test
 	$(BIN)/python -m tests.benchmarks.pipeline
+
+fuzz: $(VENV)/fuzz
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 lint: $(VENV)/lint
 	$(BIN)/ruff check .

@@ -19,13 +19,18 @@ ALLOWED = {
 """What a field of each kind may hold, in words."""
 
 
+def printable(text: str) -> str:
+    """`text` on one line: whatever is not printable, or would turn the direction of writing, as a visible escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def quoted(text: str) -> str:
     """`text` in quotes, cut to `LONGEST` characters, everything unprintable escaped.
 
     >>> quoted("two\\nlines")
     '"two\\\\nlines"'
     """
-    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: LONGEST + 1])
+    escaped = printable(text[: LONGEST + 1])
     return f'"{escaped}"' if len(escaped) <= LONGEST else f'"{escaped[: LONGEST - 1]}…"'
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from monitor.ingest.reasons import printable
+
 
 @dataclass(frozen=True, slots=True)
 class ConfigError:
@@ -17,10 +19,10 @@ class ConfigError:
 
     @property
     def sentence(self) -> str:
-        """`file:line: key.path: problem`, as it is shown to a person."""
+        """`file:line: key.path: problem`, as it is shown to a person: one line."""
         where = f"{self.file}:{self.line}" if self.line else self.file
         path = dotted(self.keys)
-        return f"{where}: {path}: {self.problem}" if path else f"{where}: {self.problem}"
+        return printable(f"{where}: {path}: {self.problem}" if path else f"{where}: {self.problem}")
 
 
 class ConfigErrors(Exception):
