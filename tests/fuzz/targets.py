@@ -115,7 +115,7 @@ def mapping(data: bytes) -> None:
     try:
         decoder = compile_mapping(drawn, KEY)
     except MappingRefused as refused:
-        assert str(refused).isprintable(), refused
+        _one_line(str(refused))
         return
     _one_end(decoder, draw.rest(), _HEADERS[draw.byte() % 2])
 
@@ -218,7 +218,11 @@ def config(data: bytes) -> None:
             for plan in read.plans.models:
                 Engine(plan)
     for sentence in sentences:
-        assert sentence.isprintable(), sentence
+        _one_line(sentence)
+
+
+def _one_line(sentence: str) -> None:
+    assert sentence.isprintable(), sentence
 
 
 # engine
