@@ -37,13 +37,14 @@ import msgspec
 import numpy as np
 from pydantic import Field
 
-from detectors import engine
+from detectors import cohort_reach, engine
 from detectors.columns import Bools, Cohort, Columns, Floats, Hashes, Ints
 from detectors.detector import Family, Needs, Params, Stream, Tick
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from detectors.increments import ipw
 from detectors.math import dyadic, fixed, keyed
 from detectors.math.intervals import normal_mixture_radius
+from detectors.power import Outlook, Reach
 
 LEVEL = 0.95
 _N1, _S1, _Q1, _N0, _S0, _Q0 = range(6)
@@ -149,6 +150,17 @@ class CohortBounded:
         """Units of the smaller cohort."""
         exposed = int(a.counts[(a.keys & _ARM_BIT).astype(np.bool_)].sum())
         return min(exposed, int(a.counts.sum()) - exposed)
+
+    def reach(self, p: CohortBoundedParams, outlook: Outlook) -> Reach:
+        """The smallest harm found in time."""
+        events = p.learn_events / outlook.mean if outlook.mean else 0.0
+        return cohort_reach.reach(
+            outlook,
+            holdout_share=p.holdout_share,
+            tolerated=p.page_if_worse_by,
+            better=p.better,
+            learning_units=max(p.learn_units, events, p.min_holdout / p.holdout_share),
+        )
 
     def close(
         self, ps: Sequence[CohortBoundedParams], s: CohortBoundedState, stats: Sequence[Tally], tick: Tick

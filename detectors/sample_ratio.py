@@ -44,6 +44,7 @@ from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from detectors.increments import bernoulli
 from detectors.math import dyadic
 from detectors.math.intervals import normal_mixture_radius
+from detectors.power import Outlook, Reach, delay, smallest, walk_of
 
 LEVEL = 0.95
 START_LEVEL = 0.001
@@ -136,6 +137,19 @@ class SampleRatio:
         """First-seen units of both cohorts: an empty cohort is evidence here, no lack of it."""
         return int(a.units.sum())
 
+    def reach(self, p: SampleRatioParams, outlook: Outlook) -> Reach:
+        """The smallest loss of held-out units found in time, after months of health: the opening stake is left out."""
+        if outlook.units <= 0:
+            return Reach(unknown="no new unit is counted")
+        lost = smallest(lambda part: _loss_delay(part, p, outlook), outlook.windows, 0.0, 0.999)
+        units = outlook.units * outlook.windows
+        return Reach(
+            effect=lost * p.holdout_share,
+            relative=lost,
+            unit="share of units",
+            counted=(("exposed", units * (1.0 - p.holdout_share)), ("holdout", units * p.holdout_share)),
+        )
+
     def close(
         self, ps: Sequence[SampleRatioParams], s: SampleRatioState, stats: Sequence[Counts], tick: Tick
     ) -> tuple[SampleRatioState, list[Evidence]]:
@@ -165,6 +179,17 @@ class SampleRatio:
             broken=np.where(verdict.opened, deviation, np.where(verdict.closed, 0.0, s.broken)),
         )
         return after, _report(ps, seen, verdict, tick)
+
+
+def _loss_delay(part: float, p: SampleRatioParams, outlook: Outlook) -> float:
+    """Windows until it is found that a part of the holdout is lost."""
+    edge = p.tolerance * np.sign(_SHIFTS)
+    plan = np.full(_BETS, p.holdout_share)
+    null, bet = bernoulli.tilted(plan, edge), bernoulli.tilted(plan, edge + _SHIFTS)
+    increments = bernoulli.log_increments(np.array([[1.0], [0.0]]), np.ones((2, 1)), null, bet)
+    seen = p.holdout_share * (1.0 - part) / (1.0 - p.holdout_share * part)
+    walk = walk_of(increments, np.array([seen, 1.0 - seen]), np.array([p.holdout_share, 1.0 - p.holdout_share]))
+    return delay(walk.over(outlook.units), _LOG_WEIGHTS, outlook)
 
 
 def _increments(

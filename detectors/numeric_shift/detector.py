@@ -48,7 +48,7 @@ from detectors.detector import Family, Needs, Stream, Tick
 from detectors.evidence import Evidence
 from detectors.math import dyadic, unit_sample
 from detectors.math.intervals import empirical_cdf_radius
-from detectors.numeric_shift import bets, distance, reading, report
+from detectors.numeric_shift import bets, distance, power, reading, report
 from detectors.numeric_shift.reading import Reading, Ruler
 from detectors.numeric_shift.state import (
     NumericShiftParams,
@@ -58,6 +58,7 @@ from detectors.numeric_shift.state import (
     start,
     unpacked,
 )
+from detectors.power import Outlook, Reach
 
 
 class NumericShift:
@@ -98,6 +99,10 @@ class NumericShift:
     def size(self, a: Reading) -> int:
         """Units with a vote."""
         return reading.units(a)
+
+    def reach(self, p: NumericShiftParams, outlook: Outlook) -> Reach:
+        """The smallest shift found in time."""
+        return power.reach(p, outlook)
 
     def close(
         self, ps: Sequence[NumericShiftParams], s: NumericShiftState, stats: Sequence[Reading], tick: Tick
