@@ -2,7 +2,7 @@
 
 Every unit counts once in the life of its randomisation, in the cohort it was first seen in. Eight bets, on log odds that are
 off by up to 20 % in either direction, run in one engine that restarts with every change (it finds a break after months of
-health), and begin with a stake of their own (it finds a plan that was wrong from the first day).
+health). A ninth, a mixture over all shares, begins with a stake of its own (it finds a plan that was wrong from the first day).
 
 Null: each new unit is held out with a chance whose log odds are within `tolerance` of the planned ones. So the size of the
 data never makes an alarm of a trifle.
@@ -41,7 +41,7 @@ from detectors import engine
 from detectors.columns import Cohort, Columns, Floats, Ints
 from detectors.detector import Family, Needs, Params, Stream, Tick
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
-from detectors.increments import bernoulli
+from detectors.increments import bernoulli, multinomial
 from detectors.math import dyadic
 from detectors.math.intervals import normal_mixture_radius
 from detectors.power import Outlook, Reach, delay, smallest, walk_of
@@ -53,8 +53,9 @@ START_LEVEL = 0.001
 NOBODY = "no unit of either cohort has been counted: is the unit mapped, and are the arms spelled as in the events?"
 
 _SHIFTS = np.array([-0.2, -0.1, -0.05, -0.02, 0.02, 0.05, 0.1, 0.2])
-_BETS = len(_SHIFTS)
+_BETS = len(_SHIFTS) + 1
 _LOG_WEIGHTS = np.full(_BETS, -np.log(_BETS))
+_EDGES = np.array([-1.0, 1.0])
 _SMALLEST_REPAIR = 0.05
 _BACK = np.linspace(0.75, -0.5, _BETS)
 
@@ -110,10 +111,11 @@ class SampleRatio:
         return Needs(Stream.PREDICTIONS, ("first",), contrast=True)
 
     def start(self, ps: Sequence[SampleRatioParams]) -> SampleRatioState:
-        """Watching from the first window: there is nothing to learn. Every bet starts with its stake."""
+        """Watching from the first window: there is nothing to learn. The mixture starts with its stake."""
         w = len(ps)
         bank = engine.start(w, _BETS)
-        stake = np.full((w, _BETS), np.log(START_LEVEL))
+        stake = np.full((w, _BETS), -np.inf)
+        stake[:, -1] = np.log(START_LEVEL) - _LOG_WEIGHTS[-1]
         bank = replace(bank, page=stake, warn=stake.copy())
         return SampleRatioState(bank, dyadic.start(w, 2), np.zeros((w, 2)), np.zeros((w, 2)), np.zeros(w))
 
@@ -204,10 +206,19 @@ def _increments(
     still = bernoulli.tilted(plan, (side * repaired)[:, None])
     back = bernoulli.tilted(plan, (side * repaired)[:, None] * _BACK[None, :])
     return engine.Increments(
-        null=away,
+        null=np.concatenate([away, _from_start(s.total, window, bernoulli.tilted(plan, tolerance * _EDGES))], axis=1),
         critical=np.full((len(share), _BETS), -np.inf),  # a gate is open or shut: there is no worse
         worse=bernoulli.log_increments(held, n, still, back),
     )
+
+
+def _from_start(total: Floats, window: Floats, edges: Floats) -> Floats:
+    """What the window adds to the mixture's evidence against shares within `edges` (W, 2) since the start, shape (W, 1)."""
+    before, after = (
+        multinomial.log_value_outside(counts[:, 1], counts.sum(axis=1), edges[:, 0], edges[:, 1])
+        for counts in (total, total + window)
+    )
+    return (after - before)[:, None]
 
 
 def _log_odds(
