@@ -37,19 +37,18 @@ import msgspec
 import numpy as np
 from pydantic import Field
 
-from detectors import cohort_reach, engine
-from detectors.columns import Bools, Cohort, Columns, Floats, Hashes, Ints
+from detectors import cohort_reach, engine, two_arms
+from detectors.columns import Columns, Floats
 from detectors.detector import Family, Needs, Params, Stream, Tick
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from detectors.increments import ipw
-from detectors.math import dyadic, fixed, keyed
+from detectors.math import dyadic
 from detectors.math.intervals import normal_mixture_radius
 from detectors.power import Outlook, Reach
+from detectors.two_arms import N0, N1, S0, S1, Tally
 
 LEVEL = 0.95
-_N1, _S1, _Q1, _N0, _S0, _Q0 = range(6)
 _NAMES = ("exposed_n", "exposed_sum", "exposed_squares", "holdout_n", "holdout_sum", "holdout_squares")
-_ARM_BIT = np.uint64(1)
 
 
 class CohortBoundedParams(Params):
@@ -69,14 +68,6 @@ class CohortBoundedParams(Params):
         float, Field(ge=0, description="sum of values before watching begins, so that a rare outcome has a mean")
     ] = 20.0
     min_holdout: Annotated[int, Field(ge=1, description="held-out units before anything is judged")] = 50
-
-
-@dataclass(frozen=True)
-class Tally:
-    """How many first-seen units of each cohort had which value: keys are 2 x fixed-point value + (1 if exposed)."""
-
-    keys: Hashes
-    counts: Ints
 
 
 @dataclass(frozen=True)
@@ -129,27 +120,19 @@ class CohortBounded:
 
     def empty(self, prep: None) -> Tally:  # noqa: ARG002
         """No units."""
-        return Tally(np.zeros(0, np.uint64), np.zeros((0, 1), np.int64))
+        return two_arms.nobody()
 
     def fold(self, prep: None, a: Tally, rows: Columns) -> Tally:  # noqa: ARG002
         """Add enrolment rows of exposed and held-out units that have a value."""
-        value = rows.numbers("value")
-        counted = rows.flags("first") & (rows.cohort <= Cohort.HOLDOUT) & (rows.unit != 0) & ~np.isnan(value)
-        key = (fixed.to_fixed(value[counted]) << 1) | (rows.cohort[counted] == Cohort.EXPOSED)
-        sums = keyed.add(
-            keyed.KeyedSums(a.keys, a.counts), key.astype(np.uint64), np.ones((int(counted.sum()), 1), np.int64)
-        )
-        return Tally(sums.keys, sums.sums)
+        return two_arms.add(a, rows)
 
     def merge(self, prep: None, a: Tally, b: Tally) -> Tally:  # noqa: ARG002
         """Counts add."""
-        sums = keyed.merge(keyed.KeyedSums(a.keys, a.counts), keyed.KeyedSums(b.keys, b.counts))
-        return Tally(sums.keys, sums.sums)
+        return two_arms.merge(a, b)
 
     def size(self, a: Tally) -> int:
         """Units of the smaller cohort."""
-        exposed = int(a.counts[(a.keys & _ARM_BIT).astype(np.bool_)].sum())
-        return min(exposed, int(a.counts.sum()) - exposed)
+        return min(two_arms.sizes(a))
 
     def reach(self, p: CohortBoundedParams, outlook: Outlook) -> Reach:
         """The smallest harm found in time."""
@@ -167,16 +150,16 @@ class CohortBounded:
     ) -> tuple[CohortBoundedState, list[Evidence]]:
         """Advance; see `detectors.engine`."""
         w = len(ps)
-        entries = _entries(stats)
-        window = _window_sums(entries, w)
+        entries = two_arms.entries(stats)
+        window = two_arms.sums(entries, w)
         share = 1.0 - np.array([p.holdout_share for p in ps])
         good = np.array([1.0 if p.better == "higher" else -1.0 for p in ps])
         live = ~tick.gated
 
         before = s.total
-        pooled_n, pooled_s = before[:, _N1] + before[:, _N0], before[:, _S1] + before[:, _S0]
+        pooled_n, pooled_s = before[:, N1] + before[:, N0], before[:, S1] + before[:, S0]
         centre = pooled_s / np.maximum(pooled_n, 1.0)
-        informative = (window[:, _N1] + window[:, _N0]) > 0
+        informative = (window[:, N1] + window[:, N0]) > 0
         increments = engine.Increments(
             null=ipw.log_increments(entries, w, share, centre, s.margin, good),
             critical=ipw.log_increments(entries, w, share, centre, 3.0 * s.margin, good),
@@ -198,64 +181,29 @@ class CohortBounded:
             fresh=np.where((verdict.opened | verdict.closed | verdict.restarted)[:, None], 0.0, fresh),
         )
         after = self._finish_learning(ps, after, tick)
-        units = window[:, _N1] + window[:, _N0]
+        units = window[:, N1] + window[:, N0]
         return after, _report(ps, replace(after, spans=spans, fresh=fresh), verdict, tick, units)
 
     def _finish_learning(
         self, ps: Sequence[CohortBoundedParams], s: CohortBoundedState, tick: Tick
     ) -> CohortBoundedState:
-        n, total = s.total[:, _N1] + s.total[:, _N0], s.total[:, _S1] + s.total[:, _S0]
+        n, total = s.total[:, N1] + s.total[:, N0], s.total[:, S1] + s.total[:, S0]
         ready = (
             (s.bank.mode == engine.LEARNING)
             & (n >= np.array([p.learn_units for p in ps]))
             & (total >= np.array([p.learn_events for p in ps]))
-            & (s.total[:, _N0] >= np.array([p.min_holdout for p in ps]))
-            & (s.total[:, _N1] >= 1)
+            & (s.total[:, N0] >= np.array([p.min_holdout for p in ps]))
+            & (s.total[:, N1] >= 1)
             & ~tick.gated
         )
         baseline = np.where(ready, total / np.maximum(n, 1.0), s.baseline)
         margin = np.where(ready, baseline * np.array([p.page_if_worse_by for p in ps]), s.margin)
-        tau = np.where(ready, np.maximum(margin, _standard_error(s.total)), s.tau)
+        tau = np.where(ready, np.maximum(margin, two_arms.standard_error(s.total)), s.tau)
         return replace(s, bank=engine.begin(s.bank, ready, tick.end), baseline=baseline, margin=margin, tau=tau)
 
 
-def _entries(stats: Sequence[Tally]) -> ipw.Entries:
-    keys = np.concatenate([a.keys for a in stats])
-    counts = np.concatenate([a.counts[:, 0] for a in stats]).astype(np.float64)
-    watch = np.repeat(np.arange(len(stats)), [len(a.keys) for a in stats])
-    value = fixed.from_fixed((keys >> _ARM_BIT).astype(np.int64))
-    return ipw.Entries(watch, value, (keys & _ARM_BIT).astype(np.bool_), counts)
-
-
-def _window_sums(entries: ipw.Entries, watches: int) -> Floats:
-    one = entries.count[:, None] * np.stack([np.ones_like(entries.value), entries.value, entries.value**2], axis=1)
-    exposed = entries.exposed[:, None]
-    return ipw.sum_by_watch(np.concatenate([one * exposed, one * ~exposed], axis=1), entries.watch, watches)
-
-
-def _means(sums: Floats) -> tuple[Floats, Floats]:
-    return sums[:, _S1] / np.maximum(sums[:, _N1], 1.0), sums[:, _S0] / np.maximum(sums[:, _N0], 1.0)
-
-
-def _standard_error(sums: Floats) -> Floats:
-    """Of the difference of means: the larger of two, shape (W,).
-
-    With the pooled variance, because a small holdout's own is not to be trusted (statistics of revenue alarm falsely); with each
-    cohort's own, because after a hard failure the pooled one is too small.
-    """
-    m1, m0 = _means(sums)
-    n1, n0 = sums[:, _N1], sums[:, _N0]
-    within1, within0 = np.maximum(sums[:, _Q1] - n1 * m1**2, 0.0), np.maximum(sums[:, _Q0] - n0 * m0**2, 0.0)
-    size1, size0 = np.maximum(n1, 1.0), np.maximum(n0, 1.0)
-    pooled = (within1 + within0) / np.maximum(n1 + n0 - 2.0, 1.0) * (1.0 / size1 + 1.0 / size0)
-    own = within1 / np.maximum(size1 - 1.0, 1.0) / size1 + within0 / np.maximum(size0 - 1.0, 1.0) / size0
-    both: Bools = (n1 >= 1) & (n0 >= 1)
-    se: Floats = np.where(both, np.sqrt(np.maximum(pooled, own)), np.inf)
-    return se
-
-
 def _radius(sums: Floats, tau: Floats, alpha: Floats | float) -> Floats:
-    return normal_mixture_radius(_standard_error(sums), tau, alpha)
+    return normal_mixture_radius(two_arms.standard_error(sums), tau, alpha)
 
 
 def _report(
@@ -303,11 +251,11 @@ def _evidence(
         kind = "recent"
     elif base.mode is Mode.RECOVERING:
         kind = "fresh"
-    if views[kind][0][_N0] < 1 or views[kind][0][_N1] < 1:
+    if views[kind][0][N0] < 1 or views[kind][0][N1] < 1:
         kind = "since_start"
     sums, radius = views[kind]
-    n1, n0 = int(sums[_N1]), int(sums[_N0])
-    m1, m0 = float(sums[_S1]) / max(n1, 1), float(sums[_S0]) / max(n0, 1)
+    n1, n0 = int(sums[N1]), int(sums[N0])
+    m1, m0 = float(sums[S1]) / max(n1, 1), float(sums[S0]) / max(n0, 1)
     known = n1 > 0 and n0 > 0
     effect = m1 - m0 if known else None
     interval = (
@@ -336,7 +284,7 @@ def _standing(p: CohortBoundedParams, base: Evidence, total: Floats) -> tuple[St
     if base.standing is not Standing.OK:
         return base.standing, base.reason
     if base.mode is Mode.LEARNING:
-        n, seen, held = int(total[_N1] + total[_N0]), total[_S1] + total[_S0], int(total[_N0])
+        n, seen, held = int(total[N1] + total[N0]), total[S1] + total[S0], int(total[N0])
         return Standing.INSUFFICIENT, (
             f"learning: {n:,} of {p.learn_units:,} units, {held:,} of {p.min_holdout:,} held out, "
             f"sum of values {seen:,.0f} of {p.learn_events:,.0f}"

@@ -64,4 +64,5 @@ def log_values(test: OneShot) -> Floats:
 
 def crossed(test: OneShot) -> Bools:
     """Tests that have crossed at some time, shape (W,)."""
-    return test.crossed_at != NEVER
+    has: Bools = test.crossed_at != NEVER
+    return has

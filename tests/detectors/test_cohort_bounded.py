@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from detectors import engine
-from detectors.cohort_bounded import CohortBounded, CohortBoundedParams, Tally
+from detectors.cohort_bounded import CohortBounded, CohortBoundedParams
 from detectors.columns import Bools, Cohort, Columns, Floats, Numeric, flag
 from detectors.detector import Tick
 from detectors.evidence import Crossing, Evidence, Mode, Standing
 from detectors.math import fixed
+from detectors.two_arms import Tally
 
 DETECTOR = CohortBounded()
 HOUR = 3_600_000

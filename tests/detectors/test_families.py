@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,8 @@ def dependent(seed: int, shared: float, shift: Floats, runs: int = RUNS) -> Floa
     rng = np.random.default_rng(seed)
     z = np.sqrt(shared) * rng.normal(size=(runs, 1)) + np.sqrt(1 - shared) * rng.normal(size=(runs, len(shift)))
     tested = 3.0
-    return tested * (z + shift) - tested**2 / 2
+    log_e: Floats = tested * (z + shift) - tested**2 / 2
+    return log_e
 
 
 def false_share(rejected: Bools, true_null: Bools) -> Floats:
@@ -75,7 +78,7 @@ def test_the_levels_of_hypotheses_without_discoveries_add_up_to_the_whole_level(
     levels = [Lond(seen=t).level(LEVEL) for t in range(20_000)]
     tail = LEVEL / (2.109742801236892 * np.log(20_001))  # of the integral from there on
     assert sum(levels) + tail == pytest.approx(LEVEL, rel=1e-4)
-    assert all(a > b for a, b in zip(levels, levels[1:], strict=False))
+    assert all(a > b for a, b in pairwise(levels))
 
 
 def test_intervals_of_what_was_selected_miss_no_more_often_than_stated() -> None:

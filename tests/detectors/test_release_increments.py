@@ -14,7 +14,9 @@ from detectors.increments.multinomial import log_value, log_value_outside
 
 def test_the_dirichlet_mixture_is_the_ratio_of_two_probabilities() -> None:
     counts, plan = np.array([210.0, 70.0, 40.0]), np.array([0.7, 0.2, 0.1])
-    expected = dirichlet_multinomial(1_000 * plan, 320).logpmf(counts.astype(int)) - multinomial(320, plan).logpmf(counts)
+    expected = dirichlet_multinomial(1_000 * plan, np.array(320)).logpmf(counts.astype(int)) - multinomial(
+        320, plan
+    ).logpmf(counts)
     assert log_value(counts, plan) == pytest.approx(expected, rel=1e-9)
 
 
@@ -75,7 +77,9 @@ def evidence(treated: Floats, control: Floats, share: float, units: int, seed: i
             np.repeat(np.arange(runs), 4),
             np.tile([1.0, 0.0, 1.0, 0.0], runs),
             np.tile([True, True, False, False], runs),
-            np.stack([counts[:, 0], n1 - counts[:, 0], counts[:, 1], units - n1 - counts[:, 1]], axis=1).ravel() * 1.0,
+            np.stack([counts[:, 0], n1 - counts[:, 0], counts[:, 1], units - n1 - counts[:, 1]], axis=1)
+            .ravel()
+            .astype(np.float64),
         )
         log_e = log_e + ratio.log_increments(
             entries,
