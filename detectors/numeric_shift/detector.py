@@ -43,9 +43,10 @@ from dataclasses import replace
 import numpy as np
 
 from detectors import engine
-from detectors.columns import Bools, Columns, Floats, Ints
+from detectors.columns import Bools, Columns, Floats
 from detectors.detector import Family, Needs, Stream, Tick
 from detectors.evidence import Evidence
+from detectors.increments import shares
 from detectors.math import dyadic, unit_sample
 from detectors.math.intervals import empirical_cdf_radius
 from detectors.numeric_shift import bets, distance, power, reading, report
@@ -117,14 +118,14 @@ class NumericShift:
         tested = bets.bounds(reference, eps + error, used)
         yes, n = distance.shares(window) * window[:, -1:], window[:, -1]
         increments = engine.Increments(
-            null=bets.against(tested, yes, n),
-            critical=bets.against(bets.bounds(reference, 3.0 * eps + error, used), yes, n),
-            worse=bets.against_still_there(tested, s.worst, yes, n),
+            null=shares.against(tested, yes, n),
+            critical=shares.against(bets.bounds(reference, 3.0 * eps + error, used), yes, n),
+            worse=shares.against_still_there(tested, s.worst, yes, n),
         )
         open_ = s.bank.mode == engine.RECOVERING
         fresh = np.where((open_ & live)[:, None], s.fresh + window, s.fresh)
         spans = dyadic.push(s.spans, window, live & informative & watching)
-        weights = bets.log_weights(tested.kept)
+        weights = shares.log_weights(tested.kept)
         clear = _clear(s, spans, weights, reference, used) < eps + error
         bank, verdict = engine.advance(s.bank, increments, weights, tick, informative, clear)
 
@@ -138,7 +139,7 @@ class NumericShift:
             spans=dyadic.clear(spans, verdict.closed | verdict.restarted),
             total=total,
             fresh=np.where((verdict.opened | verdict.closed | verdict.restarted)[:, None], 0.0, fresh),
-            worst=np.where(verdict.opened, _worst(reference, distance.shares(recent), tested.kept), s.worst),
+            worst=np.where(verdict.opened, shares.worst(reference, distance.shares(recent), tested.kept), s.worst),
         )
         views = report.Views(window=window, total=total, recent=recent, offered=offered, fresh=fresh)
         after = _learn(ps, after, stats, window, live & ~watching, tick)
@@ -151,13 +152,6 @@ def _clear(s: NumericShiftState, spans: dyadic.Spans, log_weights: Floats, refer
     calm, _, offered = dyadic.at_least(spans, np.maximum(s.bank.windows + 1 - s.bank.calm_window[row, best], 1))
     radius = empirical_cdf_radius(calm[:, -1], (1.0 - report.LEVEL) / offered)
     return distance.kolmogorov_smirnov(reference, distance.shares(calm), used) + radius
-
-
-def _worst(reference: Floats, now: Floats, kept: Bools) -> Ints:
-    """The pair that has moved most towards where it is bet on, (W,)."""
-    moved = np.stack([now - reference, reference - now], axis=-1)
-    result: Ints = np.argmax(np.where(kept, moved, -np.inf).reshape(len(now), bets.PAIRS), axis=1)
-    return result
 
 
 def _learn(

@@ -51,7 +51,7 @@ class NumericShiftState:
     reference   (W, WIDTH) and reference_windows (W,): what the learning windows saw at the cuts; frozen when watching begins.
     total       (W, WIDTH) since watching began or evidence was last thrown away; fresh since the open alert began.
     spans       histograms of the last windows.
-    worst       (W,) the pair (bets.SIDES x boundary + side) that was worst when the open alert began.
+    worst       (W,) the pair (boundary x SIDES + side) that was worst when the open alert began.
     """
 
     bank: engine.Bank
