@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from detectors.category_shift import CategoryShift
 from detectors.cohort_bounded import CohortBounded
 from detectors.cohort_quantile import CohortQuantile
 from detectors.concentration import Concentration
 from detectors.detector import AnyDetector
 from detectors.freshness import Freshness
+from detectors.missing_rate import MissingRate
 from detectors.numeric_shift import NumericShift
 from detectors.river_bank import RiverHint
 from detectors.sample_ratio import SampleRatio
@@ -16,6 +18,8 @@ _ALL: tuple[AnyDetector, ...] = (
     CohortQuantile(),
     SampleRatio(),
     NumericShift(),
+    CategoryShift(),
+    MissingRate(),
     RiverHint(),
     Concentration(),
     Freshness(),

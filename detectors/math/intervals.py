@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import rel_entr
 
 from detectors.columns import Floats
+
+_BISECTIONS = 50
 
 
 def normal_mixture_radius(se: Floats, tau: Floats, alpha: Floats | float) -> Floats:
@@ -34,3 +37,28 @@ def empirical_cdf_radius(n: Floats, alpha: Floats | float) -> Floats:
     size = np.maximum(n, 1.0)
     radius = 0.85 * np.sqrt((np.log(np.log(np.e * size)) + 0.8 * np.log(1612.0 / alpha)) / size)
     return np.where(n > 0, radius, np.inf)
+
+
+def bounded_mean_bounds(mean: Floats, n: Floats, alpha: Floats | float) -> tuple[Floats, Floats]:
+    """Where the mean of values in [0, 1] lies, from `n` independent ones with average `mean`: (low, high), shapes broadcast.
+
+    The means m with n KL(mean, m) <= log(2 / alpha), KL between Bernoulli laws: the truth is outside with a chance of at most
+    `alpha`, whatever the values' distribution, for one n fixed in advance. (0, 1) where n is 0.
+
+    Source: Hoeffding 1963, JASA 58, Theorem 1, equation (2.1), inverted by bisection.
+    """
+    average, size = np.broadcast_arrays(np.clip(mean, 0.0, 1.0), np.asarray(n, np.float64))
+    room = np.log(2.0 / alpha) / np.maximum(size, 1e-9)
+    low_out, low_in = np.zeros(average.shape), average.copy()
+    high_in, high_out = average.copy(), np.ones(average.shape)
+    for _ in range(_BISECTIONS):
+        low, high = (low_out + low_in) / 2.0, (high_in + high_out) / 2.0
+        low_far, high_far = _divergence(average, low) > room, _divergence(average, high) > room
+        low_out, low_in = np.where(low_far, low, low_out), np.where(low_far, low_in, low)
+        high_out, high_in = np.where(high_far, high, high_out), np.where(high_far, high_in, high)
+    return np.where(size > 0, low_out, 0.0), np.where(size > 0, high_out, 1.0)
+
+
+def _divergence(p: Floats, q: Floats) -> Floats:
+    result: Floats = rel_entr(p, q) + rel_entr(1.0 - p, 1.0 - q)
+    return result

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.columns import Columns, Floats, Hashes, Ints
-from detectors.math import keyed
-from detectors.math.unit_sample import UnitSample, merge, mixed, nobody, of_rows
+from detectors.math import ballots, keyed
+from detectors.math.unit_sample import UnitSample, merge, nobody, of_rows
 
 CUTS = 19
 BINS = CUTS + 1
@@ -21,15 +21,14 @@ MISSING = BINS
 WIDTH = BINS + 2
 """A histogram is 20 bins, the missing, and the number of units: the last is the sum of the others."""
 
-_BIN_MASK = np.uint64(31)
-_UNIT_MASK = ~_BIN_MASK
+_BITS = 5
 
 
 @dataclass(frozen=True)
 class Reading:
     """One window's rows of one watch.
 
-    keys, counts   (n,) and (n, 1): rows by unit and bin; a key is the upper 59 bits of the unit's mixed id, then the bin.
+    keys, counts   (n,) and (n, 1): rows by unit and bin; see `detectors.math.ballots`.
     sample         the window's sample of units, while the cuts are unknown.
     """
 
@@ -60,7 +59,7 @@ def read(ruler: Ruler, a: Reading, rows: Columns) -> Reading:
     if ruler.cuts is None:
         drawn = of_rows(voters, values, ruler.capacity)
         return Reading(a.keys, a.counts, merge(a.sample, drawn, ruler.capacity))
-    keys = (mixed(voters.unit) & _UNIT_MASK) | bins_of(values, ruler.cuts).astype(np.uint64)
+    keys = ballots.keys_of(voters.unit, bins_of(values, ruler.cuts), _BITS)
     sums = keyed.add(keyed.KeyedSums(a.keys, a.counts), keys, np.ones((len(keys), 1), np.int64))
     return Reading(sums.keys, sums.sums, a.sample)
 
@@ -73,7 +72,7 @@ def together(ruler: Ruler, a: Reading, b: Reading) -> Reading:
 
 def units(a: Reading) -> int:
     """Units that have a vote (of a sample: those sampled)."""
-    return _distinct(a.keys) + len(a.sample)
+    return ballots.units(a.keys, _BITS) + len(a.sample)
 
 
 def bins_of(values: Floats, cuts: Floats) -> Ints:
@@ -88,17 +87,11 @@ def histograms(readings: Sequence[Reading], cuts: Floats) -> Floats:
     """
     result = np.zeros((len(readings), WIDTH))
     for row, a in enumerate(readings):
-        if len(a.keys):
-            owner = a.keys & _UNIT_MASK
-            starts = np.flatnonzero(np.concatenate([np.ones(1, np.bool_), owner[1:] != owner[:-1]]))
-            per_unit = np.add.reduceat(a.counts[:, 0], starts)
-            lengths = np.diff(np.append(starts, len(owner)))
-            share = a.counts[:, 0] / np.repeat(per_unit, lengths)
-            result[row, :-1] = np.bincount((a.keys & _BIN_MASK).astype(np.intp), share, MISSING + 1)
+        result[row] = ballots.tally(a.keys, a.counts[:, 0], _BITS, MISSING + 1)
         if len(a.sample):
             mine = cuts[row][~np.isnan(cuts[row])]
             result[row, :-1] += np.bincount(bins_of(a.sample.values, mine), minlength=MISSING + 1)
-        result[row, -1] = units(a)
+            result[row, -1] += len(a.sample)
     return result
 
 
@@ -117,8 +110,3 @@ def cuts_of(values: Floats) -> Floats:
         chosen = np.unique(np.concatenate([chosen, np.nextafter(chosen[times > 1], -np.inf)]))
         cuts[: len(chosen)] = chosen
     return cuts
-
-
-def _distinct(keys: Hashes) -> int:
-    owner = keys & _UNIT_MASK
-    return int(np.count_nonzero(owner[1:] != owner[:-1])) + (len(owner) > 0)

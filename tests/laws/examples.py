@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detectors.category_shift import CategoryShiftParams
 from detectors.cohort_bounded import CohortBoundedParams
 from detectors.cohort_quantile import CohortQuantileParams
 from detectors.columns import Category, Columns, Flag, Hash, Hashes, Numeric, Ragged, flag
 from detectors.concentration import ConcentrationParams
 from detectors.detector import Params
 from detectors.freshness import FreshnessParams
+from detectors.missing_rate import MissingRateParams
 from detectors.numeric_shift import NumericShiftParams
 from detectors.river_bank import RiverHintParams
 from detectors.river_bank.state import Algorithm
@@ -76,6 +78,11 @@ def _spread(small: Hashes) -> Hashes:
     return result
 
 
+def _on_labels(rng: np.random.Generator, n: int, window: int) -> Columns:
+    rows = healthy(rng, n, window)
+    return rows.having(value=rows.fields["label"])
+
+
 EXAMPLES: dict[str, Example] = {
     "cohort_bounded": Example(
         CohortBoundedParams(holdout_share=0.5, learn_units=500),
@@ -93,6 +100,16 @@ EXAMPLES: dict[str, Example] = {
     "numeric_shift": Example(
         NumericShiftParams(sample_units=300, learn_units=600, learn_windows=2),
         NumericShiftParams(eps=0.1, sample_units=500, learn_units=400, learn_windows=3),
+        healthy,
+    ),
+    "category_shift": Example(
+        CategoryShiftParams(sample_units=300, learn_units=600, learn_windows=2),
+        CategoryShiftParams(eps=0.1, sample_units=500, learn_units=400, learn_windows=3),
+        _on_labels,
+    ),
+    "missing_rate": Example(
+        MissingRateParams(fields=("value", "label"), learn_units=600, learn_windows=2),
+        MissingRateParams(fields=("label", "items", "first"), eps=0.1, learn_units=400, learn_windows=3),
         healthy,
     ),
     "river_hint": Example(
