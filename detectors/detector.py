@@ -49,6 +49,14 @@ class Stream(StrEnum):
     ARRIVALS = "arrivals"
 
 
+class Value(StrEnum):
+    """What kind of column a detector looks at as `value`."""
+
+    NUMBER = "number"
+    CATEGORY = "category"
+    VECTOR = "vector"
+
+
 class Params(BaseModel):
     """Parameters of a detector: frozen, unknown keys refused, every field with domain and unit in its description."""
 
@@ -57,13 +65,17 @@ class Params(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a watch reads. `columns` must be present in the rows; `contrast` means exposed and holdout are compared."""
+    """What a watch reads. `columns` must be present in the rows; `contrast` means exposed and holdout are compared.
+
+    value   what the column called `value` must hold; a flag counts as a number and as a category.
+    """
 
     stream: Stream
     columns: tuple[str, ...] = ()
     contrast: bool = False
     by_unit: bool = True
     gated: bool = False
+    value: Value = Value.NUMBER
 
 
 @dataclass(frozen=True, slots=True)

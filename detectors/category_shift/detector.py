@@ -57,7 +57,7 @@ from detectors.category_shift.state import (
     start,
 )
 from detectors.columns import Bools, Columns, Floats
-from detectors.detector import Family, Needs, Stream, Tick
+from detectors.detector import Family, Needs, Stream, Tick, Value
 from detectors.evidence import Evidence, Mode, Standing
 from detectors.math import unit_sample
 from detectors.shares import report, watch
@@ -80,7 +80,7 @@ class CategoryShift:
 
     def needs(self, p: CategoryShiftParams) -> Needs:  # noqa: ARG002 - the same for all parameters
         """`value`, a category or a truth value; `voting`: the unit's first window of the day."""
-        return Needs(Stream.PREDICTIONS, ("value", "voting"))
+        return Needs(Stream.PREDICTIONS, ("value", "voting"), value=Value.CATEGORY)
 
     def start(self, ps: Sequence[CategoryShiftParams]) -> CategoryShiftState:
         """Learning, without categories."""

@@ -73,6 +73,7 @@ def _watching(s: ShareWatch, views: Views, base: Evidence, margin: Floats, row: 
         margin=float(margin[row, cell]),
         detail={
             "cell": name(row, cell),
+            "interval_error": alpha / margin.shape[1],
             "allowed_low": max(float(views.low[row, cell]), 0.0),
             "allowed_high": min(float(views.high[row, cell]), 1.0),
         },

@@ -66,6 +66,22 @@ WORDINGS: dict[str, Wording] = {
         unknown="whether anybody is worse off: this is the distribution alone, not its outcomes.",
         step="look at what feeds {metric}; if the move was meant, set a new reference.",
     ),
+    "category_shift": Wording(
+        up="the shares of {metric} have moved from their reference",
+        down="the shares of {metric} have moved from their reference",
+        moved="the shares of {metric} have moved from their reference",
+        over="the shares of {metric} are back at their reference",
+        unknown="whether anybody is worse off: these are shares alone, not their outcomes.",
+        step="look at what sets {metric}; if the move was meant, set a new reference.",
+    ),
+    "missing_rate": Wording(
+        up="a field is missing more often than in the reference",
+        down="a field is missing less often than in the reference",
+        moved="a field is missing more or less often than in the reference",
+        over="fields are missing as often as in the reference again",
+        unknown="whether the model copes: this counts absent values, not what they do to its answers.",
+        step="look at the producer of that field, and at what was deployed near then.",
+    ),
     "concentration": Wording(
         up="exposed people see a wider choice of items than before",
         down="exposed people see fewer different items than before",

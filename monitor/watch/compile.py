@@ -122,7 +122,8 @@ def _about(model: ModelSettings, wanted: kinds.Wanted) -> str:
         outcome = model.outcomes[metric.of]
         parts += [metric.value, outcome.match, outcome.within, outcome.value, sorted(outcome.where.items())]
     else:
-        parts.append([f for f in mappings(model)[0].fields if f.name == wanted.on])
+        read = {wanted.on, *test.needs(wanted.params).columns}
+        parts.append([f for f in mappings(model)[0].fields if f.name in read])
     return repr(parts)
 
 

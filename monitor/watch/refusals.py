@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from detectors.catalogue import DETECTORS
-from detectors.detector import Stream
+from detectors.detector import Stream, Value
 from monitor.ingest.mapping import Kind
 from monitor.settings import columns, mappings
 from monitor.settings.model import ModelSettings, WatchSettings
@@ -16,7 +16,13 @@ from monitor.watch.plan import DAY
 
 ARRIVALS = "arrivals"
 
-_NUMBERS = (Kind.NUMBER, Kind.SHARE, Kind.FLAG)
+_HOLDS = {
+    Value.NUMBER: (Kind.NUMBER, Kind.SHARE, Kind.FLAG),
+    Value.CATEGORY: (Kind.CATEGORY, Kind.FLAG),
+    Value.VECTOR: (Kind.VECTOR,),
+}
+_MANY = {Value.NUMBER: "numbers", Value.CATEGORY: "categories", Value.VECTOR: "vectors"}
+
 _PER_UNIT = ("first", "voting")
 
 Refusal = tuple[tuple[str, ...], str]
@@ -83,7 +89,7 @@ def _placed(model: ModelSettings, settings: WatchSettings) -> Iterator[Refusal]:
         yield ("detector",), f"{kind} is there for every stream already, and cannot be placed by hand"
         return
     if "value" in needs.columns:
-        yield from _value(model, kind, on)
+        yield from _value(model, kind, needs.value, on)
     if needs.contrast:
         yield from _contrast(model, settings)
     if "voting" in needs.columns and on in model.metrics:
@@ -112,11 +118,12 @@ def _contrast(model: ModelSettings, settings: WatchSettings) -> Iterator[Refusal
         yield ("on",), f"{settings.on} is not bounded; only metrics with value: any can be compared between cohorts yet"
 
 
-def _value(model: ModelSettings, kind: str, on: str | None) -> Iterator[Refusal]:
-    numbers = [field.name for field in mappings(model)[0].fields if field.kind in _NUMBERS]
-    known = [*numbers, *model.metrics]
+def _value(model: ModelSettings, kind: str, value: Value, on: str | None) -> Iterator[Refusal]:
+    own = [field.name for field in mappings(model)[0].fields if field.kind in _HOLDS[value]]
+    known = [*own, *(model.metrics if value is Value.NUMBER else ())]
     allowed = ", ".join(known) or "none is mapped yet"
+    one, many = value.value, _MANY[value]
     if on is None:
-        yield (), f"{kind} needs on: a number that it looks at; allowed: {allowed}"
+        yield (), f"{kind} needs on: a {one} that it looks at; allowed: {allowed}"
     elif on not in known:
-        yield ("on",), f"{on} is no number of a prediction, and {kind} looks at numbers; allowed: {allowed}"
+        yield ("on",), f"{on} is no {one} of a prediction, and {kind} looks at {many}; allowed: {allowed}"

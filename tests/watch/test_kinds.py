@@ -8,6 +8,7 @@ import pytest
 
 from detectors.cohort_bounded import CohortBoundedParams
 from detectors.columns import Cohort
+from detectors.missing_rate import MissingRateParams
 from detectors.sample_ratio import SampleRatioParams
 from monitor.watch import kinds
 from tests.watch.configs import FEED, settings
@@ -51,14 +52,39 @@ def test_every_mapped_number_of_a_prediction_is_watched_for_shifts(name: str) ->
     assert (watch.detector, watch.on, watch.severity) == ("numeric_shift", name, "warn")
 
 
-def test_numeric_features_and_flags_are_watched_and_categories_are_listed_as_missing() -> None:
+@pytest.mark.parametrize(
+    "name", ["label", "finish_reason", "error_code", "refused", "blocked", "truncated", "cache_hit"]
+)
+def test_every_mapped_category_and_truth_value_of_a_prediction_is_watched_for_shifts(name: str) -> None:
+    watch = got(predictions=predictions(**{name: "some.path"}))[name]
+    assert (watch.detector, watch.on, watch.severity) == ("category_shift", name, "warn")
+
+
+def test_features_are_watched_by_their_type() -> None:
     features = {"age": "a", "member": {"path": "m", "type": "flag"}, "country": {"path": "c", "type": "category"}}
     given = predictions(features=features)
-    assert {k: w.on for k, w in got(predictions=given).items() if k.startswith("features.")} == {
-        "features.age": "features.age",
-        "features.member": "features.member",
+    assert {k: w.detector for k, w in got(predictions=given).items() if k.startswith("features.")} == {
+        "features.age": "numeric_shift",
+        "features.member": "category_shift",
+        "features.country": "category_shift",
     }
-    assert missing(predictions=given) == {"features.country": "shift of categories is not watched yet"}
+    assert missing(predictions=given) == {}
+
+
+def test_what_may_be_missing_is_one_watch_and_what_may_not_is_no_part_of_it() -> None:
+    given = predictions(score="s", label={"path": "l", "default": "none"}, version={"constant": "v1"}, cost="c")
+    watch = got(predictions=given)["missing"]
+    assert isinstance(watch.params, MissingRateParams)
+    assert (watch.params.fields, watch.severity) == (("score", "cost"), "warn")
+    assert "missing" not in got()
+
+
+def test_more_fields_than_one_watch_holds_make_two() -> None:
+    features = {f"f{n:02}": f"f.f{n:02}" for n in range(60)}
+    brought = got(predictions=predictions(features=features))
+    sizes = [len(w.params.fields) for k, w in brought.items() if isinstance(w.params, MissingRateParams)]
+    assert sizes == [48, 12]
+    assert {"missing", "missing-2"} <= brought.keys()
 
 
 def test_only_outcomes_a_broken_holdout_and_silence_page_by_themselves() -> None:
@@ -75,7 +101,7 @@ def test_without_cohorts_nothing_is_compared_and_the_reason_is_given() -> None:
 def test_without_units_nothing_that_counts_people_is_watched_and_the_reason_is_given() -> None:
     given = {"topic": "slates", "score": "s", "items": {"each": "slots"}}
     why = "predictions.unit is not mapped, and units are the sample"
-    assert missing(predictions=given) == dict.fromkeys(["holdout", "clicks", "concentration", "score"], why)
+    assert missing(predictions=given) == dict.fromkeys(["holdout", "clicks", "concentration", "score", "missing"], why)
     assert {w.detector for w in got(predictions=given).values()} == {"freshness"}
 
 

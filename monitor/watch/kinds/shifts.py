@@ -1,28 +1,50 @@
-"""Drift of inputs and outputs against the learned reference."""
+"""Drift of inputs and outputs against the learned reference. It goes to the digest: it says nothing of anybody's harm."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from detectors.category_shift import CategoryShiftParams
+from detectors.missing_rate import FIELDS, MissingRateParams
 from detectors.numeric_shift import NumericShiftParams
+from monitor.settings import mappings
 from monitor.settings.model import ModelSettings
 from monitor.watch.kinds.wanted import Wanted
 
+MISSING = "missing"
+"""The watch on fields that begin or cease to be missing."""
+
 _NUMBERS = ("score", "probability", "latency_ms", "output_length", "cost")
+_CATEGORIES = ("label", "finish_reason", "error_code", "format_valid", "refused", "blocked", "truncated", "cache_hit")
 
 
 def shifts(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
-    """One watch a mapped number."""
-    columns = [name for name in _NUMBERS if getattr(model.predictions, name) is not None]
-    columns += [
-        f"features.{name}" for name, feature in model.predictions.features.items() if feature.type != "category"
-    ]
-    for name, feature in model.predictions.features.items():
-        if feature.type == "category":
-            missing[f"features.{name}"] = "shift of categories is not watched yet"
-    for column in columns:
-        if model.predictions.unit is None:
-            missing[column] = "predictions.unit is not mapped, and units are the sample"
-        else:
-            params = NumericShiftParams()
-            yield Wanted(column, "numeric_shift", params, column, model.window, "warn", min_units=params.min_units)
+    """One watch a mapped number, category or truth value, and one on what is missing.
+
+    Versions are left out: each new one would be a shift that never ends.
+    """
+    features = model.predictions.features
+    wanted = {name: "numeric_shift" for name in _NUMBERS if getattr(model.predictions, name) is not None}
+    wanted |= {name: "category_shift" for name in _CATEGORIES if getattr(model.predictions, name) is not None}
+    wanted |= {
+        f"features.{name}": "numeric_shift" if feature.type == "number" else "category_shift"
+        for name, feature in features.items()
+    }
+    fields = _may_be_missing(model)
+    if model.predictions.unit is None:
+        missing |= dict.fromkeys(
+            [*wanted, *([MISSING] if fields else [])], "predictions.unit is not mapped, and units are the sample"
+        )
+        return
+    for column, detector in wanted.items():
+        params = NumericShiftParams() if detector == "numeric_shift" else CategoryShiftParams()
+        yield Wanted(column, detector, params, column, model.window, "warn", min_units=params.min_units)
+    for start in range(0, len(fields), FIELDS):
+        key = MISSING if start == 0 else f"{MISSING}-{start // FIELDS + 1}"
+        absent = MissingRateParams(fields=fields[start : start + FIELDS])
+        yield Wanted(key, "missing_rate", absent, "", model.window, "warn", min_units=absent.min_units)
+
+
+def _may_be_missing(model: ModelSettings) -> tuple[str, ...]:
+    """Columns of predictions that come from the event, and for which nothing stands in."""
+    return tuple(f.name for f in mappings(model)[0].fields if f.path and f.default is None and not f.required)
