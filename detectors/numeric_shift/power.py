@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from detectors.increments import shares
 from detectors.numeric_shift import bets
 from detectors.numeric_shift.reading import BINS, CUTS, WIDTH
 from detectors.numeric_shift.state import NumericShiftParams, reference_error
@@ -24,9 +25,9 @@ def shift_delay(shift: float, p: NumericShiftParams, outlook: Outlook) -> float:
     learned = np.zeros((1, WIDTH))
     learned[0, -1] = p.learn_units
     tested = bets.bounds(before[None], p.eps + reference_error(learned), np.ones((1, BINS), np.bool_))
-    twice = bets.Bounds(np.repeat(tested.null, 2, axis=0), np.repeat(tested.kept, 2, axis=0))
-    every, none = bets.against(twice, np.stack([np.ones(BINS), np.zeros(BINS)]), np.ones(2))
-    weights = bets.log_weights(tested.kept)[0]
+    twice = shares.Bounds(np.repeat(tested.null, 2, axis=0), np.repeat(tested.kept, 2, axis=0))
+    every, none = shares.against(twice, np.stack([np.ones(BINS), np.zeros(BINS)]), np.ones(2))
+    weights = shares.log_weights(tested.kept)[0]
     kept = np.isfinite(weights)
     below = np.tri(BINS, dtype=np.bool_).T  # a unit in bin i is below boundary i and all later ones
     increments = np.where(np.repeat(below, bets.BETS // BINS, axis=1), every, none)[:, kept]

@@ -12,7 +12,7 @@ from scipy.special import ndtr, ndtri
 
 from detectors import engine
 from detectors.catalogue import DETECTORS
-from detectors.cohort_bounded import CohortBounded, CohortBoundedParams, Tally
+from detectors.cohort_bounded import CohortBounded, CohortBoundedParams
 from detectors.cohort_reach import harm_delay
 from detectors.detector import Tick
 from detectors.evidence import Crossing, Mode
@@ -23,6 +23,7 @@ from detectors.numeric_shift.power import shift_delay
 from detectors.numeric_shift.reading import Reading
 from detectors.power import Foretelling, Outlook
 from detectors.sample_ratio import Counts, SampleRatio, SampleRatioParams
+from detectors.two_arms import Tally
 from tests.laws.examples import EXAMPLES
 
 HOUR = 3_600_000
