@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from monitor import app as house
-from monitor.cli import check, database, demo, operate, reference, replay, run, status
+from monitor.cli import check, database, demo, operate, reference, replay, run, simulate, status
 from monitor.cli.terminal import out
 
 cli = typer.Typer(
@@ -27,6 +27,7 @@ for _command in (
     replay.replay,
     status.status,
     demo.demo,
+    simulate.simulate,
     operate.arm,
     operate.rearm,
     reference.reference,

@@ -13,7 +13,18 @@ ROOT = Path(__file__).parents[2]
 
 LAYERS: list[tuple[str, tuple[str, ...]]] = [
     ("detectors", ("detectors",)),
-    ("ground", ("monitor", "monitor.events", "monitor.clock", "monitor.metrics", "monitor.changes", "monitor.logs")),
+    (
+        "ground",
+        (
+            "monitor",
+            "monitor.events",
+            "monitor.clock",
+            "monitor.metrics",
+            "monitor.changes",
+            "monitor.logs",
+            "monitor.client",
+        ),
+    ),
     (
         "pure rooms",
         ("monitor.ingest", "monitor.join", "monitor.watch", "monitor.alerting", "monitor.web", "monitor.settings"),

@@ -1,0 +1,52 @@
+"""The serving hook: fair, balanced, the same everywhere, and dependent on nothing."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+from monitor.client import tilt as module
+from monitor.client.tilt import Tilt
+
+ITEMS = [f"item-{n}" for n in range(2_000)]
+
+
+def test_pairs_are_balanced_and_coins_are_fair() -> None:
+    signs = Tilt("seed").signs("p", ITEMS)
+    firsts = [signs[item] for item in ITEMS[0::2]]
+    assert all(signs[a] == -signs[b] for a, b in zip(ITEMS[0::2], ITEMS[1::2], strict=True))
+    assert abs(sum(firsts)) < 3 * 1_000**0.5
+
+
+def test_a_lone_last_item_is_not_pushed() -> None:
+    assert "c" not in Tilt("seed").signs("p", ["a", "b", "c"])
+
+
+def test_signs_change_with_the_period_and_with_the_seed() -> None:
+    one = Tilt("seed").signs("p", ITEMS)
+    for other in (Tilt("seed").signs("q", ITEMS), Tilt("tree").signs("p", ITEMS)):
+        same = sum(one[i] == other[i] for i in ITEMS[0::2])
+        assert abs(same - 500) < 3 * 250**0.5
+
+
+@pytest.mark.parametrize("share", [0.03, 0.5, 0.9])
+def test_the_share_of_tilted_requests_is_as_asked(share: float) -> None:
+    tilt = Tilt("seed", strength=0.3, share=share)
+    pushed = sum(tilt.push(f"r{n}") > 0 for n in range(20_000))
+    assert abs(pushed - 20_000 * share) < 4 * (20_000 * share * (1 - share)) ** 0.5
+    assert {tilt.push(f"r{n}") for n in range(100)} <= {0.0, 0.3}
+
+
+@pytest.mark.parametrize(("strength", "share"), [(0.0, 0.5), (1.5, 0.5), (0.2, 0.0), (0.2, 1.0)])
+def test_what_cannot_be_measured_is_refused(strength: float, share: float) -> None:
+    with pytest.raises(ValueError, match="allowed is"):
+        Tilt("seed", strength, share)
+
+
+def test_it_needs_python_alone() -> None:
+    tree = ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8"))
+    names = {n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+    assert {n.split(".")[0] for n in names} <= set(sys.stdlib_module_names)
