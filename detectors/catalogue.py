@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from detectors.category_shift import CategoryShift
+from detectors.cohort_block import CohortBlock
 from detectors.cohort_bounded import CohortBounded
 from detectors.cohort_quantile import CohortQuantile
 from detectors.concentration import Concentration
@@ -15,6 +16,7 @@ from detectors.sample_ratio import SampleRatio
 
 _ALL: tuple[AnyDetector, ...] = (
     CohortBounded(),
+    CohortBlock(),
     CohortQuantile(),
     SampleRatio(),
     NumericShift(),

@@ -4,8 +4,9 @@ The cuts are learned from both cohorts together and then frozen. A unit votes on
 its randomisation): beyond each cut, or not. That is a share, bounded whatever the value's tails, so the evidence is exact: it
 rests on the assignment coin alone.
 
-Null: at every cut, the share of the exposed beyond it exceeds the holdout's by no more than `page_if_worse_by` of the share
-that was beyond it while learning. The three tests are averaged, which needs no correction.
+Null: at every cut, the share of the exposed beyond it exceeds the holdout's (or, where higher is better, falls short of it) by
+no more than `page_if_worse_by` of the share that was beyond it while learning. The three tests are averaged, which needs no
+correction.
 
 >>> import numpy as np
 >>> from detectors.columns import Columns, Numeric, flag
@@ -57,6 +58,9 @@ NAMES = ("q50", "q95", "q99")
 _CUTS = len(QUANTILES)
 _BETS = _CUTS * ipw.BETS
 _LOG_WEIGHTS = np.full(_BETS, -np.log(_BETS))
+_RAREST = 0.001
+"""Where fewer were beyond a cut (many equal values), the margin is that of this share."""
+
 _WIDTH = 2 * (1 + _CUTS)
 """For the exposed, then for the holdout: units, and units beyond each cut."""
 
@@ -67,7 +71,7 @@ class CohortQuantileParams(Params):
     holdout_share: Annotated[float, Field(gt=0, lt=1, description="planned share of the holdout among both cohorts")]
     better: Annotated[
         Literal["lower", "higher"],
-        Field(description="lower: values above a quantile are bad (a latency); higher: values below its mirror are"),
+        Field(description="lower: more beyond a quantile is worse (a latency); higher: fewer is worse (an amount)"),
     ] = "lower"
     page_if_worse_by: Annotated[
         float, Field(gt=0, lt=10, description="tolerated excess beyond a quantile, as a share of what is beyond it")
@@ -91,10 +95,9 @@ class Beyond:
 
 @dataclass(frozen=True)
 class Ruler:
-    """The frozen cuts (3,), None while learning; `better` and the sample's size."""
+    """The frozen cuts (3,), None while learning, and the sample's size."""
 
     cuts: Floats | None
-    lower: bool
     capacity: int
 
 
@@ -103,7 +106,7 @@ class CohortQuantileState:
     """W watches.
 
     sample        (W,) bytes of the sample that the cuts will come from; windows (W,) it has gathered; held (W,) units of it.
-    cuts          (W, 3); NaN while learning.
+    cuts, usual   (W, 3) the cuts, NaN while learning, and the share that was beyond them.
     total, fresh  (W, _WIDTH): units since watching began, and since the alert opened.
     worst         (W,) the cut that had moved most when the alert opened.
     """
@@ -114,6 +117,7 @@ class CohortQuantileState:
     windows: Ints
     held: Ints
     cuts: Floats
+    usual: Floats
     total: Floats
     fresh: Floats
     worst: Ints
@@ -143,6 +147,7 @@ class CohortQuantile:
             windows=np.zeros(w, np.int64),
             held=np.zeros(w, np.int64),
             cuts=np.full((w, _CUTS), np.nan),
+            usual=np.zeros((w, _CUTS)),
             total=np.zeros((w, _WIDTH)),
             fresh=np.zeros((w, _WIDTH)),
             worst=np.zeros(w, np.int64),
@@ -151,7 +156,7 @@ class CohortQuantile:
     def prepare(self, p: CohortQuantileParams, s: CohortQuantileState, row: int) -> Ruler:
         """The cuts, once they are known."""
         known = not np.isnan(s.cuts[row]).any()
-        return Ruler(s.cuts[row] if known else None, p.better == "lower", p.learn_units)
+        return Ruler(s.cuts[row] if known else None, p.learn_units)
 
     def empty(self, prep: Ruler) -> Beyond:  # noqa: ARG002
         """No units."""
@@ -165,8 +170,7 @@ class CohortQuantile:
             sample = unit_sample.of_rows(mine, mine.numbers("value"), prep.capacity)
             held = int((mine.cohort == Cohort.HOLDOUT).sum())
             return self.merge(prep, a, _beyond(np.zeros(_WIDTH, np.int64), sample, held))
-        value = mine.numbers("value")[:, None]
-        beyond = value > prep.cuts if prep.lower else value < prep.cuts
+        beyond = mine.numbers("value")[:, None] > prep.cuts
         votes = np.concatenate([np.ones((len(mine), 1), np.int64), beyond], axis=1)
         exposed = (mine.cohort == Cohort.EXPOSED)[:, None]
         counts = np.concatenate([(votes * exposed).sum(axis=0), (votes * ~exposed).sum(axis=0)]).astype(np.int64)
@@ -206,7 +210,7 @@ class CohortQuantile:
             spans=dyadic.clear(spans, ended),
             total=total,
             fresh=np.where((verdict.opened | ended)[:, None], 0.0, fresh),
-            worst=np.where(verdict.opened, _moved_most(recent), s.worst),
+            worst=np.where(verdict.opened, _moved_most(recent, _signs(ps)), s.worst),
         )
         after = _learn(ps, after, stats, live & ~watching, tick)
         views = {"since_start": (total, np.ones(w)), "recent": (recent, offered), "fresh": (fresh, np.ones(w))}
@@ -235,8 +239,7 @@ def _increments(ps: Sequence[CohortQuantileParams], s: CohortQuantileState, wind
     """Per cut the increments of a bounded value: 1 beyond the cut, else 0. Cut j owns the bets j BETS to (j + 1) BETS."""
     w = len(ps)
     share = np.repeat([1.0 - p.holdout_share for p in ps], _CUTS)
-    usual = np.tile(1.0 - np.array(QUANTILES), w)
-    margin = usual * np.repeat([p.page_if_worse_by for p in ps], _CUTS)
+    usual, margin = s.usual.ravel(), _margins(ps, s).ravel()
     exposed, held = window[:, : 1 + _CUTS], window[:, 1 + _CUTS :]
     groups = np.stack([exposed[:, 1:], exposed[:, :1] - exposed[:, 1:], held[:, 1:], held[:, :1] - held[:, 1:]], axis=2)
     entries = ipw.Entries(
@@ -245,17 +248,28 @@ def _increments(ps: Sequence[CohortQuantileParams], s: CohortQuantileState, wind
         exposed=np.tile([True, True, False, False], w * _CUTS),
         count=groups.ravel(),
     )
-    bad = np.full(w * _CUTS, -1.0)
+    good = np.repeat(_signs(ps), _CUTS)
 
     def against(tolerance: Floats) -> Floats:
-        return ipw.log_increments(entries, w * _CUTS, share, usual, tolerance, bad).reshape(w, _BETS)
+        return ipw.log_increments(entries, w * _CUTS, share, usual, tolerance, good).reshape(w, _BETS)
 
-    still = ipw.log_increments_worse(entries, w * _CUTS, share, usual, margin, bad).reshape(w, _CUTS, ipw.BETS)
+    still = ipw.log_increments_worse(entries, w * _CUTS, share, usual, margin, good).reshape(w, _CUTS, ipw.BETS)
     return engine.Increments(
         null=against(margin),
         critical=against(3.0 * margin),
         worse=np.tile(still[np.arange(w), s.worst], (1, _CUTS)),
     )
+
+
+def _signs(ps: Sequence[CohortQuantileParams]) -> Floats:
+    """+1 where more beyond a cut is better, (W,)."""
+    return np.array([1.0 if p.better == "higher" else -1.0 for p in ps])
+
+
+def _margins(ps: Sequence[CohortQuantileParams], s: CohortQuantileState) -> Floats:
+    """Tolerated difference of the shares beyond each cut, (W, 3)."""
+    margins: Floats = np.array([p.page_if_worse_by for p in ps])[:, None] * np.maximum(s.usual, _RAREST)
+    return margins
 
 
 def _learn(
@@ -266,7 +280,7 @@ def _learn(
     tick: Tick,
 ) -> CohortQuantileState:
     """The sample fills; when it is full and the holdout large enough, it gives the cuts and watching begins."""
-    sample, windows, held, cuts = s.sample.copy(), s.windows.copy(), s.held.copy(), s.cuts.copy()
+    sample, windows, held, cuts, usual = (x.copy() for x in (s.sample, s.windows, s.held, s.cuts, s.usual))
     ready = np.zeros(len(ps), np.bool_)
     for row, p in enumerate(ps):
         if not learning[row] or not len(stats[row].keys):
@@ -277,11 +291,11 @@ def _learn(
         gathered = unit_sample.merge(_unpacked(sample[row]), mine, p.learn_units)
         ready[row] = len(gathered) >= p.learn_units and held[row] >= p.min_holdout
         if ready[row]:
-            wanted = QUANTILES if p.better == "lower" else [1.0 - q for q in QUANTILES]
-            cuts[row] = np.quantile(gathered.values, wanted)
+            cuts[row] = np.quantile(gathered.values, QUANTILES)
+            usual[row] = (gathered.values[:, None] > cuts[row]).mean(axis=0)
         sample[row] = b"" if ready[row] else pack_record(gathered)
     bank = engine.begin(s.bank, ready, tick.end)
-    return replace(s, bank=bank, sample=sample, windows=windows, held=held, cuts=cuts)
+    return replace(s, bank=bank, sample=sample, windows=windows, held=held, cuts=cuts, usual=usual)
 
 
 def _unpacked(cell: bytes) -> UnitSample:
@@ -294,9 +308,11 @@ def _shares(sums: Floats) -> tuple[Floats, Floats]:
     return exposed[..., 1:] / np.maximum(exposed[..., :1], 1.0), held[..., 1:] / np.maximum(held[..., :1], 1.0)
 
 
-def _moved_most(sums: Floats) -> Ints:
+def _moved_most(sums: Floats, signs: Floats) -> Ints:
+    """The cut at which the exposed are worst off by most standard deviations of a share, (W,)."""
     exposed, held = _shares(sums)
-    result: Ints = np.argmax((exposed - held) / (1.0 - np.array(QUANTILES)), axis=-1)
+    scale = np.sqrt(np.maximum((exposed + held) / 2.0, 1e-6))
+    result: Ints = np.argmax(signs[:, None] * (held - exposed) / scale, axis=-1)
     return result
 
 
@@ -335,9 +351,9 @@ def _evidence(
         kind = "since_start"
     sums, looks = views[kind]
     n1, n0 = int(sums[0]), int(sums[1 + _CUTS])
-    cut = int(s.worst[row]) if base.mode is Mode.RECOVERING else int(_moved_most(sums))
+    cut = int(s.worst[row]) if base.mode is Mode.RECOVERING else int(_moved_most(sums[None], _signs([p]))[0])
     beyond1, beyond0 = (shares[cut] for shares in _shares(sums))
-    margin = p.page_if_worse_by * (1.0 - QUANTILES[cut])
+    margin = p.page_if_worse_by * max(float(s.usual[row, cut]), _RAREST)
     known = n1 > 0 and n0 > 0
     effect = float(beyond1 - beyond0) if known else None
     alpha = (1.0 - LEVEL) / _CUTS / looks

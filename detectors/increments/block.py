@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.columns import Floats
+from detectors.columns import Bools, Floats
 from detectors.math import scales
 from detectors.math.scales import Scales
 
@@ -76,15 +76,18 @@ def calibrate(blocks: Floats, windows_per_day: int, centre: Floats | float | Non
     return of_scales(scales.end_day(seen), origin)
 
 
-def of_scales(seen: Scales, origin: Floats) -> Calibration:
-    """The same from moments that were gathered window by window, as deviations from `origin` (W,)."""
+def of_scales(seen: Scales, origin: Floats, *, own_mean: Bools | None = None) -> Calibration:
+    """The same from moments that were gathered window by window, as deviations from `origin` (W,), where the null lies.
+
+    own_mean   (W,) where the null lies at the series' own mean, which was not known when gathering began.
+    """
     variance = scales.variance(seen)
     ratio = scales.long_run_variance(seen) / np.where(variance > 0, variance, 1.0)
     return Calibration(
         mean=origin + seen.mean[:, 0],
         s=np.sqrt(variance),
         kappa=np.maximum(ratio, 1.0),
-        slow=np.sqrt(scales.slow_variance(seen)),
+        slow=np.sqrt(scales.slow_variance(seen, own_mean)),
     )
 
 

@@ -123,13 +123,15 @@ def long_run_variance(s: Scales) -> Floats:
     return result
 
 
-def slow_variance(s: Scales) -> Floats:
+def slow_variance(s: Scales, own_mean: Bools | None = None) -> Floats:
     """Variance about the null of what is the same all day long, (W,): day means squared, less what their values explain.
 
-    0 with fewer than two full days: nothing is known of it then.
+    The null is the origin; where `own_mean` (W,) it is the series' own mean. 0 with fewer than two full days: nothing is known.
     """
     days = s.groups[:, _DAY]
     length = s.length[:, _DAY] / np.maximum(days, 1)
     explained = variance(s) / np.maximum(length, 1.0)
-    about = s.about_null / np.maximum(days, 1) - explained
-    return np.where(days >= 2, np.maximum(about, 0.0), 0.0)
+    about = s.about_null / np.maximum(days, 1)
+    if own_mean is not None:
+        about = np.where(own_mean, s.squares[:, _DAY] / np.maximum(days - 1, 1), about)
+    return np.where(days >= 2, np.maximum(about - explained, 0.0), 0.0)

@@ -114,8 +114,9 @@ def _contrast(model: ModelSettings, settings: WatchSettings) -> Iterator[Refusal
             ("detector", "holdout_share"),
             f"{share:g} is not the planned share of cohorts.holdout, {model.cohorts.holdout.share:g}; evidence rests on it",
         )
-    if settings.on in model.metrics and model.metrics[settings.on].value != "any":
-        yield ("on",), f"{settings.on} is not bounded; only metrics with value: any can be compared between cohorts yet"
+    bounded = settings.detector is not None and settings.detector.kind == "cohort_bounded"
+    if bounded and settings.on in model.metrics and model.metrics[settings.on].value != "any":
+        yield ("on",), f"{settings.on} is not bounded; use cohort_block or cohort_quantile, or a metric with value: any"
 
 
 def _value(model: ModelSettings, kind: str, value: Value, on: str | None) -> Iterator[Refusal]:

@@ -80,7 +80,25 @@ def test_the_cuts_are_the_quantiles_of_both_cohorts_and_stay_as_they_were_learne
     assert np.allclose(cuts.pop(), np.quantile(sample, QUANTILES), rtol=0.04)
 
 
-def test_values_that_are_better_when_higher_are_judged_by_their_lower_tail() -> None:
+@pytest.mark.parametrize(("better", "slowed", "pages"), [("higher", 0.1, False), ("lower", 0.1, True)])
+def test_which_way_is_worse_is_as_told(better: str, slowed: float, pages: bool) -> None:
+    params = CohortQuantileParams.model_validate({"holdout_share": 0.5, "learn_units": 2_000, "better": better})
+    told = run(params, 10, slowed, windows=40, watches=5, page=1e-4, seed=24)
+    assert any(e.crossing is Crossing.PAGE for row in told for e in row) is pages
+
+
+def test_of_an_amount_that_most_people_never_pay_the_share_that_pays_is_judged() -> None:
+    rng = np.random.default_rng(25)
     params = CohortQuantileParams(holdout_share=0.5, learn_units=2_000, better="higher")
-    told = run(params, 10, 0.1, windows=40, watches=5, page=1e-4, seed=24)
-    assert not any(e.crossing is Crossing.PAGE for row in told for e in row)
+    state, told = DETECTOR.start([params]), []
+    for t in range(40):
+        held = rng.random(500) < 0.5
+        pays = rng.random(500) < np.where(~held & (t >= 10), 0.05, 0.2)
+        prep = DETECTOR.prepare(params, state, 0)
+        a = DETECTOR.fold(prep, DETECTOR.empty(prep), rows(pays * rng.lognormal(2, 1, 500), held, t))
+        state, (evidence,) = DETECTOR.close([params], state, [a], Tick.plain(t, t + 1, page=1e-4, warn=1e-4))
+        told.append(evidence)
+    page = next(e for e in told if e.crossing is Crossing.PAGE)
+    assert page.unit == "share beyond q50"
+    assert page.arms["exposed"] == pytest.approx(0.05, abs=0.03)
+    assert page.arms["holdout"] == pytest.approx(0.2, abs=0.06)

@@ -50,10 +50,12 @@ outcomes:
   click: { topic: clicks, time: at, match: { id: slate }, within: 10m }
   visit: { topic: visits, time: at, match: { unit: who }, within: 15m }
 cohorts: { field: arm, holdout: { share: 50% } }
-metrics: { clicks: { of: click }, visits: { of: visit } }
+metrics: { clicks: { of: click }, visits: { of: visit }, counts: { of: click, value: count } }
 watch:
   clicks: false
   visits: false
+  counts: false
+  counts.tail: false
   score: false
   features.age: false
   concentration: false
@@ -61,6 +63,8 @@ watch:
   freshness.holdout: false
   clicks-fall: { detector: { kind: cohort_bounded, holdout_share: 50%, learn_units: 400, page_if_worse_by: 10% }, on: clicks }
   visits-fall: { detector: { kind: cohort_bounded, holdout_share: 50%, learn_units: 400, page_if_worse_by: 20% }, on: visits }
+  counts-fall: { detector: { kind: cohort_block, learn_days: 0.06, min_holdout: 50, sample_units: 50 }, on: counts }
+  counts-tail: { detector: { kind: cohort_quantile, holdout_share: 50%, learn_units: 300 }, on: counts }
   narrowing: { detector: { kind: concentration, learn_periods: 2, min_units: 20, min_exposures: 100 }, window: 30m }
   scores: { detector: { kind: numeric_shift, sample_units: 200, learn_units: 300, learn_windows: 5, min_units: 30 }, on: score }
   ages: { detector: { kind: numeric_shift, sample_units: 200, learn_units: 300, learn_windows: 5, min_units: 70 },

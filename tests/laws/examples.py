@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.category_shift import CategoryShiftParams
+from detectors.cohort_block import CohortBlockParams
 from detectors.cohort_bounded import CohortBoundedParams
 from detectors.cohort_quantile import CohortQuantileParams
 from detectors.columns import Category, Columns, Flag, Hash, Hashes, Numeric, Ragged, flag
@@ -87,6 +88,13 @@ EXAMPLES: dict[str, Example] = {
     "cohort_bounded": Example(
         CohortBoundedParams(holdout_share=0.5, learn_units=500),
         CohortBoundedParams(holdout_share=0.5, learn_units=900, better="lower", page_if_worse_by=0.05),
+        healthy,
+    ),
+    "cohort_block": Example(
+        CohortBlockParams(learn_days=0.2, min_holdout=50, sample_units=50),
+        CohortBlockParams(
+            learn_days=0.15, min_holdout=40, sample_units=40, better="lower", per="prediction", against="holdout"
+        ),
         healthy,
     ),
     "cohort_quantile": Example(

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from detectors.cohort_block import CohortBlockParams
 from detectors.cohort_bounded import CohortBoundedParams
+from detectors.cohort_quantile import CohortQuantileParams
 from detectors.columns import Cohort
 from detectors.missing_rate import MissingRateParams
 from detectors.sample_ratio import SampleRatioParams
@@ -112,10 +114,15 @@ def test_without_items_narrowing_is_missing() -> None:
 
 
 @pytest.mark.parametrize("value", ["count", "sum"])
-def test_a_metric_without_bounds_is_missing_with_its_reason(value: str) -> None:
+def test_a_metric_without_bounds_is_compared_by_windows_and_by_its_large_values(value: str) -> None:
     click = {**FEED["outcomes"]["click"], "value": "v"}
-    told = missing(outcomes={"click": click}, metrics={"clicks": {"of": "click", "value": value}})
-    assert told["clicks"].startswith(f"value: {value} is not bounded")
+    metric = {"of": "click", "value": value, "better": "lower", "page_if_worse_by": "7%"}
+    brought = got(outcomes={"click": click}, metrics={"clicks": metric})
+    mean, tail = brought["clicks"], brought["clicks.tail"]
+    assert (mean.detector, mean.on, mean.severity) == ("cohort_block", "clicks", "page")
+    assert mean.params == CohortBlockParams(better="lower", page_if_worse_by=0.07)
+    assert (tail.detector, tail.on, tail.severity) == ("cohort_quantile", "clicks", "warn")
+    assert tail.params == CohortQuantileParams(holdout_share=0.05, better="lower")
 
 
 def test_a_metric_is_judged_by_its_own_direction_and_margin_against_the_planned_holdout() -> None:

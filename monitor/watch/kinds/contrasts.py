@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from detectors.cohort_block import CohortBlockParams
 from detectors.cohort_bounded import CohortBoundedParams
+from detectors.cohort_quantile import CohortQuantileParams
 from detectors.sample_ratio import SampleRatioParams
-from monitor.settings.model import ModelSettings
+from monitor.settings.model import HoldoutSettings, Metric, ModelSettings
 from monitor.watch.kinds.wanted import Wanted
 
 HOLDOUT = "holdout"
 """The watch on the cohorts' sizes, and the arrival stream of predictions to held-out units."""
+
+BLOCK_UNITS = 50
+"""Units of the smaller cohort that a window of an unbounded metric needs; smaller windows are merged with the next."""
 
 
 def why_no_contrast(model: ModelSettings) -> str:
@@ -31,17 +36,26 @@ def holdout(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
 
 
 def metrics(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
-    """One contrast a metric."""
+    """Contrasts of every metric: of a bounded one, exact; of a count or a sum, calibrated, and exact for its large values."""
     why = why_no_contrast(model)
     for name, metric in model.metrics.items():
         if why or model.cohorts is None:
             missing[name] = why
-        elif metric.value != "any":
-            missing[name] = f"value: {metric.value} is not bounded; only value: any can be compared between cohorts yet"
+        elif metric.value == "any":
+            yield _bounded(model, name, metric, model.cohorts.holdout)
         else:
-            params = CohortBoundedParams(
-                holdout_share=model.cohorts.holdout.share,
-                better=metric.better,
-                page_if_worse_by=metric.page_if_worse_by,
-            )
-            yield Wanted(name, "cohort_bounded", params, name, model.window, "page", metric=name)
+            yield from _unbounded(model, name, metric, model.cohorts.holdout)
+
+
+def _bounded(model: ModelSettings, name: str, metric: Metric, rule: HoldoutSettings) -> Wanted:
+    params = CohortBoundedParams(
+        holdout_share=rule.share, better=metric.better, page_if_worse_by=metric.page_if_worse_by
+    )
+    return Wanted(name, "cohort_bounded", params, name, model.window, "page", metric=name)
+
+
+def _unbounded(model: ModelSettings, name: str, metric: Metric, rule: HoldoutSettings) -> Iterator[Wanted]:
+    block = CohortBlockParams(better=metric.better, page_if_worse_by=metric.page_if_worse_by)
+    yield Wanted(name, "cohort_block", block, name, model.window, "page", metric=name, min_units=BLOCK_UNITS)
+    tail = CohortQuantileParams(holdout_share=rule.share, better=metric.better)
+    yield Wanted(f"{name}.tail", "cohort_quantile", tail, name, model.window, "warn", metric=name)
