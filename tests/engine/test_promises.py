@@ -41,6 +41,7 @@ def test_the_tape_makes_every_kind_of_watch_speak(reference: Told) -> None:
         "ages",
         "ages-hint",
         "clicks-fall",
+        "counts-fall",
         "freshness.click",
         "freshness.predictions",
         "holdout",
