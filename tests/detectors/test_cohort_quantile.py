@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detectors.cohort_quantile import NAMES, QUANTILES, Beyond, CohortQuantile, CohortQuantileParams
+from detectors.cohort_quantile import CohortQuantile, CohortQuantileParams
+from detectors.cohort_quantile.detector import Beyond
+from detectors.cohort_quantile.state import NAMES, QUANTILES
 from detectors.columns import Bools, Columns, Floats, Numeric, flag
 from detectors.detector import Tick
 from detectors.evidence import Crossing, Evidence, Mode
