@@ -27,12 +27,13 @@ from detectors import columns as cols
 from detectors import snapshot
 from detectors.columns import Columns, Hashes
 from detectors.detector import AnyDetector, Params
-from monitor.alerting.alert import Alert, Notification, Phase
+from monitor.alerting.alert import Alert, Decided, Notification, Phase
 from monitor.events import Reject, TopicPartition
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.join.pending import Pending, pack_rows, unpack_rows
 from monitor.join.units import UnitTable
 from monitor.store.protocols import Chunk, Image, Page, Step
+from monitor.watch.description import PlanDescription
 from monitor.watch.finding import Finding
 from monitor.watch.plan import DAY, ModelPlan, WatchPlan
 
@@ -93,6 +94,7 @@ class Turn:
     findings: list[Finding] = field(default_factory=list)
     alerts: dict[str, Alert] = field(default_factory=dict)
     outbox: list[Notification] = field(default_factory=list)
+    decisions: list[Decided] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     refused: set[tuple[str, int, int]] = field(default_factory=set)
     moved: set[tuple[str, int]] = field(default_factory=set)
@@ -295,6 +297,7 @@ def _restore_alert(memory: ModelMemory, alert: Alert) -> None:
     reason = "the watch was removed" if watch is None else "the watch was restarted with other parameters"
     closed = msgspec.structs.replace(alert, phase=Phase.RESOLVED, resolved_at=alert.finding.end, frozen=reason)
     memory.turn.alerts[alert.id] = closed
+    memory.turn.decisions.append(Decided.of(closed, alert.finding.end, reason))
 
 
 def enrol(memory: ModelMemory, slot: int, rows: Columns) -> Columns:
@@ -321,7 +324,9 @@ def _watch_pages(memory: ModelMemory, turn: Turn) -> dict[tuple[str, str], bytes
     return pages
 
 
-def build_step(memory: ModelMemory, observed: dict[str, Any], commands: Sequence[int]) -> Step:
+def build_step(
+    memory: ModelMemory, observed: dict[str, Any], commands: Sequence[int], plan: PlanDescription | None = None
+) -> Step:
     """The turn as one step; afterwards a new turn begins. The step's number follows the last one."""
     turn, memory.turn = memory.turn, Turn()
     chunks = []
@@ -348,4 +353,6 @@ def build_step(memory: ModelMemory, observed: dict[str, Any], commands: Sequence
         rejects=turn.rejects,
         observed=observed,
         commands=commands,
+        decisions=turn.decisions,
+        plan=plan,
     )

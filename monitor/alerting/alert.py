@@ -52,6 +52,35 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged_by: str = ""
 
 
+class Decided(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of an alert, and why: what the policy decided at `at` (event time, ms). `told`: kind of the message, or ""."""
+
+    alert: str
+    watch: str
+    at: int
+    phase: Phase
+    severity: Severity
+    reason: str
+    frozen: str = ""
+    acknowledged_by: str = ""
+    told: str = ""
+
+    @staticmethod
+    def of(alert: Alert, at: int, reason: str, told: str = "") -> Decided:
+        """What was decided of an alert as it now stands."""
+        return Decided(
+            alert=alert.id,
+            watch=alert.watch,
+            at=at,
+            phase=alert.phase,
+            severity=alert.severity,
+            reason=reason,
+            frozen=alert.frozen,
+            acknowledged_by=alert.acknowledged_by,
+            told=told,
+        )
+
+
 class Kind(StrEnum):
     """Why a notification is sent."""
 

@@ -12,7 +12,7 @@ from detectors import snapshot
 from detectors.columns import Columns, Hash, Ragged
 from detectors.detector import Family, Stream, Tick
 from detectors.evidence import Crossing, Evidence, Mode, Standing
-from monitor.alerting.alert import Phase
+from monitor.alerting.alert import Decided, Phase
 from monitor.alerting.message import Context
 from monitor.alerting.policy import decide
 from monitor.alerting.rehearsal import Rehearsal
@@ -122,7 +122,9 @@ class Judge:
         if decision.alert is None:
             return
         if decision.alert != before:
+            told = "" if decision.notify is None else str(decision.notify[0])
             memory.turn.alerts[decision.alert.id] = decision.alert
+            memory.turn.decisions.append(Decided.of(decision.alert, end, decision.reason, told))
         if decision.alert.phase is Phase.RESOLVED:
             memory.alerts.pop(watch.key, None)
         else:

@@ -19,6 +19,7 @@ from monitor.events import Block, TopicPartition
 from monitor.join import clocks
 from monitor.memory import ModelMemory, Source, build_step
 from monitor.store.protocols import Command, Step
+from monitor.watch.description import describe
 from monitor.watch.plan import ModelPlan
 
 
@@ -31,6 +32,7 @@ class Engine:
     def __init__(self, plan: ModelPlan, *, arrival_is_event_time: bool = False) -> None:
         self.plan = plan
         self._replay = arrival_is_event_time
+        self._description = describe(plan)
         self._lanes = Lanes.of(plan)
         self._intake = Intake(plan, self._lanes, arrival_is_event_time=arrival_is_event_time)
         self._judge = Judge(plan, self._lanes)
@@ -56,7 +58,7 @@ class Engine:
         arrivals = self._replayed_until(memory, until) if self._replay else observed.arrivals_until
         if arrivals is not None:
             close_arrivals(memory, self.plan, self._lanes, self._judge, arrivals)
-        return build_step(memory, observed.record(), [c.number for c in commands])
+        return build_step(memory, observed.record(), [c.number for c in commands], self._description)
 
     def _obey(self, memory: ModelMemory, commands: Sequence[Command]) -> None:
         """Take commands: to arm the model at once, to re-arm a watch with its next window."""

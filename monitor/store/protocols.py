@@ -7,14 +7,16 @@ number does not follow is refused (`OutOfStep`), so nothing can be committed twi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Protocol
 
 import msgspec
 
-from monitor.alerting.alert import Alert, Delivery, Notification
+from monitor.alerting.alert import Alert, Decided, Delivery, Notification
 from monitor.events import Reject, TopicPartition
+from monitor.store.chain import Head, Link
+from monitor.watch.description import PlanDescription
 from monitor.watch.finding import Finding
 
 
@@ -97,6 +99,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     dropped    generations (stream, slot); applied after `chunks`: what was appended to one in the same step goes with it.
     findings   one whose model, watch, incarnation, start and end are stored already is left as it was: twice is once.
     outbox     likewise by key.
+    decisions  changes of alerts with their reasons, in order: for the audit.
+    plan       what the turn ran under; recorded for the audit when it is another than that of the step before.
     """
 
     model: str
@@ -111,6 +115,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     rejects: Sequence[Reject] = ()
     observed: dict[str, Any] = {}
     commands: Sequence[int] = ()
+    decisions: Sequence[Decided] = ()
+    plan: PlanDescription | None = None
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,11 +222,61 @@ class Reader(Protocol):
         """Dead letters of a model."""
 
 
+class RecordedFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored finding as the audit sees it: its row, the step that wrote it, what it is about, its text.
+
+    `differing` names the columns beside the text that do not say what the text says.
+    """
+
+    row: int
+    step: int
+    watch: str
+    incarnation: str
+    start: int
+    end: int
+    text: str
+    differing: Sequence[str] = ()
+
+
+class RecordedAlert(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored alert as the audit sees it: likewise."""
+
+    id: str
+    step: int
+    text: str
+    differing: Sequence[str] = ()
+
+
+class Ledger(Protocol):
+    """The audit chain and what it speaks of. Everything of one model, oldest first, at most `limit` rows."""
+
+    def head(self, model: str) -> Head:
+        """The newest link, as the model's own row remembers it."""
+
+    def links(self, model: str, *, after: int = 0, limit: int = 500) -> Sequence[Link]:
+        """Links whose position is above `after`."""
+
+    def details(self, model: str, first: int, last: int) -> Mapping[tuple[int, int], str]:
+        """Details of the links at these positions: (position, place of the entry) to text."""
+
+    def recorded_findings(
+        self, model: str, *, after: tuple[int, int] = (-1, -1), limit: int = 5_000
+    ) -> Sequence[RecordedFinding]:
+        """Findings by step and row: those above (step, row) `after`."""
+
+    def step_of(self, model: str, watch: str, incarnation: str, start: int, end: int) -> int | None:
+        """The step of the stored finding of a watch and window; None if there is none."""
+
+    def recorded_alerts(self, model: str) -> Sequence[RecordedAlert]:
+        """Alerts, resolved ones included, by id."""
+
+
 class Kept(StrEnum):
     """What is kept for people and grows without end, and the time that its age is counted by.
 
     FINDINGS by the end of their window; ALERTS, if resolved, by when they were. STEPS and DEAD_LETTERS by their commit; a
-    model's last step stays. OUTBOX rows, if delivered and their alert is not open, by when they were.
+    model's last step stays. OUTBOX rows, if delivered or parked and their alert is not open, by when they were. COMMANDS, if
+    taken, by when they were asked. AUDIT, links and their details, by their commit; a chain's newest link stays.
     """
 
     FINDINGS = "findings"
@@ -228,13 +284,19 @@ class Kept(StrEnum):
     DEAD_LETTERS = "dead_letters"
     ALERTS = "alerts"
     OUTBOX = "outbox"
+    COMMANDS = "commands"
+    AUDIT = "audit"
 
 
-class Store(StateStore, Outbox, Reader, Protocol):
-    """All three sides; what `monitor.app` builds."""
+class Store(StateStore, Outbox, Reader, Ledger, Protocol):
+    """All sides; what `monitor.app` builds."""
 
-    def purge(self, before: int, kinds: Collection[Kept] = tuple(Kept)) -> dict[Kept, int]:
-        """Forget what is older than `before` (ms); returns how many rows of each kind. Never part of an `Image`."""
+    def purge(self, kind: Kept, before: int, lease: Lease, limit: int = 5_000) -> int:
+        """Forget up to `limit` rows of a kind that are older than `before` (ms); returns how many.
+
+        One transaction; never part of an `Image`. What the audit speaks of is forgotten with an entry that says so, written
+        before the first row goes. Raises `LeaseLost`.
+        """
 
     def close(self) -> None:
         """Let go of connections. Idempotent."""

@@ -441,15 +441,16 @@ def test_purging_forgets_what_is_old_and_leaves_the_image_alone(place: Place) ->
     place.clock.sleep(1_000)
     place.store.commit(full_step(2, findings=[], alerts=[], outbox=[]), lease)
     before = place.store.load("feed")
-    assert place.store.purge(NOW, [Kept.STEPS]) == {Kept.STEPS: 0}
-    assert place.store.purge(NOW + 900) == {
+    assert place.store.purge(Kept.STEPS, NOW, lease) == 0
+    assert {kind: place.store.purge(kind, NOW + 900, lease) for kind in Kept if kind is not Kept.AUDIT} == {
         Kept.FINDINGS: 1,
         Kept.STEPS: 1,
         Kept.DEAD_LETTERS: 1,
         Kept.ALERTS: 1,
         Kept.OUTBOX: 1,
+        Kept.COMMANDS: 0,
     }
-    assert place.store.purge(NOW + 5_000, [Kept.STEPS, Kept.DEAD_LETTERS]) == {Kept.STEPS: 0, Kept.DEAD_LETTERS: 1}
+    assert place.store.purge(Kept.DEAD_LETTERS, NOW + 5_000, lease) == 1
     assert place.store.load("feed") == before
     assert [each.start for each in place.store.findings("feed")] == [NOW]
     assert sorted(row.notification.key for row, _state in place.store.notifications()) == ["open", "unsent"]

@@ -1,4 +1,4 @@
-"""Questions of people and pages, and forgetting what is old."""
+"""Questions of people and pages."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from monitor.alerting.alert import Alert, Phase
 from monitor.events import Reject
 from monitor.store import codec
-from monitor.store.delivery import DELIVERED, STATES
-from monitor.store.protocols import Kept, Queued
+from monitor.store.delivery import STATES
+from monitor.store.protocols import Queued
 from monitor.store.via_sql.relay_side import queued
 from monitor.store.via_sql.tables import (
     alerts,
@@ -131,28 +131,6 @@ def rejects_of(connection: sa.Connection, model: str, limit: int) -> Sequence[Re
         )
         for row in found
     ]
-
-
-def purge(connection: sa.Connection, kind: Kept, before: int, at_most: int) -> int:
-    """Delete up to `at_most` old rows of a kind; how many went."""
-    table, old = _old(kind, before)
-    key = list(table.primary_key.columns)
-    some = sa.select(*key).where(old).limit(at_most)
-    return connection.execute(sa.delete(table).where(sa.tuple_(*key).in_(some))).rowcount
-
-
-def _old(kind: Kept, before: int) -> tuple[sa.Table, sa.ColumnElement[bool]]:
-    if kind is Kept.FINDINGS:
-        return findings, findings.c.window_end < before
-    if kind is Kept.STEPS:
-        superseded = sa.exists().where(models.c.model == steps.c.model, models.c.step > steps.c.number)
-        return steps, sa.and_(steps.c.committed_at < before, superseded)
-    if kind is Kept.DEAD_LETTERS:
-        return dead_letters, dead_letters.c.committed_at < before
-    if kind is Kept.ALERTS:
-        return alerts, sa.and_(alerts.c.phase == Phase.RESOLVED, alerts.c.resolved_at < before)
-    open_alert = sa.exists().where(alerts.c.id == outbox.c.alert, alerts.c.phase != Phase.RESOLVED)
-    return outbox, sa.and_(outbox.c.state == DELIVERED, outbox.c.settled_at < before, ~open_alert)
 
 
 def _count(connection: sa.Connection, table: sa.Table, model: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from monitor.alerting.alert import Alert
 from monitor.store import codec
 from monitor.store.codec import finite, storable
 from monitor.store.protocols import Chunk, Command, Step
@@ -65,10 +66,11 @@ def of_pages(step: Step) -> tuple[list[Row], list[Row]]:
 
 def of_findings(step: Step) -> list[Row]:
     """Findings, with their key figures in columns."""
-    return [_of_finding(finding, step.number) for finding in step.findings]
+    return [of_finding(finding, step.number) for finding in step.findings]
 
 
-def _of_finding(finding: Finding, step: int) -> Row:
+def of_finding(finding: Finding, step: int) -> Row:
+    """One finding."""
     evidence = finding.evidence
     interval = evidence.interval
     return {
@@ -99,24 +101,25 @@ def _of_finding(finding: Finding, step: int) -> Row:
 
 def of_alerts(step: Step) -> list[Row]:
     """Alerts as they stand after the step. Of two rows of one alert the later counts."""
-    last = {alert.id: alert for alert in step.alerts}
-    return [
-        {
-            "id": alert.id,
-            "model": alert.model,
-            "watch": alert.watch,
-            "phase": alert.phase.value,
-            "severity": alert.severity.value,
-            "opened_at": alert.opened_at,
-            "since": alert.since,
-            "resolved_at": alert.resolved_at,
-            "frozen": storable(alert.frozen),
-            "acknowledged_by": storable(alert.acknowledged_by),
-            "step": step.number,
-            "alert": codec.encode(alert),
-        }
-        for alert in last.values()
-    ]
+    return [of_alert(alert, step.number) for alert in {alert.id: alert for alert in step.alerts}.values()]
+
+
+def of_alert(alert: Alert, step: int) -> Row:
+    """One alert."""
+    return {
+        "id": alert.id,
+        "model": alert.model,
+        "watch": alert.watch,
+        "phase": alert.phase.value,
+        "severity": alert.severity.value,
+        "opened_at": alert.opened_at,
+        "since": alert.since,
+        "resolved_at": alert.resolved_at,
+        "frozen": storable(alert.frozen),
+        "acknowledged_by": storable(alert.acknowledged_by),
+        "step": step,
+        "alert": codec.encode(alert),
+    }
 
 
 def of_outbox(step: Step) -> list[Row]:

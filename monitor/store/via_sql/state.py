@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from monitor.alerting.alert import Alert, Phase
 from monitor.events import TopicPartition
 from monitor.store import codec
 from monitor.store.admission import admit, lasting_chunks
+from monitor.store.chain import ACT, ERASE, News, act
 from monitor.store.protocols import Chunk, Command, Image, Lease, Page, Step
-from monitor.store.via_sql import lease, rows
+from monitor.store.via_sql import lease, ledger, rows
 from monitor.store.via_sql.tables import (
     alerts,
     chunks,
@@ -26,8 +25,7 @@ from monitor.store.via_sql.tables import (
     pages,
     steps,
 )
-
-Rows = Sequence[Mapping[str, Any]]
+from monitor.store.via_sql.writing import insert_new, replace
 
 
 def load(connection: sa.Connection, model: str) -> Image:
@@ -57,25 +55,40 @@ def load(connection: sa.Connection, model: str) -> Image:
 def commit(connection: sa.Connection, step: Step, held: Lease, now: int) -> None:
     """Write a step. Raises `LeaseLost`, `OutOfStep`, `StoreRefused`; the transaction is then to be rolled back."""
     lease.verify(connection, held)
-    admit(step, _last(connection, step.model))
-    connection.execute(sa.update(models).where(models.c.model == step.model).values(step=step.number))
+    standing = ledger.lock(connection, step.model)
+    admit(step, standing.step)
+    found, alerted = rows.of_findings(step), rows.of_alerts(step)
+    news = News()
+    news.findings(step.findings, [row["finding"] for row in found])
+    news.alerts(list({alert.id: alert for alert in step.alerts}.values()), [row["alert"] for row in alerted])
+    news.decisions(step.decisions)
+    plan = standing.plan
+    if step.plan is not None and step.plan.fingerprint != plan:
+        plan = step.plan.fingerprint
+        news.config(step.plan)
+    _take(connection, step, news)
+    ledger.advance(connection, step.model, ledger.Standing(step.number, plan, standing.head), news, now)
     connection.execute(sa.insert(steps), rows.of_step(step, now))
     _commit_state(connection, step)
-    _insert_new(connection, findings, rows.of_findings(step))
-    _replace(connection, alerts, rows.of_alerts(step))
-    _insert_new(connection, outbox, rows.of_outbox(step))
+    insert_new(connection, findings, found)
+    replace(connection, alerts, alerted)
+    insert_new(connection, outbox, rows.of_outbox(step))
     if step.rejects:
         connection.execute(sa.insert(dead_letters), rows.of_rejects(step, now))
-    if step.commands:
-        connection.execute(
-            sa.update(commands)
-            .where(
-                commands.c.model == step.model,
-                commands.c.number.in_(step.commands),
-                commands.c.taken_in_step.is_(None),
-            )
-            .values(taken_in_step=step.number)
-        )
+
+
+def _take(connection: sa.Connection, step: Step, news: News) -> None:
+    """Mark the commands that the step took, and record them; arguments that name a person go."""
+    if not step.commands:
+        return
+    mine = sa.and_(
+        commands.c.model == step.model, commands.c.number.in_(step.commands), commands.c.taken_in_step.is_(None)
+    )
+    for row in connection.execute(sa.select(commands).where(mine).order_by(commands.c.number)).all():
+        arguments = codec.decode(row.arguments, dict)
+        news.detail(ACT, str(row.number), act(row.number, row.verb, row.target, arguments, row.author, row.asked_at))
+    connection.execute(sa.update(commands).where(mine, commands.c.verb == ERASE).values(arguments="{}"))
+    connection.execute(sa.update(commands).where(mine).values(taken_in_step=step.number))
 
 
 def waiting_commands(connection: sa.Connection, model: str) -> Sequence[Command]:
@@ -105,18 +118,8 @@ def submit(connection: sa.Connection, command: Command) -> int:
     return int(stored.scalar_one())
 
 
-def _last(connection: sa.Connection, model: str) -> int:
-    """The model's last step, its row locked; a model without state gets its row."""
-    query = sa.select(models.c.step).where(models.c.model == model).with_for_update()
-    last = connection.scalar(query)
-    if last is None:
-        _insert_new(connection, models, [{"model": model, "step": 0}])
-        last = connection.scalar(query)
-    return int(last or 0)
-
-
 def _commit_state(connection: sa.Connection, step: Step) -> None:
-    _replace(connection, offsets, rows.of_offsets(step))
+    replace(connection, offsets, rows.of_offsets(step))
     if step.dropped:
         connection.execute(
             sa.delete(chunks).where(
@@ -130,7 +133,7 @@ def _commit_state(connection: sa.Connection, step: Step) -> None:
     if appended:
         connection.execute(sa.insert(chunks), appended)
     kept, gone = rows.of_pages(step)
-    _replace(connection, pages, kept)
+    replace(connection, pages, kept)
     if gone:
         connection.execute(
             sa.delete(pages).where(
@@ -140,24 +143,3 @@ def _commit_state(connection: sa.Connection, step: Step) -> None:
             ),
             gone,
         )
-
-
-def _insert_new(connection: sa.Connection, table: sa.Table, new: Rows) -> None:
-    """Insert rows; those that would break a unique constraint are left out."""
-    if new:
-        connection.execute(_insert(connection, table).on_conflict_do_nothing(), new)
-
-
-def _replace(connection: sa.Connection, table: sa.Table, new: Rows) -> None:
-    """Insert rows, or overwrite those of the same primary key."""
-    if not new:
-        return
-    statement = _insert(connection, table)
-    changed = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=changed), new
-    )
-
-
-def _insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)

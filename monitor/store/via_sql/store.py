@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from monitor.alerting.alert import Alert, Delivery
 from monitor.clock import Clock
 from monitor.events import Reject
-from monitor.store.protocols import Command, Image, Kept, Lease, Queued, Step
+from monitor.store.chain import Head, Link
+from monitor.store.protocols import Command, Image, Kept, Lease, Queued, RecordedAlert, RecordedFinding, Step
 from monitor.store.via_sql import lease as leases
-from monitor.store.via_sql import reader, relay_side, schema, state
+from monitor.store.via_sql import ledger, reader, relay_side, retention, schema, state
 from monitor.store.via_sql.connection import Database
 from monitor.watch.finding import Finding
-
-_PURGED_AT_ONCE = 5_000
-"""Rows a transaction of `purge`, so that no commit waits long behind it."""
 
 
 class SqlStore:
@@ -145,16 +143,42 @@ class SqlStore:
         with self._database.reading() as connection:
             return reader.rejects_of(connection, model, limit)
 
-    def purge(self, before: int, kinds: Collection[Kept] = tuple(Kept)) -> dict[Kept, int]:
-        """Forget what is older than `before`, a few thousand rows a transaction."""
-        gone = dict.fromkeys(kinds, 0)
-        for kind in kinds:
-            last = _PURGED_AT_ONCE
-            while last == _PURGED_AT_ONCE:
-                with self._database.writing() as connection:
-                    last = reader.purge(connection, kind, before, _PURGED_AT_ONCE)
-                gone[kind] += last
-        return gone
+    def head(self, model: str) -> Head:
+        """The newest link of a model's chain."""
+        with self._database.reading() as connection:
+            return ledger.head(connection, model)
+
+    def links(self, model: str, *, after: int = 0, limit: int = 500) -> Sequence[Link]:
+        """Links above a position, oldest first."""
+        with self._database.reading() as connection:
+            return ledger.links(connection, model, after, limit)
+
+    def details(self, model: str, first: int, last: int) -> Mapping[tuple[int, int], str]:
+        """Details of the links at these positions."""
+        with self._database.reading() as connection:
+            return ledger.details(connection, model, first, last)
+
+    def recorded_findings(
+        self, model: str, *, after: tuple[int, int] = (-1, -1), limit: int = 5_000
+    ) -> Sequence[RecordedFinding]:
+        """Findings by step and row."""
+        with self._database.reading() as connection:
+            return ledger.recorded_findings(connection, model, after, limit)
+
+    def step_of(self, model: str, watch: str, incarnation: str, start: int, end: int) -> int | None:
+        """The step of the stored finding of a watch and window."""
+        with self._database.reading() as connection:
+            return ledger.step_of(connection, model, watch, incarnation, start, end)
+
+    def recorded_alerts(self, model: str) -> Sequence[RecordedAlert]:
+        """Alerts by id."""
+        with self._database.reading() as connection:
+            return ledger.recorded_alerts(connection, model)
+
+    def purge(self, kind: Kept, before: int, lease: Lease, limit: int = 5_000) -> int:
+        """Forget a batch of what is older than `before`. Raises `LeaseLost`."""
+        with self._database.writing() as connection:
+            return retention.purge(connection, kind, before, lease, self._clock.now(), limit)
 
     def close(self) -> None:
         """Let go of connections."""

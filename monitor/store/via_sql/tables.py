@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every migration, oldest first; the last is the one this version works with."""
 
 VERSION_TABLE = "loopwatch_schema"
@@ -33,6 +33,9 @@ models = sa.Table(
     metadata,
     sa.Column("model", sa.Text, primary_key=True),
     sa.Column("step", sa.BigInteger, nullable=False),
+    sa.Column("plan", sa.Text, nullable=False, server_default=""),
+    sa.Column("links", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("head", sa.Text, nullable=False, server_default="0" * 64),
 )
 
 steps = sa.Table(
@@ -103,6 +106,7 @@ findings = sa.Table(
         "model", "watch", "incarnation", "window_start", "window_end", name="uq_findings_watch_and_window"
     ),
     sa.Index("ix_findings_newest", "model", "watch", "window_end", "id"),
+    sa.Index("ix_findings_step", "model", "step", "id"),
 )
 
 alerts = sa.Table(
@@ -178,4 +182,33 @@ commands = sa.Table(
     sa.Column("taken_in_step", sa.BigInteger),
     sa.Index("ix_commands_model", "model", "taken_in_step"),
     sqlite_autoincrement=True,
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("model", sa.Text, primary_key=True),
+    sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("step", sa.BigInteger, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("entries", sa.Text, nullable=False),
+    sa.Column("previous", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
+)
+
+audit_details = sa.Table(
+    "audit_details",
+    metadata,
+    sa.Column("model", sa.Text, primary_key=True),
+    sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("place", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("detail", sa.Text, nullable=False),
+)
+
+purges = sa.Table(
+    "purges",
+    metadata,
+    sa.Column("model", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("before", sa.BigInteger, nullable=False),
 )

@@ -3,68 +3,36 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from monitor.alerting.alert import Alert, Delivery, Notification, Phase
 from monitor.clock import Clock
-from monitor.events import Reject, TopicPartition
+from monitor.events import Reject
 from monitor.store import codec
 from monitor.store.admission import admit, hold, lasting_chunks
+from monitor.store.chain import ACT, Head, Link, News, act
 from monitor.store.codec import storable
-from monitor.store.delivery import DELIVERED, IN_FLIGHT, PARKED, QUEUED, STATES, UNSETTLED, after
-from monitor.store.protocols import Chunk, Command, Image, Kept, Lease, Page, Queued, RowTaken, Step, StoreRefused
+from monitor.store.delivery import IN_FLIGHT, PARKED, QUEUED, STATES, UNSETTLED, after
+from monitor.store.protocols import (
+    Chunk,
+    Command,
+    Image,
+    Kept,
+    Lease,
+    Page,
+    Queued,
+    RecordedAlert,
+    RecordedFinding,
+    RowTaken,
+    Step,
+    StoreRefused,
+)
+from monitor.store.via_memory.retention import purge_alerts, purge_outbox, purge_shelf
+from monitor.store.via_memory.shelves import Committed, OutboxRow, Shelf, as_stored
 from monitor.watch.finding import Finding
-
-T = TypeVar("T")
-
-
-class _Row(msgspec.Struct, kw_only=True):
-    """An outbox row. `due_at` None: at once."""
-
-    id: int
-    notification: Notification
-    state: str = QUEUED
-    attempts: int = 0
-    repeated: bool = False
-    due_at: int | None = None
-    settled_at: int | None = None
-
-    @property
-    def queue(self) -> tuple[str, str]:
-        """Rows of one queue are sent in order."""
-        return self.notification.alert, self.notification.destination
-
-    def queued(self) -> Queued:
-        """As the relay takes it."""
-        return Queued(id=self.id, notification=self.notification, attempts=self.attempts, repeated=self.repeated)
-
-
-class _Committed(NamedTuple):
-    """A step's own row."""
-
-    number: int
-    at: int
-    observed: dict[str, Any]
-
-
-class _Model:
-    """The state of one model."""
-
-    def __init__(self) -> None:
-        self.steps: list[_Committed] = []
-        self.offsets: dict[TopicPartition, int] = {}
-        self.chunks: dict[tuple[str, int, int], bytes] = {}
-        self.pages: dict[tuple[str, str], bytes] = {}
-        self.findings: dict[tuple[str, str, int, int], Finding] = {}
-        self.rejects: list[tuple[int, Reject]] = []
-
-    @property
-    def last(self) -> int:
-        """Number of the last step."""
-        return self.steps[-1].number if self.steps else 0
 
 
 class MemoryStore:
@@ -74,9 +42,10 @@ class MemoryStore:
         self._clock = clock
         self._lock = threading.RLock()
         self._lease = Lease("", 0, 0)
-        self._models: dict[str, _Model] = {}
+        self._models: dict[str, Shelf] = {}
         self._alerts: dict[str, Alert] = {}
-        self._outbox: dict[int, _Row] = {}
+        self._alert_steps: dict[str, int] = {}
+        self._outbox: dict[int, OutboxRow] = {}
         self._keys: set[str] = set()
         self._commands: dict[int, Command] = {}
         self._submitted = 0
@@ -124,25 +93,27 @@ class MemoryStore:
         """Apply a step, all or nothing. Raises `LeaseLost`, `OutOfStep`."""
         with self._lock:
             hold(lease, self._lease.owner, self._lease.fence)
-            state = self._models.get(step.model, _Model())
+            state = self._models.get(step.model, Shelf(step.model))
             admit(step, state.last)
             chunks = _after_chunks(state.chunks, step)
-            findings = [_stored(each) for each in step.findings]
-            alerts = {each.id: _stored(each) for each in step.alerts}
-            messages = [_stored(each) for each in step.outbox]
-            observed = _stored(step.observed)
+            findings = [as_stored(each) for each in step.findings]
+            alerts = {each.id: as_stored(each) for each in step.alerts}
+            messages = [as_stored(each) for each in step.outbox]
+            observed = as_stored(step.observed)
             self._models[step.model] = state
             now = self._clock.now()
-            state.steps.append(_Committed(step.number, now, observed))
+            state.steps.append(Committed(step.number, now, observed))
             state.offsets |= step.offsets
             state.chunks = chunks
             for page in step.pages:
                 state.pages.pop((page.room, page.key), None)
                 if page.data is not None:
                     state.pages[page.room, page.key] = page.data
+            state.chain(self._news(step, state, findings, alerts), now)
             for finding in findings:
-                state.findings.setdefault((finding.watch, finding.incarnation, finding.start, finding.end), finding)
+                state.keep(finding)
             self._alerts |= alerts
+            self._alert_steps |= dict.fromkeys(alerts, step.number)
             for message in messages:
                 self._queue(message)
             state.rejects.extend((now, _told(reject)) for reject in step.rejects)
@@ -150,11 +121,26 @@ class MemoryStore:
                 if number in self._commands and self._commands[number].model == step.model:
                     del self._commands[number]
 
+    def _news(self, step: Step, state: Shelf, findings: Sequence[Finding], alerts: Mapping[str, Alert]) -> News:
+        news = News()
+        news.findings(findings, [codec.encode(each) for each in findings])
+        news.alerts(list(alerts.values()), [codec.encode(each) for each in alerts.values()])
+        news.decisions(step.decisions)
+        if step.plan is not None and step.plan.fingerprint != state.plan:
+            state.plan = step.plan.fingerprint
+            news.config(step.plan)
+        for number in sorted(step.commands):
+            command = self._commands.get(number)
+            if command is not None and command.model == step.model:
+                said = (command.verb, command.target, command.arguments, command.author, command.asked_at)
+                news.detail(ACT, str(number), act(number, *said))
+        return news
+
     def _queue(self, message: Notification) -> None:
         if message.key not in self._keys:
             self._keys.add(message.key)
             self._queued += 1
-            self._outbox[self._queued] = _Row(id=self._queued, notification=message)
+            self._outbox[self._queued] = OutboxRow(id=self._queued, notification=message)
 
     def commands(self, model: str) -> Sequence[Command]:
         """Commands not yet taken, oldest first."""
@@ -165,7 +151,7 @@ class MemoryStore:
         """Store a command; its number."""
         with self._lock:
             self._submitted += 1
-            self._commands[self._submitted] = msgspec.structs.replace(_stored(command), number=self._submitted)
+            self._commands[self._submitted] = msgspec.structs.replace(as_stored(command), number=self._submitted)
             return self._submitted
 
     def due(self, now: int, limit: int) -> Sequence[Queued]:
@@ -229,8 +215,8 @@ class MemoryStore:
     def status(self, model: str) -> dict[str, Any]:
         """Where a model stands."""
         with self._lock:
-            state = self._models.get(model, _Model())
-            last = state.steps[-1] if state.steps else _Committed(0, -1, {})
+            state = self._models.get(model, Shelf(model))
+            last = state.steps[-1] if state.steps else Committed(0, -1, {})
             positions: dict[str, dict[int, int]] = {}
             for source, position in state.offsets.items():
                 positions.setdefault(source.topic, {})[source.partition] = position
@@ -280,63 +266,72 @@ class MemoryStore:
     def rejects(self, model: str, *, limit: int = 1000) -> Sequence[Reject]:
         """Dead letters of a model."""
         with self._lock:
-            state = self._models.get(model, _Model())
+            state = self._models.get(model, Shelf(model))
             return [reject for _at, reject in reversed(state.rejects)][:limit]
 
-    def purge(self, before: int, kinds: Collection[Kept] = tuple(Kept)) -> dict[Kept, int]:
-        """Forget what is older than `before`."""
+    def head(self, model: str) -> Head:
+        """The newest link of a model's chain."""
         with self._lock:
-            return {kind: self._purge(kind, before) for kind in kinds}
+            return self._models.get(model, Shelf(model)).head
+
+    def links(self, model: str, *, after: int = 0, limit: int = 500) -> Sequence[Link]:
+        """Links above a position, oldest first."""
+        with self._lock:
+            return [link for link in self._models.get(model, Shelf(model)).links if link.position > after][:limit]
+
+    def details(self, model: str, first: int, last: int) -> Mapping[tuple[int, int], str]:
+        """Details of the links at these positions."""
+        with self._lock:
+            kept = self._models.get(model, Shelf(model)).details
+            return {place: text for place, text in kept.items() if first <= place[0] <= last}
+
+    def recorded_findings(
+        self, model: str, *, after: tuple[int, int] = (-1, -1), limit: int = 5_000
+    ) -> Sequence[RecordedFinding]:
+        """Findings by step and row."""
+        with self._lock:
+            stored = self._models.get(model, Shelf(model)).recorded()
+            return [each for each in stored if (each.step, each.row) > after][:limit]
+
+    def step_of(self, model: str, watch: str, incarnation: str, start: int, end: int) -> int | None:
+        """The step of the stored finding of a watch and window."""
+        with self._lock:
+            found = self._models.get(model, Shelf(model)).findings.get((watch, incarnation, start, end))
+            return None if found is None else found.step
+
+    def recorded_alerts(self, model: str) -> Sequence[RecordedAlert]:
+        """Alerts by id."""
+        with self._lock:
+            return [
+                RecordedAlert(id=id_, step=self._alert_steps[id_], text=codec.encode(alert))
+                for id_, alert in sorted(self._alerts.items())
+                if alert.model == model
+            ]
+
+    def purge(self, kind: Kept, before: int, lease: Lease, limit: int = 5_000) -> int:
+        """Forget a batch of what is older than `before`. Raises `LeaseLost`."""
+        with self._lock:
+            hold(lease, self._lease.owner, self._lease.fence)
+            shelves, now = [self._models[name] for name in sorted(self._models)], self._clock.now()
+            if kind is Kept.ALERTS:
+                return purge_alerts(shelves, self._alerts, before, now, limit)
+            if kind is Kept.OUTBOX:
+                old = purge_outbox(self._outbox, self._alerts, before, limit)
+                self._keys.difference_update(row.notification.key for row in old)
+                return len(old)
+            gone = 0
+            for shelf in shelves if kind is not Kept.COMMANDS else ():  # a command that was taken is gone already
+                gone += purge_shelf(shelf, kind, before, now, limit - gone)
+            return gone
 
     def close(self) -> None:
         """There is nothing to let go of."""
 
     def _newest_first(self, model: str) -> list[Finding]:
         with self._lock:
-            stored = list(self._models.get(model, _Model()).findings.values())
+            stored = [each.finding for each in self._models.get(model, Shelf(model)).findings.values()]
         stored.reverse()
         return sorted(stored, key=lambda finding: -finding.end)
-
-    def _purge(self, kind: Kept, before: int) -> int:
-        if kind is Kept.ALERTS:
-            gone = [
-                id_
-                for id_, alert in self._alerts.items()
-                if alert.phase is Phase.RESOLVED and alert.resolved_at is not None and alert.resolved_at < before
-            ]
-            return len([self._alerts.pop(id_) for id_ in gone])
-        if kind is Kept.OUTBOX:
-            opened = {alert.id for alert in self._alerts.values() if alert.phase is not Phase.RESOLVED}
-            old = [
-                row
-                for row in self._outbox.values()
-                if row.state == DELIVERED
-                and row.settled_at is not None
-                and row.settled_at < before
-                and row.notification.alert not in opened
-            ]
-            for row in old:
-                del self._outbox[row.id]
-                self._keys.discard(row.notification.key)
-            return len(old)
-        return sum(_purge_model(state, kind, before) for state in self._models.values())
-
-
-def _purge_model(state: _Model, kind: Kept, before: int) -> int:
-    if kind is Kept.FINDINGS:
-        kept = {key: finding for key, finding in state.findings.items() if finding.end >= before}
-        gone = len(state.findings) - len(kept)
-        state.findings = kept
-        return gone
-    if kind is Kept.STEPS:
-        steps = [step for step in state.steps[:-1] if step.at >= before] + state.steps[-1:]
-        gone = len(state.steps) - len(steps)
-        state.steps = steps
-        return gone
-    rejects = [(at, reject) for at, reject in state.rejects if at >= before]
-    gone = len(state.rejects) - len(rejects)
-    state.rejects = rejects
-    return gone
 
 
 def _after_chunks(stored: dict[tuple[str, int, int], bytes], step: Step) -> dict[tuple[str, int, int], bytes]:
@@ -349,11 +344,6 @@ def _after_chunks(stored: dict[tuple[str, int, int], bytes], step: Step) -> dict
             raise StoreRefused(f"model {step.model!r}, step {step.number}: chunk {key} is stored already")
         chunks[key] = chunk.data
     return chunks
-
-
-def _stored(value: T) -> T:
-    """The value as a database would give it back; nobody else can change it."""
-    return codec.decode(codec.encode(value), type(value))
 
 
 def _told(reject: Reject) -> Reject:
