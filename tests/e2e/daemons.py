@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self
 
 LOOPWATCH = Path(sys.executable).with_name("loopwatch")
 _POLL_S = 0.1
@@ -34,18 +34,42 @@ def loopwatch(*arguments: str, env: Mapping[str, str] | None = None) -> subproce
     )
 
 
+class Process(Protocol):
+    """A process that has been started."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    def poll(self) -> int | None: ...
+
+    def kill(self) -> None: ...
+
+    def send_signal(self, number: int) -> None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
 class RunningDaemon:
     """`loopwatch run` with a config; `env` holds what the config takes from the environment. Ended at the latest by `with`."""
 
+    process: Process
+
     def __init__(self, config: Path, env: Mapping[str, str], name: str = "daemon") -> None:
-        self.config, self.env = config, dict(env)
-        self.out, self.err = config.parent / f"{name}.out", config.parent / f"{name}.err"
+        self._name_files(config, env, name)
         with self.out.open("ab") as out, self.err.open("ab") as err:
             self.process = subprocess.Popen(
                 [LOOPWATCH, "run", "--config", str(config)], stdout=out, stderr=err, env=_environment(env)
             )
 
-    def __enter__(self) -> RunningDaemon:
+    def _name_files(self, config: Path, env: Mapping[str, str], name: str) -> None:
+        self.config, self.env = config, dict(env)
+        self.out, self.err = config.parent / f"{name}.out", config.parent / f"{name}.err"
+        self._before = self.err.stat().st_size if self.err.exists() else 0
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -58,7 +82,9 @@ class RunningDaemon:
 
     def address(self) -> str:
         """Where its page is; "" before it has said so."""
-        own = [line for line in self.err.read_text().splitlines() if '"started"' in line]
+        with self.err.open() as lines:
+            lines.seek(self._before)
+            own = [line for line in lines if '"started"' in line]
         return str(json.loads(own[-1])["page"]) if own else ""
 
     def get(self, path: str) -> tuple[int, str]:

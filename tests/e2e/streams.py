@@ -38,10 +38,14 @@ EXAMPLE = demo.config_path()
 
 @dataclass(frozen=True)
 class Topics:
-    """A stream in Kafka: `prefix` is put before every topic. Windows up to `until` (event time, ms) are closed for sure."""
+    """A stream in Kafka: `prefix` is put before every topic. Windows up to `until` (event time, ms) are closed for sure.
+
+    `records` is how many were produced, by stream of ours.
+    """
 
     prefix: str
     until: int
+    records: dict[str, int]
 
 
 def told(folder: Path, stream: open_bandit.Stream) -> Story:
@@ -60,7 +64,7 @@ def told(folder: Path, stream: open_bandit.Stream) -> Story:
     )
 
 
-def produced(cluster: KafkaCluster, stream: open_bandit.Stream) -> Topics:
+def produced(cluster: KafkaCluster, stream: open_bandit.Stream, replicas: int = 1) -> Topics:
     """Write a stream into topics of its own, spread over their partitions in order of time."""
     prefix = f"t{uuid.uuid4().hex[:8]}."
     lines = {
@@ -69,7 +73,7 @@ def produced(cluster: KafkaCluster, stream: open_bandit.Stream) -> Topics:
     }
     last: dict[tuple[str, int], int] = {}
     for topic, (values, times) in lines.items():
-        name = cluster.create_topic(prefix + topic, PARTITIONS[topic])
+        name = cluster.create_topic(prefix + topic, PARTITIONS[topic], replicas)
         split: dict[int, list[bytes | None]] = defaultdict(list)
         for i, (value, at) in enumerate(zip(values, times, strict=True)):
             partition = i % PARTITIONS[topic]
@@ -77,17 +81,21 @@ def produced(cluster: KafkaCluster, stream: open_bandit.Stream) -> Topics:
             last[topic, partition] = at
         for partition, share in split.items():
             cluster.produce(name, share, partition=partition, linger_ms=50, batch_size=262_144)
-    return Topics(prefix, min(last.values()) - _SETTLED_MS)
+    records = {"predictions": len(stream), "click": len(stream.clicked)}
+    return Topics(prefix, min(last.values()) - _SETTLED_MS, records)
 
 
-def write_config(folder: Path, cluster: KafkaCluster, topics: Topics, *, more: str = "") -> Path:
+def write_config(
+    folder: Path, cluster: KafkaCluster, topics: Topics, *, turn_records: int = 2000, lease: str = "6s", more: str = ""
+) -> Path:
     """The shipped example with this cluster, a database and a webhook from the environment, and a lease that is over soon."""
     shipped = EXAMPLE.read_text()
     kafka = f'kafka:\n  topic_prefix: "{topics.prefix}"\n'
-    text = shipped.replace("kafka:\n", kafka, 1).replace("${KAFKA_BROKERS:-localhost:9092}", cluster.bootstrap[0])
+    brokers = f"[{', '.join(cluster.bootstrap)}]"
+    text = shipped.replace("kafka:\n", kafka, 1).replace("${KAFKA_BROKERS:-localhost:9092}", brokers)
     ours = (
         "database: ${DATABASE_URL}\nslack: ${SLACK_URL}\nhttp: { port: 0 }\n"
-        f"limits: {{ turn_records: 2000, lease: 6s }}\n{more}"
+        f"limits: {{ turn_records: {turn_records}, lease: {lease} }}\n{more}"
     )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "loopwatch.yaml"

