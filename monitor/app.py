@@ -19,7 +19,7 @@ from monitor import logs, settings
 from monitor.alerting.alert import Notifier
 from monitor.alerting.via_apprise import AppriseNotifier
 from monitor.alerting.words import moment
-from monitor.clock import Clock, SystemClock
+from monitor.clock import Clock, SteadyClock, SystemClock
 from monitor.daemon import Daemon, owner_name
 from monitor.engine import Engine
 from monitor.ingest.decode import compile_mapping
@@ -151,7 +151,7 @@ class Service:
     """The daemon with its relay and its pages, on three threads; `run` ends when `stop` is set."""
 
     def __init__(self, config: Config, clock: Clock | None = None) -> None:
-        self.config, self.clock = config, clock or SystemClock()
+        self.config, self.clock = config, SteadyClock(clock or SystemClock())
         shared = config.loaded.settings
         if shared.kafka is None:
             raise ValueError("the config has no kafka: section, so there is nothing to read")

@@ -114,6 +114,8 @@ class Turn:
 class ModelMemory:
     """See the module's text. `lanes[name]` is the start of the next slot that lane will close.
 
+    `clocks` and `beside`: how far each source has come, as `monitor.join.clocks.Pace` has it.
+
     `rearmed`: watches whose evidence a person asked to throw away, until their next window closes.
     """
 
@@ -129,6 +131,7 @@ class ModelMemory:
     rearmed: set[str] = field(default_factory=set)
     offsets: dict[TopicPartition, int] = field(default_factory=dict)
     clocks: dict[Source, int] = field(default_factory=dict)
+    beside: dict[Source, tuple[int, int | None]] = field(default_factory=dict)
     lanes: dict[str, int] = field(default_factory=dict)
     counters: Counter[str] = field(default_factory=Counter)
     gates: dict[str, list[Span]] = field(default_factory=dict)
@@ -197,6 +200,7 @@ def _restore_progress(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) 
     memory.sequence, memory.first_event, memory.armed = p["sequence"], p["first_event"], p["armed"]
     streams = memory.plan.streams()
     memory.clocks = {(s, t, n): clock for s, t, n, clock in p["clocks"] if s in streams and t in memory.plan.topics()}
+    memory.beside = {source: (at, lag) for *s, at, lag in p.get("beside", ()) if (source := tuple(s)) in memory.clocks}
     memory.lanes, memory.versions = _lanes(memory.plan, p), p["versions"]
     same = {w.key for w in memory.plan.watches if ("engine", _key(w)) in pages}
     memory.gates = {key: [Span(*span) for span in spans] for key, spans in p["gates"].items() if key in same}
@@ -233,6 +237,7 @@ def pack_progress(memory: ModelMemory) -> bytes:
             "armed": memory.armed,
             "rearmed": sorted(memory.rearmed),
             "clocks": sorted([*source, clock] for source, clock in memory.clocks.items()),
+            "beside": sorted([*source, at, lag] for source, (at, lag) in memory.beside.items()),
             "lanes": dict(sorted(memory.lanes.items())),
             "gates": {key: [[s.start, s.end, s.why] for s in spans] for key, spans in sorted(memory.gates.items())},
             "lengths": [memory.plan.slot, memory.plan.arrivals],

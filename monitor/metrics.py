@@ -43,7 +43,7 @@ class Metrics:
             "events_late", "Events older than the watermark less the lateness: counted, never used.", _STREAM
         )
         self.events_future = self._counter(
-            "events_future", "Events too far ahead of the broker's clock to move the watermark.", _STREAM
+            "events_future", "Events whose time lies too far after the record came; they move no watermark.", _STREAM
         )
         self.events_duplicate = self._counter("events_duplicate", "Events whose id was seen before: dropped.", _STREAM)
         self.outcomes_joined = self._counter(

@@ -64,6 +64,7 @@ class ModelTurns:
         self._memory: ModelMemory | None = None
         self._began: dict[TopicPartition, int] = {}
         self._seen = _Seen()
+        self._received: int | None = None
 
     @property
     def model(self) -> str:
@@ -84,7 +85,7 @@ class ModelTurns:
 
     def forget(self) -> None:
         """Throw memory away: the next turn loads what was last committed."""
-        self._memory = None
+        self._memory = self._received = None
 
     def turn(self, lease: Lease, timeout_ms: int = 0) -> Step | None:
         """One turn; None if there was nothing to do, or too little to commit yet.
@@ -111,6 +112,7 @@ class ModelTurns:
             return None
         self._seen.arrivals, self._seen.idle, self._seen.committed = window, observed.idle, observed.now
         step = self.engine.close(memory, commands, observed)
+        self._received = None
         began = time.perf_counter()
         self.store.commit(step, lease)
         took = time.perf_counter() - began
@@ -133,12 +135,14 @@ class ModelTurns:
             blocks = self.source.poll(room, timeout_ms)
             timeout_ms = 0
             now = self.clock.now()
+            if self._received is None and not self.replay:
+                self._received = now
             self._mind_gaps(memory)
             for block in blocks:
                 if len(block):
                     self._began.setdefault(block.source, int(block.offsets[0]))
                     self._seen.stamped[block.source] = int(block.timestamps[-1])
-            for source in self.engine.ingest(memory, blocks):
+            for source in self.engine.ingest(memory, blocks, self._received):
                 self._seen.rows_at[source] = now
             if not blocks or now >= ends:
                 break
@@ -175,7 +179,7 @@ class ModelTurns:
         read_until = [now if behind.get(p) == 0 else self._seen.stamped.get(p) for p in partitions]
         known = [min(t, now) for t in read_until if t is not None]
         arrivals = min(known) if known and len(known) == len(read_until) else None
-        return Observed(now=now, sources=sources, idle=idle, finished=finished, arrivals_until=arrivals)
+        return Observed(now, sources, idle, finished, arrivals, self._received)
 
     def _align(self, memory: ModelMemory) -> None:
         """Bound what waits: partitions that run ahead of the slowest one pause until it has caught up."""

@@ -11,7 +11,7 @@ from detectors import columns as cols
 from detectors.columns import Cohort, Columns
 from monitor.engine.lanes import HOLDOUT_ARRIVALS, Lanes
 from monitor.events import Block, Reject, TopicPartition
-from monitor.ingest.decode import Decoder, compile_mapping
+from monitor.ingest.decode import Decoded, Decoder, compile_mapping
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.join import clocks
 from monitor.memory import ARRIVALS, ModelMemory, Source
@@ -34,10 +34,11 @@ class Intake:
         """The streams that these partitions carry."""
         return frozenset((s, t, p) for t, p in partitions for s, _ in self._decoders.get(t, ()))
 
-    def ingest(self, memory: ModelMemory, blocks: Sequence[Block]) -> set[Source]:
+    def ingest(self, memory: ModelMemory, blocks: Sequence[Block], received: int | None = None) -> set[Source]:
         """Decode blocks and let their rows wait; returns the sources that brought rows.
 
-        Records below the position already reached are passed over, so a block delivered twice counts once.
+        Records below the position already reached are passed over, so a block delivered twice counts once. `received`: our
+        wall time, ms. A record has arrived when its stamp says, but no later than that: stamps may be a producer's.
         """
         active: set[Source] = set()
         for given in blocks:
@@ -47,7 +48,7 @@ class Intake:
                 continue
             memory.turn.records += len(block)
             for stream, decoder in self._decoders.get(block.topic, ()):
-                if self._take(memory, stream, decoder, block):
+                if self._take(memory, stream, decoder, _arrived_by(block, received)):
                     active.add((stream, block.topic, block.partition))
         return active
 
@@ -59,15 +60,11 @@ class Intake:
         count[f"{stream}.tombstones"] += decoded.tombstones
         count[f"{stream}.rejected"] += len(decoded.rejects)
         memory.turn.reject(decoded.rejects)
+        source = (stream, block.topic, block.partition)
+        judged, arrived = self._judged(memory, source, decoded, block)
         if not len(rows):
             return False
-        arrived = block.timestamps[np.searchsorted(block.offsets, rows.offset)]
-        source = (stream, block.topic, block.partition)
         plan = self._plan
-        judged = clocks.judge(
-            rows.time, arrived, memory.clocks.get(source, clocks.NEVER), lateness=plan.lateness, future=plan.future
-        )
-        memory.clocks[source] = judged.clock
         late = judged.late | (~judged.ahead & (rows.time < self._frontier(memory, stream)))
         count[f"{stream}.ahead"] += int(judged.ahead.sum())
         count[f"{stream}.late"] += int(late.sum())
@@ -87,6 +84,24 @@ class Intake:
             for slot, part in memory.pending.append(stream, rows_kept).items():
                 memory.turn.parts.setdefault((stream, slot), []).append(part)
         return True
+
+    def _judged(
+        self, memory: ModelMemory, source: Source, decoded: Decoded, block: Block
+    ) -> tuple[clocks.Judged, cols.Ints]:
+        """Which rows are ahead or late, by the pace of their stream, which goes on with them; and when each arrived."""
+        rows, plan = decoded.rows, self._plan
+        offsets, times = decoded.beside
+        believed = ~clocks.ahead_of(times, _arrivals(block, offsets), plan.future)
+        beside = clocks.Beside.of(offsets[believed], times[believed], rows.offset)
+        others, lag = memory.beside.get(source, (clocks.NEVER, None))
+        pace = clocks.Pace(memory.clocks.get(source, clocks.NEVER), others, lag)
+        arrived = _arrivals(block, rows.offset)
+        judged = clocks.judge(rows.time, arrived, pace, beside, lateness=plan.lateness, future=plan.future)
+        if judged.pace.clock != clocks.NEVER:
+            memory.clocks[source] = judged.pace.clock
+        if judged.pace.beside != clocks.NEVER:
+            memory.beside[source] = judged.pace.beside, judged.pace.lag
+        return judged, arrived
 
     def _frontier(self, memory: ModelMemory, stream: str) -> int:
         """Rows older than this can no longer be used: their window is closed."""
@@ -117,6 +132,14 @@ def _unread(block: Block, position: int) -> Block:
     )
 
 
+def _arrived_by(block: Block, received: int | None) -> Block:
+    return block if received is None else replace(block, timestamps=np.minimum(block.timestamps, received))
+
+
+def _arrivals(block: Block, offsets: cols.Ints) -> cols.Ints:
+    return block.timestamps[np.searchsorted(block.offsets, offsets)]
+
+
 def _too_new(block: Block, rows: Columns, row: int, arrived: int, future: int) -> Reject:
     ahead = (int(rows.time[row]) - arrived) / 1000
     return Reject(
@@ -124,7 +147,7 @@ def _too_new(block: Block, rows: Columns, row: int, arrived: int, future: int) -
         partition=block.partition,
         offset=int(rows.offset[row]),
         timestamp=arrived,
-        reason=f"event time is {ahead:,.0f} s ahead of the broker's clock; at most {future / 1000:,.0f} s are allowed",
+        reason=f"event time is {ahead:,.0f} s ahead of the clock when the record came; at most {future / 1000:,.0f} s are allowed",
         field="time",
     )
 

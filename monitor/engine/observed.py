@@ -13,6 +13,7 @@ class Observed:
     """Facts about the world outside that a turn depends on; recorded with its step.
 
     now             wall time, ms.
+    received        wall time by which the turn's records are judged: none has come later, whatever its stamp says.
     sources         every stream and partition that is read now.
     idle            those that hold nothing back: caught up, and silent for a while.
     finished        nothing will ever come again: windows up to the last event are closed.
@@ -25,11 +26,13 @@ class Observed:
     idle: frozenset[Source] = frozenset()
     finished: bool = False
     arrivals_until: int | None = None
+    received: int | None = None
 
     def record(self) -> dict[str, Any]:
         """As stored with the step."""
         return {
             "now": self.now,
+            "received": self.received,
             "sources": sorted(self.sources),
             "idle": sorted(self.idle),
             "finished": self.finished,

@@ -42,12 +42,13 @@ class Engine:
         """The streams that these partitions carry."""
         return self._intake.sources(partitions)
 
-    def ingest(self, memory: ModelMemory, blocks: Sequence[Block]) -> set[Source]:
+    def ingest(self, memory: ModelMemory, blocks: Sequence[Block], received: int | None = None) -> set[Source]:
         """Decode blocks and let their rows wait; returns the sources that brought rows.
 
-        Records below the position already reached are passed over, so a block delivered twice counts once.
+        Records below the position already reached are passed over, so a block delivered twice counts once. `received`: our
+        wall time, ms, the same for all blocks of a turn; None in a replay.
         """
-        return self._intake.ingest(memory, blocks)
+        return self._intake.ingest(memory, blocks, received)
 
     def close(self, memory: ModelMemory, commands: Sequence[Command], observed: Observed) -> Step:
         """Close every window that is due and give the step."""

@@ -8,7 +8,7 @@ cut into blocks changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from detectors.columns import Category, Cohort, Column, Columns, Hash, Hashes, Ragged
+from detectors.columns import Category, Cohort, Column, Columns, Hash, Hashes, Ints, Ragged
 from monitor.events import Block, Reject
 from monitor.ingest import cloudevents, cohorts, conditions, fields, times
 from monitor.ingest.formats import Formats
@@ -27,6 +27,8 @@ from monitor.ingest.reasons import ALLOWED, TIME_ALLOWED, dotted
 
 ITEMS = "items"
 """Name of the ragged column."""
+BESIDE_EVERY = 16
+"""Of the records that `where` leaves out, those whose offset is a multiple of this have their time read."""
 EVENT = "event"
 """Name of the column by which an outcome is recognised when it comes twice."""
 
@@ -39,12 +41,15 @@ class Decoded:
     rejects    in offset order.
     filtered   how many were not ours.
     withdrawn  hashes of the tombstones' keys, comparable with a column read from the same text; 0 for no or a binary key.
+    beside     offsets (ascending) and event times, ms, of one filtered record in `BESIDE_EVERY`, as far as they can be read:
+               how far the topic has come where nothing of it is ours.
     """
 
     rows: Columns
     rejects: list[Reject]
     filtered: int
     withdrawn: Hashes
+    beside: tuple[Ints, Ints]
 
     @property
     def tombstones(self) -> int:
@@ -85,11 +90,17 @@ class Decoder:
         faults: dict[int, Fault] = {}
         withdrawn: list[int] = []
         rows, at, filtered = self._records(block, faults, withdrawn)
+        others: dict[int, Any] = {}
         for leaf, met in self._where:
             kept = [row for row, value in enumerate(gathered(rows, leaf.attribute)) if met(value)]
             if len(kept) < len(rows):
                 filtered += len(rows) - len(kept)
+                others.update(
+                    {at[row]: rows[row] for row in range(len(rows)) if not block.offsets[at[row]] % BESIDE_EVERY}
+                )
                 rows, at = [rows[row] for row in kept], [at[row] for row in kept]
+        for place in at:
+            others.pop(place, None)
         columns, wrong = self._columns(block, rows, np.array(at, np.intp), identities)
         if wrong:
             columns = fields.without(columns, list(wrong))
@@ -98,7 +109,14 @@ class Decoder:
             columns = columns.having(**{EVENT: self._events(columns, identities)})
         keys = [None if block.keys is None else _key_text(block.keys[place]) for place in withdrawn]
         rejects = [self._reject(block, place, faults[place]) for place in sorted(faults)]
-        return Decoded(columns, rejects, filtered, identities.column(keys))
+        return Decoded(columns, rejects, filtered, identities.column(keys), self._beside(block, others))
+
+    def _beside(self, block: Block, others: Mapping[int, Any]) -> tuple[Ints, Ints]:
+        places = np.array(sorted(others), np.intp)
+        wrong: dict[int, Fault] = {}
+        time = self._times(block, [others[place] for place in places.tolist()], places, wrong)
+        read = np.array([row not in wrong for row in range(len(places))], np.bool_)
+        return block.offsets[places][read], time[read]
 
     def _records(
         self, block: Block, faults: dict[int, Fault], withdrawn: list[int]
@@ -141,13 +159,7 @@ class Decoder:
     ) -> tuple[Columns, dict[int, Fault]]:
         n = len(rows)
         wrong: dict[int, Fault] = {}
-        if self._time is None:
-            time = block.timestamps[at]
-            _note(wrong, "time", "", times.believed(time))
-        else:
-            told = self._time.values(rows, wrong)
-            time, faults = times.column(told, self.mapping.time_unit)
-            _note(wrong, "time", dotted(self.mapping.time), faults)
+        time = self._times(block, rows, at, wrong)
         units = [None] * n if self._unit is None else self._unit.values(rows, wrong)
         cohort: cohorts.Cohorts
         if self._arm is not None and isinstance(self.mapping.cohort, CohortField):
@@ -161,6 +173,18 @@ class Decoder:
             made[ITEMS] = self._items.column(rows, identities, wrong)
         partition = np.full(n, block.partition, np.int32)
         return Columns(time, identities.column(units), cohort, partition, block.offsets[at], made), wrong
+
+    def _times(
+        self, block: Block, rows: list[Any], at: np.ndarray[Any, np.dtype[np.intp]], wrong: dict[int, Fault]
+    ) -> Ints:
+        if self._time is None:
+            time = block.timestamps[at]
+            _note(wrong, "time", "", times.believed(time))
+        else:
+            told = self._time.values(rows, wrong)
+            time, faults = times.column(told, self.mapping.time_unit)
+            _note(wrong, "time", dotted(self.mapping.time), faults)
+        return time
 
     def _events(self, rows: Columns, identities: Identities) -> Hash:
         """The event's own identity where it tells one; else a hash of stream, unit, id, item and time."""

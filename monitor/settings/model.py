@@ -185,7 +185,7 @@ class ModelSettings(SettingsType):
     )
     window: PositiveDuration = as_written("5m", "Length of a window of event time.")
     lateness: Duration = as_written("2m", "How late an event may come and still count.")
-    future: Duration = as_written("5m", "How far ahead of the broker's clock an event's time may be.")
+    future: Duration = as_written("5m", "How far an event's time may lie after the record came.")
     period: Period = as_written(
         "daily", "How often the model is retrained: the clock of the loop detectors.", alias="retrained"
     )

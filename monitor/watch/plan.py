@@ -92,7 +92,7 @@ class ModelPlan:
 
     slot         length of a generation of rows: the shortest window.
     lateness     how late, against its own partition, an event may be.
-    future       how far ahead of the broker's clock an event may be.
+    future       how far an event's time may lie after the record came: its stamp, and no later than our own clock.
     early        how much before its prediction an outcome may come (clocks differ).
     idle         wall time after which a caught-up partition no longer holds the watermark.
     duplicates   event time for which prediction ids are remembered.

@@ -82,6 +82,8 @@ class RunningDaemon:
 
     def address(self) -> str:
         """Where its page is; "" before it has said so."""
+        if not self.err.exists():
+            return ""
         with self.err.open() as lines:
             lines.seek(self._before)
             own = [line for line in lines if '"started"' in line]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,11 +10,14 @@ import pytest
 from detectors.numeric_shift import NumericShiftParams
 from monitor.alerting.alert import Phase
 from monitor.clock import ManualClock
+from monitor.engine import Engine
+from monitor.events import TopicPartition
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.ingest.via_memory import MemorySource, Record
 from monitor.store.protocols import Command
 from monitor.store.via_memory import MemoryStore
 from monitor.testing import Run, Told, run_over, told
+from monitor.turns import ModelTurns
 from monitor.watch.plan import ModelPlan
 from tests.engine.shop import DISTURBED_FROM, MINUTE, START, shop_contents, shop_plan, watch_of, with_watches
 
@@ -90,7 +94,9 @@ def test_a_watch_that_is_rearmed_between_two_windows_begins_afresh_with_the_next
 def test_an_event_from_2094_is_rejected_with_the_reason_and_moves_no_watermark(reference: Told) -> None:
     (far,) = [r for r in reference.rejects if r.field == "time"]
     assert (far.topic, far.partition) == ("slates", 1)
-    assert far.reason == "event time is 630,718,800 s ahead of the broker's clock; at most 300 s are allowed"
+    assert (
+        far.reason == "event time is 630,718,800 s ahead of the clock when the record came; at most 300 s are allowed"
+    )
     without = {
         where: [Record(b"{}", r.offset, r.timestamp) if b'"far"' in (r.value or b"") else r for r in records]
         for where, records in shop_contents().items()
@@ -116,3 +122,24 @@ def test_rows_that_come_too_late_are_counted_and_not_used(reference: Told) -> No
         where: [r for r in records if b'"old"' not in (r.value or b"")] for where, records in shop_contents().items()
     }
     assert run_over(shop_plan(), on_time).lines() == told(store, "shop").lines() == reference.lines()
+
+
+def test_a_producer_whose_clock_is_fast_moves_no_watermark() -> None:
+    """Its stamp agrees with its event time; our wall time when the record came does not."""
+    held = list(shop_contents(1)[TopicPartition("slates", 0)])
+    fast = json.dumps({"slate": "fast", "who": "u9", "at": START + 180 * MINUTE}).encode()
+    held.insert(20, Record(fast, 0, START + 180 * MINUTE))
+    held = [Record(r.value, i, r.timestamp) for i, r in enumerate(held)]
+    clock = ManualClock(START + 60 * MINUTE)
+    source = MemorySource({TopicPartition("slates", 0): held}, live=True)
+    turns = ModelTurns(Engine(shop_plan()), source, MemoryStore(clock), clock)
+    lease = turns.store.acquire("daemon", 1 << 50)
+    assert lease is not None
+    step = turns.turn(lease)
+    assert step is not None
+    assert [r.reason for r in step.rejects if r.offset == 20] == [
+        "event time is 7,200 s ahead of the clock when the record came; at most 300 s are allowed"
+    ]
+    assert max(turns.memory.clocks.values()) <= START + 65 * MINUTE
+    assert turns.memory.counters["predictions.ahead"] >= 1
+    assert step.observed["received"] == START + 60 * MINUTE

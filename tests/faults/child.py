@@ -19,8 +19,7 @@ from typing import Any
 from monitor import app, cli
 from monitor.clock import SystemClock
 from monitor.store.protocols import Lease, Step
-from monitor.store.via_sql import SqlStore
-from monitor.store.via_sql import state
+from monitor.store.via_sql import SqlStore, state
 from tests.e2e.daemons import RunningDaemon
 
 _FORKS = multiprocessing.get_context("forkserver")
