@@ -178,12 +178,11 @@ class Decoder:
         self, block: Block, rows: list[Any], at: np.ndarray[Any, np.dtype[np.intp]], wrong: dict[int, Fault]
     ) -> Ints:
         if self._time is None:
-            time = block.timestamps[at]
-            _note(wrong, "time", "", times.believed(time))
-        else:
-            told = self._time.values(rows, wrong)
-            time, faults = times.column(told, self.mapping.time_unit)
-            _note(wrong, "time", dotted(self.mapping.time), faults)
+            stamped: Ints = block.timestamps[at]
+            _note(wrong, "time", "", times.believed(stamped))
+            return stamped
+        time, faults = times.column(self._time.values(rows, wrong), self.mapping.time_unit)
+        _note(wrong, "time", dotted(self.mapping.time), faults)
         return time
 
     def _events(self, rows: Columns, identities: Identities) -> Hash:
