@@ -40,6 +40,9 @@ from monitor.watch.plan import DAY, ModelPlan, WatchPlan
 ARRIVALS = "arrivals"
 """The lane of arrival minutes; every other lane is named after its stream."""
 
+UNITS = "units"
+"""The room of enrolled units; where everybody is assigned afresh from time to time, with the rule in its name."""
+
 REJECTS_A_TURN = 1_000
 """Dead letters stored with one step at most."""
 
@@ -159,6 +162,11 @@ class ModelMemory:
         return np.unique(np.concatenate(known)) if known else np.zeros(0, np.uint64)
 
 
+def _units_room(plan: ModelPlan) -> str:
+    """Units are enrolled by a randomisation; under another rule all that was known of them is void."""
+    return UNITS if plan.epoch is None else f"{UNITS}.{plan.epoch}.{plan.epoch_since}"
+
+
 def _key(watch: WatchPlan) -> str:
     return f"{watch.key}|{watch.incarnation}"
 
@@ -174,7 +182,7 @@ def load(plan: ModelPlan, image: Image) -> ModelMemory:
     memory = ModelMemory(
         plan,
         Pending(plan.slot),
-        UnitTable("units", plan.unit_cap, plan.epoch),
+        UnitTable(_units_room(plan), plan.unit_cap, plan.epoch, plan.epoch_since),
         UnitTable("voters", plan.unit_cap, DAY),
         {},
         number=image.number,
@@ -183,6 +191,9 @@ def load(plan: ModelPlan, image: Image) -> ModelMemory:
     _restore_progress(memory, pages)
     for table in (memory.units, memory.voters):
         table.restore({key: data for (room, key), data in pages.items() if room == table.name})
+    for room, key in pages:
+        if room.partition(".")[0] == UNITS and room != memory.units.name:
+            memory.page(room, key, None)
     memory.ids = {int(key): snapshot.unpack(data) for (room, key), data in pages.items() if room == "ids"}
     memory.drops = {int(key) for room, key in pages if room == "drops"}
     _restore_watches(memory, pages)

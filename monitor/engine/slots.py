@@ -123,12 +123,20 @@ class Slots:
         outcomes = memory.pending.between(outcome.name, slot - early, end + 1)
         joined = join(outcome.match, Window(outcome.within, early), rows, later, outcomes)
         memory.counters[f"{outcome.name}.joined"] += joined.used
+        told = self._told_in_time(rows.time, outcome.within)
         metrics = {
-            m.name: Numeric(_metric(m, joined.count, joined.total))
+            m.name: Numeric(np.where(told, _metric(m, joined.count, joined.total), np.nan))
             for m in self._plan.metrics
             if m.outcome == outcome.name
         }
         return rows.having(**metrics)
+
+    def _told_in_time(self, times: cols.Ints, within: int) -> cols.Bools:
+        """Whether the outcomes of predictions are complete before everybody is assigned afresh: later, the next coin has a say."""
+        epoch, since = self._plan.epoch, self._plan.epoch_since
+        if epoch is None:
+            return np.ones(len(times), np.bool_)
+        return np.asarray((times - since) // epoch == (times + within - since) // epoch)
 
     def _drop(self, memory: ModelMemory, lane: str, slot: int) -> None:
         """Forget what nobody can need any more."""

@@ -39,13 +39,13 @@ class Seen:
 
 
 class UnitTable:
-    """Units by epoch. `epoch_ms` None: one randomisation for ever. Not thread-safe.
+    """Units by epoch: of `epoch_ms`, one of which began at `since`. None: one randomisation for ever. Not thread-safe.
 
     `cap` units are tracked in one epoch; those beyond it are never known, and counted in `folded` in every window anew.
     """
 
-    def __init__(self, name: str, cap: int, epoch_ms: int | None = None) -> None:
-        self.name, self.cap, self.epoch_ms = name, cap, epoch_ms
+    def __init__(self, name: str, cap: int, epoch_ms: int | None = None, since: int = 0) -> None:
+        self.name, self.cap, self.epoch_ms, self.since = name, cap, epoch_ms, since
         self.folded = 0
         self._epochs: dict[int, dict[str, Run]] = {}
         self._made = 0
@@ -56,7 +56,7 @@ class UnitTable:
 
     def epoch(self, slot: int) -> int:
         """The epoch that a window starting at `slot` belongs to."""
-        return slot // self.epoch_ms if self.epoch_ms else _FOREVER
+        return (slot - self.since) // self.epoch_ms if self.epoch_ms else _FOREVER
 
     def observe(self, unit: Hashes, cohort: np.ndarray[tuple[int], np.dtype[np.int8]], slot: int) -> None:
         """Units of a window, in row order; those not seen in its epoch are recorded with the cohort of their first row."""

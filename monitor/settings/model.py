@@ -13,6 +13,7 @@ from monitor.settings.base import SettingsType, also_as
 from monitor.settings.quantities import (
     Duration,
     FieldPath,
+    Moment,
     Name,
     Period,
     PositiveDuration,
@@ -51,6 +52,18 @@ class HoldoutSettings(SettingsType):
     share: Share = Field(description="Planned share of the units.")
     arms: Arms | None = Field(
         default=None, description="Texts of the field that mean holdout; default: holdout. Not with hash."
+    )
+    rotates: PositiveDuration | None = Field(
+        default=None,
+        description=(
+            "How often everybody is assigned afresh; each person then counts once in each such epoch, whatever they do, and "
+            "comparisons are exact. Default: never; then the same people stay held out, and what those who come back do is "
+            "compared by sums per person, for large n."
+        ),
+    )
+    since: Moment | None = Field(
+        default=None,
+        description="A moment at which everybody was assigned afresh, if rotates; default: 1970-01-01T00:00:00Z, a Thursday.",
     )
     team: Name | None = Field(
         default=None, description="Who is told when the holdout is broken; default: the model's team."

@@ -156,6 +156,13 @@ def moment(value: object) -> int:
     return round(parsed.timestamp() * 1000)
 
 
+def _moment(value: object) -> int:
+    try:
+        return value if isinstance(value, int) and not isinstance(value, bool) else moment(value)
+    except ValueError:
+        raise refusal('is not a time; write it with a zone, in quotes: "2026-01-05T00:00:00Z"') from None
+
+
 def _name(value: object) -> str:
     if not isinstance(value, str) or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", value) is None:
         raise refusal("is not a name; use letters, digits, '_', '-' and '.', at most 100, a letter or digit first")
@@ -180,6 +187,12 @@ Period = Annotated[
     WithJsonSchema({"type": "string", "examples": ["daily"], "x-kind": "hourly, daily, weekly or a duration"}),
 ]
 """The length of a retrain cycle, ms."""
+Moment = Annotated[
+    int,
+    BeforeValidator(_moment),
+    WithJsonSchema({"type": "string", "examples": ["2026-01-05T00:00:00Z"], "x-kind": "time with a zone"}),
+]
+"""A point in time, ms since the epoch."""
 Share = Annotated[
     float,
     BeforeValidator(share),

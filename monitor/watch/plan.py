@@ -98,6 +98,8 @@ class ModelPlan:
     duplicates   event time for which prediction ids are remembered.
     arrivals     length of an arrival window.
     rehearsal    event time from the first event before anything pages.
+    epoch        length of a randomisation, after which every unit is assigned afresh; None: one for ever.
+    epoch_since  a time at which one began.
     """
 
     model: str
@@ -114,6 +116,7 @@ class ModelPlan:
     arrivals: int = MINUTE
     rehearsal: int = 14 * DAY
     epoch: int | None = None
+    epoch_since: int = 0
     unit_cap: int = 20_000_000
     runbook: str = ""
     has_holdout: bool = False

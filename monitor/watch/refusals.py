@@ -34,6 +34,7 @@ def refusals(model: ModelSettings) -> Iterator[Refusal]:
     yield from _names(model)
     if DAY % model.window and model.window % DAY:
         yield ("window",), "must divide a day, or be a number of days: 5m, 1h, 1d"
+    yield from _rotation(model)
     for name, problem in kinds.unknown(model):
         yield ("watch", name), problem
     for wanted in kinds.watches_of(model).watches:
@@ -51,6 +52,29 @@ def refusals(model: ModelSettings) -> Iterator[Refusal]:
             _placed(model, settings) if settings.detector is not None else _margin(model, name, settings)
         ):
             yield ("watch", name, *key), problem
+
+
+def _rotation(model: ModelSettings) -> Iterator[Refusal]:
+    """A holdout that rotates must leave time for outcomes, and be assigned by somebody who says so."""
+    if model.cohorts is None:
+        return
+    rule = model.cohorts.holdout
+    here = ("cohorts", "holdout")
+    if rule.rotates is None:
+        if rule.since is not None:
+            yield (*here, "since"), "says when a rotation began, but nothing rotates; write rotates, or leave it out"
+        return
+    if model.cohorts.hash is not None:
+        yield (*here, "rotates"), "a hash rule keeps the same people held out; name the arm by cohorts.field to rotate"
+    since = rule.since or 0
+    if rule.rotates % model.window or since % model.window:
+        yield (*here, "rotates"), f"it must begin and end with windows, of {duration_text(model.window)} each"
+    for name, outcome in model.outcomes.items():
+        if outcome.within >= rule.rotates:
+            yield (
+                (*here, "rotates"),
+                f"{duration_text(rule.rotates)} leave no time for {name}, which counts within {duration_text(outcome.within)}",
+            )
 
 
 def _names(model: ModelSettings) -> Iterator[Refusal]:
