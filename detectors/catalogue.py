@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from detectors.ab_test import AbTest
+from detectors.canary import Canary
 from detectors.category_shift import CategoryShift
 from detectors.cohort_block import CohortBlock
 from detectors.cohort_bounded import CohortBounded
@@ -9,10 +11,12 @@ from detectors.cohort_quantile import CohortQuantile
 from detectors.concentration import Concentration
 from detectors.detector import AnyDetector
 from detectors.freshness import Freshness
+from detectors.interleaving import Interleaving
 from detectors.missing_rate import MissingRate
 from detectors.numeric_shift import NumericShift
 from detectors.river_bank import RiverHint
 from detectors.sample_ratio import SampleRatio
+from detectors.shadow import Shadow
 
 _ALL: tuple[AnyDetector, ...] = (
     CohortBounded(),
@@ -22,6 +26,10 @@ _ALL: tuple[AnyDetector, ...] = (
     NumericShift(),
     CategoryShift(),
     MissingRate(),
+    Canary(),
+    AbTest(),
+    Interleaving(),
+    Shadow(),
     RiverHint(),
     Concentration(),
     Freshness(),

@@ -36,6 +36,21 @@ class Standing(StrEnum):
     STALE = "stale"
 
 
+class Verdict(StrEnum):
+    """What a comparison that is made once comes to; a monitor that watches for ever has none.
+
+    HOLD stands until there is enough evidence, and where the evidence speaks against going on but nobody is harmed yet.
+    """
+
+    NONE = ""
+    HOLD = "hold"
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+    INCONCLUSIVE = "inconclusive"
+    TREATMENT = "treatment is better"
+    CONTROL = "control is better"
+
+
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
     """An interval and what may be believed of it.
 
@@ -59,6 +74,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     log10_e        evidence against the null since the last reset, log10; the bound it is held against is `threshold`.
     spend          expected false pages this window may cost (0 while learning, gated or firing).
     change_at      most likely start of the change, ms since the epoch.
+    verdict        of a comparison that is made once: `reason` says why.
     reason         one plain sentence; for a standing other than ok it says what is missing.
     detail         further figures by name, for people and for recomputation.
     """
@@ -78,5 +94,6 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     spend: float = 0.0
     change_at: int | None = None
     exact: bool = True
+    verdict: Verdict = Verdict.NONE
     reason: str = ""
     detail: dict[str, Any] = {}

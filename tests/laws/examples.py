@@ -10,19 +10,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detectors.ab_test import AbTestParams
+from detectors.canary import CanaryParams
 from detectors.category_shift import CategoryShiftParams
 from detectors.cohort_block import CohortBlockParams
 from detectors.cohort_bounded import CohortBoundedParams
 from detectors.cohort_quantile import CohortQuantileParams
-from detectors.columns import Category, Columns, Flag, Hash, Hashes, Numeric, Ragged, flag
+from detectors.columns import Category, Columns, Flag, Hash, Hashes, Numeric, Ragged, Vector, flag
 from detectors.concentration import ConcentrationParams
 from detectors.detector import Params
 from detectors.freshness import FreshnessParams
+from detectors.interleaving import InterleavingParams
 from detectors.missing_rate import MissingRateParams
 from detectors.numeric_shift import NumericShiftParams
 from detectors.river_bank import RiverHintParams
 from detectors.river_bank.state import Algorithm
 from detectors.sample_ratio import SampleRatioParams
+from detectors.shadow import Compare, ShadowParams
 
 HOUR = 3_600_000
 ROWS = 300
@@ -84,7 +88,41 @@ def _on_labels(rng: np.random.Generator, n: int, window: int) -> Columns:
     return rows.having(value=rows.fields["label"])
 
 
+def _interleaved(rng: np.random.Generator, n: int, window: int) -> Columns:
+    rows = healthy(rng, n, window)
+    return rows.having(
+        credit=Numeric(rng.integers(-1, 2, n).astype(np.float64)),
+        top=Numeric(rng.choice([-1.0, 1.0], n)),
+        entering=flag(rng.random(n) < 0.5),
+    )
+
+
+def _answered_twice(rng: np.random.Generator, n: int, window: int) -> Columns:
+    """Most requests have an answer of either side, and the same; some have two of one side, some a partner a window later."""
+    rows = healthy(rng, n, window)
+    request = rng.integers(1, n + 1, n).astype(np.uint64) + np.uint64(window * n - min(window, 1) * 10)
+    return rows.having(
+        request_id=Hash(_spread(request)),
+        shadow=flag(rng.random(n) < 0.5),
+        answer=Vector((request % np.uint64(2)).astype(np.float32)[:, None]),
+    )
+
+
 EXAMPLES: dict[str, Example] = {
+    "canary": Example(
+        CanaryParams(treatment_share=0.5),
+        CanaryParams(treatment_share=0.5, better="higher", worse_by=0.1, at_most=6 * HOUR),
+        healthy,
+    ),
+    "ab_test": Example(AbTestParams(min_units=50), AbTestParams(alone=False, at_most=6 * HOUR), healthy),
+    "interleaving": Example(
+        InterleavingParams(), InterleavingParams(expected_lead=0.1, alpha=0.01, at_most=6 * HOUR), _interleaved
+    ),
+    "shadow": Example(
+        ShadowParams(tolerated=0.05, by=("label",)),
+        ShadowParams(compare=Compare.MORE, tolerated=0.02, by=("label",), at_most=6 * HOUR),
+        _answered_twice,
+    ),
     "cohort_bounded": Example(
         CohortBoundedParams(holdout_share=0.5, learn_units=500),
         CohortBoundedParams(holdout_share=0.5, learn_units=900, better="lower", page_if_worse_by=0.05),

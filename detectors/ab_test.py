@@ -1,0 +1,224 @@
+"""D3: which of two arms has the higher mean? Looked at after every window, and told once.
+
+Every unit votes once, with the value of its enrolment in the experiment, zeros included: so units are independent, and the
+events of one person never count as several. The intervals are normal-mixture confidence sequences, and the evidence is the
+same mixture, half for each direction: it says that there is an effect at the very look at which the interval leaves zero.
+Asymptotic: the first look waits for `min_units` in the smaller arm.
+
+Several metrics of one experiment: the primary decides alone; the others (`alone: false`) leave their e-values to the family,
+which decides by e-BH (`detectors.families`).
+
+Source: Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas 2024, Annals of Statistics; Howard, Ramdas, McAuliffe and Sekhon 2021.
+
+>>> import numpy as np
+>>> from detectors.columns import Columns, Numeric, flag
+>>> from detectors.detector import Tick
+>>> from detectors.evidence import Crossing
+>>> rng, detector, p = np.random.default_rng(8), AbTest(), AbTestParams()
+>>> state, told = detector.start([p]), []
+>>> for window in range(60):
+...     arm = (rng.random(500) < 0.5).astype(np.int8)                     # 0 treatment, 1 control
+...     value = rng.random(500) < np.where(arm == 0, 0.10, 0.12)          # treatment loses two points
+...     rows = Columns(np.full(500, window), np.arange(500, dtype=np.uint64) + 1, arm, np.zeros(500, np.int32),
+...                    np.arange(500), {"value": Numeric(value * 1.0), "first": flag(np.ones(500, bool))})
+...     a = detector.fold(None, detector.empty(None), rows)
+...     state, (evidence,) = detector.close([p], state, [a], Tick.plain(window, window + 1, page=0.0, warn=0.0))
+...     if evidence.crossing is Crossing.WARN:
+...         told.append((window, str(evidence.verdict), round(evidence.effect, 3), evidence.interval.high < 0))
+>>> told
+[(6, 'control is better', -0.031, True)]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+from pydantic import Field
+from scipy.special import log_ndtr
+
+from detectors import one_shot, three_way, two_arms
+from detectors.columns import Bools, Columns, Floats
+from detectors.detector import Family, Needs, Params, Stream, Tick
+from detectors.evidence import Evidence, Interval, Verdict
+from detectors.math.intervals import normal_mixture_radius
+from detectors.two_arms import N0, N1, S0, S1, Tally
+
+DAY = 86_400_000
+_NEVER_ALONE = 5e-324
+_VERDICTS = (Verdict.HOLD, Verdict.CONTROL, Verdict.TREATMENT, Verdict.INCONCLUSIVE)
+
+
+class AbTestParams(Params):
+    """Parameters of `ab_test`."""
+
+    better: Annotated[Literal["higher", "lower"], Field(description="whether a higher value is better or worse")] = (
+        "higher"
+    )
+    matters: Annotated[
+        float, Field(gt=0, lt=10, description="effect, as a share of the mean, for which the interval is tightest")
+    ] = 0.05
+    alpha: Annotated[
+        float, Field(gt=0, lt=0.5, description="chance ever to see a difference where there is none, both directions")
+    ] = 0.05
+    alone: Annotated[
+        bool, Field(description="decides by itself; else together with the other metrics of its experiment")
+    ] = True
+    min_units: Annotated[int, Field(ge=20, description="units of the smaller arm before the first look")] = 200
+    at_most: Annotated[int, Field(ge=1, description="ms of event time after which it ends without a verdict")] = (
+        14 * DAY
+    )
+
+
+@dataclass(frozen=True)
+class AbTestState:
+    """W tests. `total` (W, 6): sums of both arms since the start; `tau` (W,): where intervals are tightest, 0 until known."""
+
+    tests: three_way.ThreeWay
+    total: Floats
+    tau: Floats
+
+
+class AbTest:
+    """See the module's text."""
+
+    name = "ab_test"
+    family = Family.DEPLOYMENT
+    hint = False
+    params = AbTestParams
+    statistic = Tally
+    state = AbTestState
+
+    def needs(self, p: AbTestParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+        """`value` in [0, 1] (others are clipped, missing is left out), and `first`: the unit's enrolment row."""
+        return Needs(Stream.OUTCOMES, ("value", "first"), contrast=True, gated=True)
+
+    def start(self, ps: Sequence[AbTestParams]) -> AbTestState:
+        """No evidence."""
+        w = len(ps)
+        return AbTestState(three_way.start(w, 1), np.zeros((w, 6)), np.zeros(w))
+
+    def prepare(self, p: AbTestParams, s: AbTestState, row: int) -> None:
+        """Nothing of the past is needed to fold."""
+
+    def empty(self, prep: None) -> Tally:  # noqa: ARG002
+        """No units."""
+        return two_arms.nobody()
+
+    def fold(self, prep: None, a: Tally, rows: Columns) -> Tally:  # noqa: ARG002
+        """Add enrolment rows of both arms (treatment is coded as exposed) that have a value."""
+        return two_arms.add(a, rows)
+
+    def merge(self, prep: None, a: Tally, b: Tally) -> Tally:  # noqa: ARG002
+        """Counts add."""
+        return two_arms.merge(a, b)
+
+    def size(self, a: Tally) -> int:
+        """Units of the smaller arm."""
+        return min(two_arms.sizes(a))
+
+    def close(
+        self, ps: Sequence[AbTestParams], s: AbTestState, stats: Sequence[Tally], tick: Tick
+    ) -> tuple[AbTestState, list[Evidence]]:
+        """Advance; see `detectors.three_way`."""
+        w = len(ps)
+        window = two_arms.sums(two_arms.entries(stats), w)
+        informative = (window[:, N1] + window[:, N0]) > 0
+        again = three_way.restarts(s.tests, tick)
+        before = np.where(again[:, None], 0.0, s.total)
+        total = np.where((informative & ~tick.gated)[:, None], before + window, before)
+        se = two_arms.standard_error(total)
+        looks = (np.minimum(total[:, N1], total[:, N0]) >= [p.min_units for p in ps]) & np.isfinite(se) & (se > 0)
+        pooled = (total[:, S1] + total[:, S0]) / np.maximum(total[:, N1] + total[:, N0], 1.0)
+        tau = np.where(again, 0.0, s.tau)
+        first = looks & (tau == 0)
+        tau = np.where(first, np.maximum(np.array([p.matters for p in ps]) * pooled, np.where(looks, se, 0.0)), tau)
+        m1, m0 = two_arms.means(total)
+        good = np.array([1.0 if p.better == "higher" else -1.0 for p in ps])
+        z = np.where(looks, good * (m1 - m0) / np.where(looks, se, 1.0), 0.0)
+        alpha = np.array([p.alpha for p in ps])
+        tests, step = three_way.advance(
+            s.tests,
+            _step(one_shot.log_values(s.tests.harm), again, _log_value(-z, se, tau, looks)),
+            _step(one_shot.log_values(s.tests.sound), again, _log_value(z, se, tau, looks)),
+            tick,
+            informative=informative,
+            level=np.where([p.alone for p in ps], alpha / 2.0, _NEVER_ALONE),
+            at_most=np.array([p.at_most for p in ps]),
+            harm_lasts=False,
+        )
+        radius = np.where(looks, normal_mixture_radius(se, tau, alpha), np.inf)
+        told = [
+            _evidence(
+                ps[i],
+                total[i],
+                float(radius[i]),
+                _base(ps[i], tests, step, tick, i, informative=bool(informative[i])),
+            )
+            for i in range(w)
+        ]
+        return replace(s, tests=tests, total=total, tau=tau), told
+
+
+def _log_value(z: Floats, se: Floats, tau: Floats, looks: Bools) -> Floats:
+    """Log of the mixture of likelihood ratios over effects of the good sign with a half-normal prior of scale tau, (W,).
+
+    The average of both directions is the mixture behind `normal_mixture_radius`. 0 before the first look.
+    """
+    s = np.where(looks, se, 1.0)
+    t = np.where(tau > 0, tau, 1.0)
+    posterior = z * t / np.hypot(t, s)
+    value: Floats = -0.5 * np.log1p((t / s) ** 2) + 0.5 * posterior**2 + np.log(2.0) + log_ndtr(posterior)
+    return np.where(looks, value, 0.0)
+
+
+def _step(before: Floats, again: Bools, after: Floats) -> Floats:
+    """What the window adds to the log of the evidence, (W, 1)."""
+    return (after - np.where(again, 0.0, before))[:, None]
+
+
+def _base(
+    p: AbTestParams, tests: three_way.ThreeWay, step: three_way.Step, tick: Tick, row: int, *, informative: bool
+) -> Evidence:
+    base = three_way.evidence(tests, step, tick, row, level=p.alpha, informative=informative, verdicts=_VERDICTS)
+    both = np.logaddexp(step.log_harm[row], step.log_sound[row]) - np.log(2.0)
+    return msgspec.structs.replace(base, log10_e=None if base.log10_e is None else float(both / np.log(10)))
+
+
+def _evidence(p: AbTestParams, total: Floats, radius: float, base: Evidence) -> Evidence:
+    n1, n0 = int(total[N1]), int(total[N0])
+    known = n1 > 0 and n0 > 0
+    m1, m0 = float(total[S1]) / max(n1, 1), float(total[S0]) / max(n0, 1)
+    effect = m1 - m0 if known else None
+    interval = (
+        Interval(low=effect - radius, high=effect + radius, level=1.0 - p.alpha)
+        if effect is not None and np.isfinite(radius)
+        else None
+    )
+    filled = msgspec.structs.replace(
+        base,
+        n={"treatment": n1, "control": n0},
+        arms={"treatment": m1, "control": m0} if known else {},
+        effect=effect,
+        relative=effect / m0 if effect is not None and m0 > 0 else None,
+        interval=interval,
+        unit="share of units",
+        exact=False,
+        detail=base.detail | {"better": p.better, "alone": p.alone},
+    )
+    return three_way.said(filled, _reason(p, filled))
+
+
+def _reason(p: AbTestParams, e: Evidence) -> str:
+    if e.verdict in (Verdict.TREATMENT, Verdict.CONTROL):
+        return f"{e.verdict}: zero is outside the interval"
+    seen = f"{e.n['treatment']:,} in treatment, {e.n['control']:,} in control"
+    excluded = "nothing is excluded yet"
+    if e.interval is not None:
+        excluded = f"effects beyond {100 * e.interval.low:+.2g} and {100 * e.interval.high:+.2g} points are excluded"
+    if e.verdict is Verdict.INCONCLUSIVE:
+        return f"inconclusive after {p.at_most / DAY:g} d with {seen}; {excluded}"
+    return f"hold: no verdict yet with {seen}; {excluded}"

@@ -1,0 +1,225 @@
+"""D2: a release that a few get. Roll it back, promote it, or hold it until there is evidence.
+
+Every unit votes once, with the value of its enrolment in the experiment (an error, a slow answer, an outcome within its
+window, zeros included), so the evidence rests on the assignment coin alone and is exact.
+
+Nulls: `harm` tests "treatment is no worse than tolerated", `sound` the opposite. Tolerated is `worse_by` times the mean of
+control plus `allowance`; no baseline has to be learned first. Tiny samples move neither test, so they hold.
+
+Source: Lindon, Sanden and Shirikian 2022, KDD, "Rapid regression detection in software deployments through sequential testing".
+
+>>> import numpy as np
+>>> from detectors.columns import Columns, Numeric, flag
+>>> from detectors.detector import Tick
+>>> from detectors.evidence import Crossing
+>>> rng, detector, p = np.random.default_rng(10), Canary(), CanaryParams(treatment_share=0.02)
+>>> state, told = detector.start([p]), []
+>>> for window in range(40):
+...     treated = rng.random(2_000) < 0.02                                # two per cent get the release
+...     error = rng.random(2_000) < np.where(treated, 0.06, 0.02)         # and three times the errors
+...     rows = Columns(np.full(2_000, window), np.arange(2_000, dtype=np.uint64) + 1, np.where(treated, 0, 1).astype(np.int8),
+...                    np.zeros(2_000, np.int32), np.arange(2_000), {"value": Numeric(error * 1.0), "first": flag(np.ones(2_000, bool))})
+...     a = detector.fold(None, detector.empty(None), rows)
+...     state, evidence = detector.close([p], state, [a], Tick.plain(window, window + 1, page=0.0, warn=0.0))
+...     if evidence[0].crossing is not Crossing.NONE:
+...         told.append((window, str(evidence[0].crossing), str(evidence[0].verdict)))
+>>> told
+[(18, 'page', 'rollback')]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+from pydantic import Field
+
+from detectors import three_way, two_arms
+from detectors.columns import Columns, Floats
+from detectors.detector import Family, Needs, Params, Stream, Tick
+from detectors.evidence import Evidence, Interval, Verdict
+from detectors.increments import ratio
+from detectors.math.intervals import normal_mixture_radius
+from detectors.two_arms import N0, N1, S0, S1, Tally
+
+LEVEL = 0.95
+DAY = 86_400_000
+_VERDICTS = (Verdict.HOLD, Verdict.ROLLBACK, Verdict.PROMOTE, Verdict.INCONCLUSIVE)
+_FIRST_LOOK = 20
+
+
+class CanaryParams(Params):
+    """Parameters of `canary`."""
+
+    treatment_share: Annotated[float, Field(gt=0, lt=1, description="planned share of treatment among both arms")]
+    better: Annotated[Literal["higher", "lower"], Field(description="whether a higher value is better or worse")] = (
+        "lower"
+    )
+    worse_by: Annotated[float, Field(ge=0, lt=10, description="tolerated harm, as a share of the mean of control")] = (
+        0.25
+    )
+    allowance: Annotated[
+        float, Field(ge=0, lt=1, description="harm that is nobody's concern however low control is, absolute")
+    ] = 0.001
+    alpha: Annotated[
+        float, Field(gt=0, lt=0.5, description="chance ever to call a sound release harmful, and the reverse")
+    ] = 0.01
+    at_most: Annotated[int, Field(ge=1, description="ms of event time after which it ends without a verdict")] = (
+        14 * DAY
+    )
+
+
+@dataclass(frozen=True)
+class CanaryState:
+    """W canaries. `total` (W, 6): sums of both arms since the start; `tau` (W,): where intervals are tightest, 0 until known."""
+
+    tests: three_way.ThreeWay
+    total: Floats
+    tau: Floats
+
+
+class Canary:
+    """See the module's text."""
+
+    name = "canary"
+    family = Family.DEPLOYMENT
+    hint = False
+    params = CanaryParams
+    statistic = Tally
+    state = CanaryState
+
+    def needs(self, p: CanaryParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+        """`value` in [0, 1] (others are clipped, missing is left out), and `first`: the unit's enrolment row."""
+        return Needs(Stream.OUTCOMES, ("value", "first"), contrast=True, gated=True)
+
+    def start(self, ps: Sequence[CanaryParams]) -> CanaryState:
+        """No evidence."""
+        w = len(ps)
+        return CanaryState(three_way.start(w, ratio.BETS), np.zeros((w, 6)), np.zeros(w))
+
+    def prepare(self, p: CanaryParams, s: CanaryState, row: int) -> None:
+        """Nothing of the past is needed to fold."""
+
+    def empty(self, prep: None) -> Tally:  # noqa: ARG002
+        """No units."""
+        return two_arms.nobody()
+
+    def fold(self, prep: None, a: Tally, rows: Columns) -> Tally:  # noqa: ARG002
+        """Add enrolment rows of both arms (treatment is coded as exposed) that have a value."""
+        return two_arms.add(a, rows)
+
+    def merge(self, prep: None, a: Tally, b: Tally) -> Tally:  # noqa: ARG002
+        """Counts add."""
+        return two_arms.merge(a, b)
+
+    def size(self, a: Tally) -> int:
+        """Units of the smaller arm."""
+        return min(two_arms.sizes(a))
+
+    def close(
+        self, ps: Sequence[CanaryParams], s: CanaryState, stats: Sequence[Tally], tick: Tick
+    ) -> tuple[CanaryState, list[Evidence]]:
+        """Advance; see `detectors.three_way`."""
+        w = len(ps)
+        entries = two_arms.entries(stats)
+        window = two_arms.sums(entries, w)
+        informative = (window[:, N1] + window[:, N0]) > 0
+        again = three_way.restarts(s.tests, tick)
+        before = np.where(again[:, None], 0.0, s.total)
+        worse = np.array([p.worse_by for p in ps])
+        side = np.array([-1.0 if p.better == "higher" else 1.0 for p in ps])
+        share = np.array([p.treatment_share for p in ps])
+        centre = (before[:, S1] + before[:, S0]) / np.maximum(before[:, N1] + before[:, N0], 1.0)
+        allowance = np.array([p.allowance for p in ps])
+        factor = np.maximum(1.0 + side * worse, 0.0)
+        harm, sound = (
+            ratio.log_increments(
+                entries, w, share=share, centre=centre, ratio=factor, allowance=sign * allowance, side=sign * side
+            )
+            for sign in (1.0, -1.0)
+        )
+        level = np.array([p.alpha for p in ps])
+        tests, step = three_way.advance(
+            s.tests,
+            harm,
+            sound,
+            tick,
+            informative=informative,
+            level=level,
+            at_most=np.array([p.at_most for p in ps]),
+            harm_lasts=True,
+        )
+        total = np.where((informative & ~tick.gated)[:, None], before + window, before)
+        after = replace(s, tests=tests, total=total, tau=_tau(np.where(again, 0.0, s.tau), total, worse, allowance))
+        radius = normal_mixture_radius(two_arms.standard_error(total), after.tau, 1.0 - LEVEL)
+        told = [
+            _evidence(
+                ps[i],
+                total[i],
+                float(radius[i]),
+                three_way.evidence(
+                    tests,
+                    step,
+                    tick,
+                    i,
+                    level=ps[i].alpha,
+                    informative=bool(informative[i]),
+                    verdicts=_VERDICTS,
+                ),
+            )
+            for i in range(w)
+        ]
+        return after, told
+
+
+def _tau(tau: Floats, total: Floats, worse: Floats, allowance: Floats) -> Floats:
+    """Fixed at the first look with enough units: the tolerated harm, or the standard error where that is larger."""
+    ready = (tau == 0) & (np.minimum(total[:, N1], total[:, N0]) >= _FIRST_LOOK)
+    pooled = (total[:, S1] + total[:, S0]) / np.maximum(total[:, N1] + total[:, N0], 1.0)
+    se = two_arms.standard_error(total)
+    ready &= np.isfinite(se) & (se > 0)
+    return np.where(ready, np.maximum(worse * pooled + allowance, np.where(np.isfinite(se), se, 0.0)), tau)
+
+
+def _evidence(p: CanaryParams, total: Floats, radius: float, base: Evidence) -> Evidence:
+    n1, n0 = int(total[N1]), int(total[N0])
+    known = n1 > 0 and n0 > 0
+    m1, m0 = float(total[S1]) / max(n1, 1), float(total[S0]) / max(n0, 1)
+    effect = m1 - m0 if known else None
+    margin = p.worse_by * m0 + p.allowance
+    interval = (
+        Interval(low=effect - radius, high=effect + radius, level=LEVEL)
+        if effect is not None and np.isfinite(radius)
+        else None
+    )
+    filled = msgspec.structs.replace(
+        base,
+        n={"treatment": n1, "control": n0},
+        arms={"treatment": m1, "control": m0} if known else {},
+        effect=effect,
+        relative=effect / m0 if effect is not None and m0 > 0 else None,
+        interval=interval,
+        unit="share of units",
+        margin=margin if known else None,
+        detail=base.detail | {"better": p.better, "worse_by": p.worse_by, "allowance": p.allowance},
+    )
+    return three_way.said(filled, _reason(p, filled))
+
+
+def _reason(p: CanaryParams, e: Evidence) -> str:
+    """Why the verdict is what it is, in one sentence."""
+    if e.verdict is Verdict.ROLLBACK:
+        return "rollback: treatment is worse than tolerated"
+    if e.verdict is Verdict.PROMOTE:
+        return "promote: harm beyond what is tolerated is excluded"
+    seen = f"{e.n['treatment']:,} in treatment, {e.n['control']:,} in control"
+    told_apart = "nothing is excluded yet"
+    if e.interval is not None:
+        harm = e.interval.high if p.better == "lower" else -e.interval.low
+        told_apart = f"harm of more than {100 * harm:.2g} points is excluded" if harm > 0 else "no harm is seen"
+    if e.verdict is Verdict.INCONCLUSIVE:
+        return f"inconclusive after {p.at_most / DAY:g} d with {seen}; {told_apart}"
+    return f"hold: no verdict yet with {seen}; {told_apart}"
