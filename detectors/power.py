@@ -26,8 +26,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy.special import logsumexp, softmax
-from scipy.stats import gamma, invgauss
+from scipy.special import gammaincinv, log_ndtr, ndtr
 
 from detectors.columns import Floats
 from detectors.detector import Params
@@ -37,7 +36,7 @@ CHANCE = 0.8
 
 _EULER = 0.5772156649015329
 _HALF_A_WINDOW = 0.5
-_STEPS = 40
+_STEPS = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,23 +131,25 @@ def delay(walk: Walk, log_weights: Floats, outlook: Outlook) -> float:
     def mixture(windows: float) -> tuple[float, float]:
         """Mean of the mixture's logarithm, and the variance that a window adds to it."""
         started = np.minimum(np.exp(_EULER) * np.expm1(-mean * windows) / np.expm1(-mean), windows)
-        logs = staked + np.log(rest + started) + mean * windows
-        share = softmax(logs)
+        logs = staked + np.log(np.maximum(rest + started, 1e-12)) + mean * windows
+        top = float(logs.max())
+        share = np.exp(logs - top)
+        total = float(share.sum())
+        share /= total
         common = covariance @ share
         together = float(share @ common)
         apart = float(share @ (np.diagonal(covariance) - common**2 / together))
-        return float(logsumexp(logs)) + apart * windows / 2.0, together
+        return top + float(np.log(total)) + apart * windows / 2.0, together
 
     needed = _first(lambda windows: mixture(windows)[0] >= 0, float(np.min(-staked / mean)) + 1.0)
-    rise = -float(logsumexp(staked + np.log(rest)))
-    shape = max(rise, 1.0) ** 2 / mixture(needed)[1]
-    return max(float(invgauss.ppf(outlook.chance, needed / shape, scale=shape)) + _HALF_A_WINDOW, 1.0)
+    rise = max(-mixture(0.0)[0], 1.0)
+    return max(_passage(outlook.chance, needed, rise**2 / mixture(needed)[1]) + _HALF_A_WINDOW, 1.0)
 
 
 def smallest(delay_of: Callable[[float], float], windows: float, low: float, high: float) -> float:
     """The smallest effect in (low, high] with delay at most `windows`; infinite if even `high` takes longer.
 
-    delay_of must not rise with the effect. To .1 % of the range's width or better.
+    delay_of must not rise with the effect. To .2 % of itself.
     """
     if delay_of(high) > windows:
         return float("inf")
@@ -158,7 +159,7 @@ def smallest(delay_of: Callable[[float], float], windows: float, low: float, hig
             low = middle
         else:
             high = middle
-        if high - low <= 1e-4 * high:
+        if high - low <= 0.002 * high:
             break
     return high
 
@@ -168,7 +169,21 @@ def _at_rest(mean: Floats, variance: Floats) -> Floats:
     falls = np.maximum(-mean, 1e-12)
     known = np.maximum(variance, 1e-300)
     shape = np.maximum(2.0 * falls / known, 1e-3)
-    return np.minimum(2.0 / known / np.maximum(gamma.median(shape), 1e-300), 1.0 / -np.expm1(-falls))
+    return np.minimum(2.0 / known / np.maximum(gammaincinv(shape, 0.5), 1e-300), 1.0 / -np.expm1(-falls))
+
+
+def _passage(chance: float, mean: float, shape: float) -> float:
+    """The quantile `chance` of an inverse Gaussian with that mean and shape."""
+
+    def passed(time: float) -> bool:
+        root = np.sqrt(shape / time)
+        late = np.exp(2.0 * shape / mean + log_ndtr(-root * (time / mean + 1.0)))
+        return bool(ndtr(root * (time / mean - 1.0)) + late >= chance)
+
+    high = 2.0 * mean
+    while not passed(high):
+        high *= 2.0
+    return _first(passed, high)
 
 
 def _first(true: Callable[[float], bool], high: float) -> float:
