@@ -38,7 +38,7 @@ import numpy as np
 from pydantic import Field
 
 from detectors import cohort_reach, engine, two_arms
-from detectors.columns import Columns, Floats
+from detectors.columns import Columns, Floats, Ints
 from detectors.detector import Family, Needs, Params, Stream, Tick
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from detectors.increments import ipw
@@ -68,6 +68,14 @@ class CohortBoundedParams(Params):
         float, Field(ge=0, description="sum of values before watching begins, so that a rare outcome has a mean")
     ] = 20.0
     min_holdout: Annotated[int, Field(ge=1, description="held-out units before anything is judged")] = 50
+    must_find: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="harm, as a share of the mean, that would have been found by now had it been there; until then the "
+            "watch is insufficient, never ok",
+        ),
+    ] = 0.5
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,7 @@ class CohortBoundedState:
     """W watches. Sums are (n, sum, sum of squares) of the exposed, then of the holdout.
 
     total    (W, 6) since learning began; fresh (W, 6) since the open alert began; spans: the last windows.
+    began    (W,) event time at which `total` began, ms; -1 before the first unit.
     margin   (W,) absolute, fixed when learning ends; tau (W,) where intervals are tightest; baseline (W,) the learned mean.
     """
 
@@ -82,6 +91,7 @@ class CohortBoundedState:
     spans: dyadic.Spans
     total: Floats
     fresh: Floats
+    began: Ints
     baseline: Floats
     margin: Floats
     tau: Floats
@@ -110,6 +120,7 @@ class CohortBounded:
             dyadic.start(w, 6),
             np.zeros((w, 6)),
             np.zeros((w, 6)),
+            np.full(w, -1, np.int64),
             zeros,
             zeros.copy(),
             zeros.copy(),
@@ -137,13 +148,7 @@ class CohortBounded:
     def reach(self, p: CohortBoundedParams, outlook: Outlook) -> Reach:
         """The smallest harm found in time."""
         events = p.learn_events / outlook.mean if outlook.mean else 0.0
-        return cohort_reach.reach(
-            outlook,
-            holdout_share=p.holdout_share,
-            tolerated=p.page_if_worse_by,
-            better=p.better,
-            learning_units=max(p.learn_units, events, p.min_holdout / p.holdout_share),
-        )
+        return cohort_reach.reach(_plan(p), outlook, max(p.learn_units, events, p.min_holdout / p.holdout_share))
 
     def close(
         self, ps: Sequence[CohortBoundedParams], s: CohortBoundedState, stats: Sequence[Tally], tick: Tick
@@ -172,12 +177,14 @@ class CohortBounded:
 
         total = np.where(live[:, None], before + window, before)
         total = np.where(verdict.restarted[:, None] & live[:, None], window, total)
+        began = np.where(live & informative & ((s.began < 0) | verdict.restarted), tick.start, s.began)
         spans = dyadic.push(s.spans, window, live & informative & (bank.mode != engine.LEARNING))
         after = replace(
             s,
             bank=bank,
             spans=dyadic.clear(spans, verdict.closed | verdict.restarted),
             total=total,
+            began=began,
             fresh=np.where((verdict.opened | verdict.closed | verdict.restarted)[:, None], 0.0, fresh),
         )
         after = self._finish_learning(ps, after, tick)
@@ -226,6 +233,8 @@ def _report(
             baseline=float(s.baseline[i]),
             margin=float(s.margin[i]),
             base=_stale(engine.evidence(verdict, tick, modes, i), units[i]),
+            pace=cohort_reach.Pace.seen(s.total[i], int(s.began[i]), tick, i),
+            watched=float(min(s.bank.windows[i] * (tick.end[i] - tick.start[i]), tick.end[i] - s.began[i])),
         )
         for i in range(len(ps))
     ]
@@ -245,6 +254,8 @@ def _evidence(
     baseline: float,
     margin: float,
     base: Evidence,
+    pace: cohort_reach.Pace,
+    watched: float,
 ) -> Evidence:
     kind = "since_start"
     if base.crossing is not Crossing.NONE:
@@ -263,7 +274,7 @@ def _evidence(
         if effect is not None and np.isfinite(radius)
         else None
     )
-    standing, reason = _standing(p, base, views["since_start"][0])
+    standing, reason, foretold = _standing(p, base, views["since_start"][0], pace, watched)
     return msgspec.structs.replace(
         base,
         standing=standing,
@@ -276,17 +287,34 @@ def _evidence(
         unit="per unit",
         margin=margin if base.mode is not Mode.LEARNING else None,
         detail={"baseline": baseline, "page_if_worse_by": p.page_if_worse_by, "better": p.better}
-        | {f"{k}_{name}": float(v) for k, (view, _) in views.items() for name, v in zip(_NAMES, view, strict=True)},
+        | {f"{k}_{name}": float(v) for k, (view, _) in views.items() for name, v in zip(_NAMES, view, strict=True)}
+        | foretold,
     )
 
 
-def _standing(p: CohortBoundedParams, base: Evidence, total: Floats) -> tuple[Standing, str]:
+def _standing(
+    p: CohortBoundedParams, base: Evidence, total: Floats, pace: cohort_reach.Pace, watched: float
+) -> tuple[Standing, str, dict[str, float]]:
+    """The standing, its reason, and where there is too little to judge, the smallest harm that would be found and by when."""
     if base.standing is not Standing.OK:
-        return base.standing, base.reason
+        return base.standing, base.reason, {}
     if base.mode is Mode.LEARNING:
-        n, seen, held = int(total[N1] + total[N0]), total[S1] + total[S0], int(total[N0])
-        return Standing.INSUFFICIENT, (
+        n, seen, held = int(total[N1] + total[N0]), float(total[S1] + total[S0]), int(total[N0])
+        lacking = (p.learn_units - n, (p.learn_events - seen) / pace.mean if pace.mean else 0.0, p.min_holdout - held)
+        missing = max(*lacking[:2], lacking[2] / p.holdout_share, 0.0)
+        words, foretold = cohort_reach.told(_plan(p), pace, missing)
+        reason = (
             f"learning: {n:,} of {p.learn_units:,} units, {held:,} of {p.min_holdout:,} held out, "
             f"sum of values {seen:,.0f} of {p.learn_events:,.0f}"
         )
-    return Standing.OK, ""
+        return Standing.INSUFFICIENT, f"{reason}; {words}" if words else reason, foretold
+    if base.mode is Mode.WATCHING and base.crossing is Crossing.NONE:
+        early = cohort_reach.too_early(_plan(p), pace, p.must_find, watched)
+        if early:
+            words, foretold = cohort_reach.told(_plan(p), pace, 0.0)
+            return Standing.INSUFFICIENT, f"{int(total[N0]):,} held-out units so far: {early}; {words}", foretold
+    return Standing.OK, "", {}
+
+
+def _plan(p: CohortBoundedParams) -> cohort_reach.Plan:
+    return cohort_reach.Plan(p.holdout_share, p.page_if_worse_by, p.better)

@@ -186,12 +186,12 @@ class SampleRatio:
 def _loss_delay(part: float, p: SampleRatioParams, outlook: Outlook) -> float:
     """Windows until it is found that a part of the holdout is lost."""
     edge = p.tolerance * np.sign(_SHIFTS)
-    plan = np.full(_BETS, p.holdout_share)
+    plan = np.full(len(_SHIFTS), p.holdout_share)
     null, bet = bernoulli.tilted(plan, edge), bernoulli.tilted(plan, edge + _SHIFTS)
     increments = bernoulli.log_increments(np.array([[1.0], [0.0]]), np.ones((2, 1)), null, bet)
     seen = p.holdout_share * (1.0 - part) / (1.0 - p.holdout_share * part)
     walk = walk_of(increments, np.array([seen, 1.0 - seen]), np.array([p.holdout_share, 1.0 - p.holdout_share]))
-    return delay(walk.over(outlook.units), _LOG_WEIGHTS, outlook)
+    return delay(walk.over(outlook.units), _LOG_WEIGHTS[: len(_SHIFTS)], outlook)
 
 
 def _increments(

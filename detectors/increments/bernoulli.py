@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import expit, logit
 
 from detectors.columns import Floats
 
@@ -19,5 +20,5 @@ def log_increments(yes: Floats, n: Floats, null: Floats, alternative: Floats) ->
 
 def tilted(share: Floats, log_odds: Floats) -> Floats:
     """The share whose log odds differ from those of `share` in (0, 1) by `log_odds`; stays inside (0, 1)."""
-    odds = share / (1.0 - share) * np.exp(log_odds)
-    return odds / (1.0 + odds)
+    result: Floats = expit(logit(share) + log_odds)
+    return result

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from detectors.evidence import Evidence, Mode, Standing
 from monitor.alerting.alert import Alert, Phase
+from monitor.alerting.words import moment
 from monitor.watch.finding import Finding
 from monitor.web.health import Part
 
@@ -98,6 +99,8 @@ def row(watch: str, finding: Finding | None, alert: Alert | None) -> WatchRow:
     evidence = finding.evidence
     state = _state(finding, alert)
     reason = evidence.reason
+    if state is State.INSUFFICIENT and "smallest_by" in evidence.detail:
+        reason += f", by {moment(int(evidence.detail['smallest_by']))}"
     if is_open and alert is not None and alert.frozen:
         reason = f"frozen: {alert.frozen}"
     return WatchRow(

@@ -13,7 +13,7 @@ from scipy.special import ndtr, ndtri
 from detectors import engine
 from detectors.catalogue import DETECTORS
 from detectors.cohort_bounded import CohortBounded, CohortBoundedParams
-from detectors.cohort_reach import harm_delay
+from detectors.cohort_reach import Plan, harm_delay
 from detectors.detector import Tick
 from detectors.evidence import Crossing, Mode
 from detectors.math import fixed
@@ -75,15 +75,7 @@ def test_the_delay_of_a_comparison_is_told_in_advance(holdout: float, rate: floa
     rng, spend = np.random.default_rng(404), 1e-4
     p = CohortBoundedParams(holdout_share=holdout, learn_units=40_000)
     outlook = Outlook(units=units, window=HOUR, within=100 * HOUR, spend=spend, mean=rate, chance=0.5)
-    told = harm_delay(
-        harm,
-        outlook=outlook,
-        exposed_share=1 - holdout,
-        tolerated=p.page_if_worse_by,
-        better="higher",
-        mean=rate,
-        square=None,
-    )
+    told = harm_delay(harm, Plan(holdout, p.page_if_worse_by, p.better), outlook)
     seen = _delays(
         CohortBounded(),
         p,
