@@ -30,9 +30,10 @@ from monitor.ingest.via_kafka import KafkaAccess, KafkaReading, KafkaSource, Sas
 from monitor.memory import ModelMemory
 from monitor.metrics import Metrics
 from monitor.relay import Relay
+from monitor.retention import Retention
 from monitor.selfwatch import CountingNotifier, SelfWatch
 from monitor.settings.kafka import KafkaSettings
-from monitor.store.protocols import Lease, SchemaTooOld, Step, Store, StoreError
+from monitor.store.protocols import Kept, Lease, SchemaTooOld, Step, Store, StoreError
 from monitor.store.via_memory import MemoryStore
 from monitor.store.via_sql import SqlStore, sqlite_file, upgrade
 from monitor.turns import ModelTurns, TurnLimits
@@ -148,7 +149,7 @@ def file_source(files: Mapping[str, Sequence[Path]], plan: ModelPlan) -> Source:
 
 
 class Service:
-    """The daemon with its relay and its pages, on three threads; `run` ends when `stop` is set."""
+    """The daemon with its relay and its pages, and what forgets, on four threads; `run` ends when `stop` is set."""
 
     def __init__(self, config: Config, clock: Clock | None = None) -> None:
         self.config, self.clock = config, SteadyClock(clock or SystemClock())
@@ -174,6 +175,8 @@ class Service:
             for p in config.plans.models
         ]
         self.daemon = Daemon(turns, self.store, self.clock, self.watch, owner_name(), shared.limits.lease)
+        keep = {kind: getattr(shared.retention, kind) for kind in Kept}
+        self.retention = Retention(self.store, self.clock, keep, lambda: self.daemon.lease, self.watch)
         pages = Pages(
             self.health,
             self._exposition,
@@ -210,11 +213,14 @@ class Service:
         self.web.start()
         relaying = threading.Thread(target=self._deliver, args=(stop,), name="relay", daemon=True)
         relaying.start()
+        forgetting = threading.Thread(target=self.retention.run, args=(stop,), name="retention", daemon=True)
+        forgetting.start()
         try:
             self.daemon.run(stop)
         finally:
             stop.set()
             relaying.join(timeout=15)
+            forgetting.join(timeout=15)
             self.web.close()
             for source in self.sources.values():
                 source.close()

@@ -79,6 +79,7 @@ class Metrics:
             "Notifications not delivered, by state: queued (will be tried) or parked (given up).",
             ("state",),
         )
+        self.rows_forgotten = self._counter("rows_forgotten", "Rows that retention has deleted, by kind.", ("kind",))
         self.notifications = self._counter(
             "notifications",
             "Attempts to send a notification, by outcome: delivered, retry or refused.",

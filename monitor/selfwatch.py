@@ -121,6 +121,11 @@ class SelfWatch:
         failing = "; ".join(f"{name}: {why}" for name, why in sorted(relay.failing.items()))
         self.part("delivery", not failing, failing)
 
+    def forgotten(self, kind: str, rows: int) -> None:
+        """Retention deleted rows."""
+        self._metrics.rows_forgotten.labels(kind=kind).inc(rows)
+        self._log.info("forgotten", kind=kind, rows=rows)
+
     def outbox(self, states: Mapping[str, int]) -> None:
         """How many outbox rows are in each state."""
         for state in ("queued", "parked"):

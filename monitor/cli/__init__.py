@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from monitor import app as house
-from monitor.cli import check, database, demo, operate, reference, replay, run, simulate, status
+from monitor.cli import audit, check, database, demo, operate, reference, replay, run, simulate, status
 from monitor.cli.terminal import out
 
 cli = typer.Typer(
@@ -20,6 +20,7 @@ cli = typer.Typer(
     "2 the config or the command is wrong, 3 a server cannot be reached.",
 )
 db = typer.Typer(no_args_is_help=True, help="The database.")
+audited = typer.Typer(no_args_is_help=True, help="What was recorded, and whether it still stands.")
 
 for _command in (
     run.run,
@@ -35,6 +36,9 @@ for _command in (
     cli.command()(_command)
 db.command()(database.upgrade)
 cli.add_typer(db, name="db")
+audited.command()(audit.verify)
+audited.command()(audit.export)
+cli.add_typer(audited, name="audit")
 
 
 def _version(wanted: bool) -> None:

@@ -20,6 +20,7 @@ from monitor.settings.quantities import (
     refusal,
     sentence,
 )
+from monitor.settings.retention import RetentionSettings
 
 DEFAULT_TEAM = "default"
 """The team of a model that names none."""
@@ -165,6 +166,9 @@ class Settings(SettingsType):
     limits: LimitSettings = Field(
         default=LimitSettings(),
         description="How much is taken in before state is committed, and how soon another daemon may take over.",
+    )
+    retention: RetentionSettings = Field(
+        default=RetentionSettings(), description="How long what grows without end is kept."
     )
     rehearsal: Duration = as_written("14d", "How long a new model's pages go to the digest instead; 0s: not at all.")
 

@@ -201,7 +201,8 @@ class Reader(Protocol):
         """Where a model stands, as plain values ready for JSON.
 
         model, step, committed_at (ms, None before the first step), offsets (topic to partition to next offset), observed
-        (of the last step), findings and rejects (counts), alerts (counts by phase), outbox (counts by state).
+        (of the last step), findings and rejects (counts), alerts (counts by phase), outbox (counts by state), audit (position and
+        hash of the newest link), forgotten (kinds that the audit speaks of, to the time before which they may be gone).
         """
 
     def latest(self, model: str) -> Sequence[Finding]:

@@ -256,7 +256,11 @@ def test_a_status_says_where_a_model_stands(place: Place) -> None:
         "rejects": 2,
         "alerts": {"pending": 0, "firing": 1, "resolved": 0},
         "outbox": {"queued": 2, "in_flight": 0, "delivered": 0, "parked": 0},
+        "audit": {"position": 2, "hash": place.store.head("feed").hash},
+        "forgotten": {},
     }
+    place.store.purge(Kept.FINDINGS, 130_000, lease)
+    assert place.store.status("feed")["forgotten"] == {"findings": 130_000}
     nothing = place.store.status("other")
     assert (nothing["step"], nothing["committed_at"], nothing["observed"]) == (0, None, {})
 

@@ -32,7 +32,7 @@ LAYERS: list[tuple[str, tuple[str, ...]]] = [
     ("store protocol", ("monitor.store",)),
     ("engine", ("monitor.engine", "monitor.memory")),
     ("turns", ("monitor.turns",)),
-    ("daemon, relay", ("monitor.daemon", "monitor.relay", "monitor.replay", "monitor.selfwatch")),
+    ("daemon, relay", ("monitor.daemon", "monitor.relay", "monitor.retention", "monitor.replay", "monitor.selfwatch")),
     ("app", ("monitor.app", "monitor.demo", "monitor.simulate", "monitor.xray", "monitor.testing")),
     ("cli", ("monitor.cli",)),
 ]

@@ -232,6 +232,8 @@ class MemoryStore:
                 "rejects": len(state.rejects),
                 "alerts": {phase.value: phases.count(phase.value) for phase in Phase},
                 "outbox": {name: sent.count(name) for name in STATES},
+                "audit": {"position": state.head.position, "hash": state.head.hash},
+                "forgotten": {kind.value: before for kind, before in sorted(state.purged.items())},
             }
 
     def latest(self, model: str) -> Sequence[Finding]:

@@ -12,6 +12,7 @@ from monitor.events import Reject
 from monitor.store import codec
 from monitor.store.delivery import STATES
 from monitor.store.protocols import Queued
+from monitor.store.via_sql import ledger
 from monitor.store.via_sql.relay_side import queued
 from monitor.store.via_sql.tables import (
     alerts,
@@ -20,6 +21,7 @@ from monitor.store.via_sql.tables import (
     models,
     offsets,
     outbox,
+    purges,
     steps,
 )
 from monitor.watch.finding import Finding
@@ -43,6 +45,8 @@ def status(connection: sa.Connection, model: str) -> dict[str, Any]:
         sa.select(offsets.c.topic, offsets.c.partition_number, offsets.c.next_offset).where(offsets.c.model == model)
     ):
         positions.setdefault(topic, {})[partition] = position
+    head = ledger.head(connection, model)
+    forgotten = connection.execute(sa.select(purges).where(purges.c.model == model).order_by(purges.c.kind))
     return {
         "model": model,
         "step": last.number if last else 0,
@@ -53,6 +57,8 @@ def status(connection: sa.Connection, model: str) -> dict[str, Any]:
         "rejects": _count(connection, dead_letters, model),
         "alerts": _counts(connection, alerts, alerts.c.phase, model, [phase.value for phase in Phase]),
         "outbox": _counts(connection, outbox, outbox.c.state, model, STATES),
+        "audit": {"position": head.position, "hash": head.hash},
+        "forgotten": {row.kind: row.before for row in forgotten},
     }
 
 
