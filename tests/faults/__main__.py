@@ -62,7 +62,7 @@ class Line:
 
 def all_cases(database: cases.Database) -> Iterator[Case]:
     """Every fault."""
-    quick, short = ("turn_records", 200), ("lease", "250ms")
+    quick = ("turn_records", 200)
     yield Case("nothing happens", cases.nothing)
     yield Case("broker killed and restarted", cases.broker_dies)
     yield Case("three brokers lose a leader", cases.leader_dies, brokers=3)
@@ -76,10 +76,8 @@ def all_cases(database: cases.Database) -> Iterator[Case]:
     yield Case("clock back an hour, on a day, back a day", cases.clock_errs)
     yield Case("second daemon takes over", cases.second_daemon)
     yield Case("paused daemon wakes with an old lease", cases.paused)
-    yield Case("SIGTERM", cases.told_to_end, options=(quick, short))
-    yield Case(
-        "SIGKILL at every commit boundary", cases.killed_at_every_commit, options=(("turn_records", 5_000), short)
-    )
+    yield Case("SIGTERM", cases.told_to_end, options=(quick,))
+    yield Case("SIGKILL at every commit boundary", cases.killed_at_every_commit, options=(("turn_records", 5_000),))
 
 
 def run(names: list[str]) -> list[Line]:
@@ -115,7 +113,7 @@ def run(names: list[str]) -> list[Line]:
         seed = 0
         while _named("SIGKILL at random moments", names) and _kills(lines) < KILLS:
             seed += 1
-            options = (("turn_records", 200), ("lease", "250ms"))
+            options = (("turn_records", 200),)
             happen = partial(cases.killed, times=KILLS - _kills(lines), seed=seed)
             lines.append(_told(tried(Case("SIGKILL at random moments", happen, options=options), f"kills-{seed}")))
     return lines

@@ -58,7 +58,10 @@ class Drift:
 
 
 class ForkedDaemon(RunningDaemon):
-    """`loopwatch run` with a config, as `RunningDaemon`, with a death or a clock of its own."""
+    """`loopwatch run` with a config, as `RunningDaemon`, with a death or a clock of its own.
+
+    `owner`: who holds its lease. As in a container that is started anew, the same owner takes its lease back at once.
+    """
 
     def __init__(
         self,
@@ -68,9 +71,10 @@ class ForkedDaemon(RunningDaemon):
         *,
         death: Death | None = None,
         drift: Drift | None = None,
+        owner: str = "",
     ) -> None:
         self._name_files(config, env, name)
-        child = _FORKS.Process(target=_serve, args=(config, self.env, self.out, self.err, death, drift))
+        child = _FORKS.Process(target=_serve, args=(config, self.env, self.out, self.err, death, drift, owner))
         child.start()
         self.process = _Child(child)
 
@@ -107,7 +111,7 @@ class _Child:
 
 
 def _serve(
-    config: Path, env: Mapping[str, str], out: Path, err: Path, death: Death | None, drift: Drift | None
+    config: Path, env: Mapping[str, str], out: Path, err: Path, death: Death | None, drift: Drift | None, owner: str
 ) -> None:
     os.environ.update({**env, "COLUMNS": "200", "TERM": "dumb"})
     for number, path in ((1, out), (2, err)):
@@ -116,6 +120,8 @@ def _serve(
         _die(death)
     if drift is not None:
         setattr(app, "SystemClock", lambda: _Astray(drift))  # noqa: B010  # a class is replaced by its maker
+    if owner:
+        setattr(app, "owner_name", lambda: owner)  # noqa: B010  # likewise
     sys.argv = ["loopwatch", "run", "--config", str(config)]
     cli.main()
 

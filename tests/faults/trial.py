@@ -58,7 +58,7 @@ class Trial:
     url: str
     receiver: Webhook
     turn_records: int = 2_000
-    lease: str = "2s"
+    lease: str = "3s"
     recovered: list[float] = field(default_factory=list)
     said: dict[str, str] = field(default_factory=dict)
 
@@ -70,8 +70,8 @@ class Trial:
         self.outcome = streams.Outcome(self.url)
 
     def daemon(self, name: str = "daemon", *, death: Death | None = None, drift: Drift | None = None) -> ForkedDaemon:
-        """A daemon on this trial's config."""
-        return ForkedDaemon(self.config, self.env, name, death=death, drift=drift)
+        """A daemon on this trial's config; one of the same name is the same owner."""
+        return ForkedDaemon(self.config, self.env, name, death=death, drift=drift, owner=name)
 
     def step(self) -> int:
         """Number of the last committed step; -1 while the database is away."""
