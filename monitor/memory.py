@@ -62,6 +62,16 @@ class Span(msgspec.Struct, frozen=True):
     why: str
 
 
+class Missing(msgspec.Struct, frozen=True):
+    """Event time, ms, of which data is known to be missing; `end` None while that is not known. `where`: the partition, of a gap."""
+
+    kind: str
+    start: int
+    end: int | None
+    what: str
+    where: str = ""
+
+
 @dataclass
 class Bank:
     """The states of all watches of one detector: row i belongs to `watches[i]`."""
@@ -117,7 +127,7 @@ class Turn:
 class ModelMemory:
     """See the module's text. `lanes[name]` is the start of the next slot that lane will close.
 
-    `clocks` and `beside`: how far each source has come, as `monitor.join.clocks.Pace` has it.
+    `intake` is what was last told of `missing`. `clocks` and `beside`: how far each source has come, as `monitor.join.clocks.Pace` has it.
 
     `rearmed`: watches whose evidence a person asked to throw away, until their next window closes.
     """
@@ -138,6 +148,8 @@ class ModelMemory:
     lanes: dict[str, int] = field(default_factory=dict)
     counters: Counter[str] = field(default_factory=Counter)
     gates: dict[str, list[Span]] = field(default_factory=dict)
+    missing: list[Missing] = field(default_factory=list)
+    intake: str = ""
     standings: dict[str, str] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
     arrivals: dict[str, dict[int, int]] = field(default_factory=dict)
@@ -215,6 +227,7 @@ def _restore_progress(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) 
     memory.lanes, memory.versions = _lanes(memory.plan, p), p["versions"]
     same = {w.key for w in memory.plan.watches if ("engine", _key(w)) in pages}
     memory.gates = {key: [Span(*span) for span in spans] for key, spans in p["gates"].items() if key in same}
+    memory.missing, memory.intake = [Missing(*m) for m in p.get("missing", ())], p.get("intake", "")
     memory.standings = {key: summary for key, summary in p["standings"].items() if key in same}
     memory.rearmed = {key for key in p["rearmed"] if key in same}
     memory.counters = Counter(p["counters"])
@@ -251,6 +264,8 @@ def pack_progress(memory: ModelMemory) -> bytes:
             "beside": sorted([*source, at, lag] for source, (at, lag) in memory.beside.items()),
             "lanes": dict(sorted(memory.lanes.items())),
             "gates": {key: [[s.start, s.end, s.why] for s in spans] for key, spans in sorted(memory.gates.items())},
+            "missing": [[m.kind, m.start, m.end, m.what, m.where] for m in memory.missing],
+            "intake": memory.intake,
             "lengths": [memory.plan.slot, memory.plan.arrivals],
             "standings": dict(sorted(memory.standings.items())),
             "versions": dict(sorted(memory.versions.items())),

@@ -50,6 +50,16 @@ class Metrics:
             "outcomes_joined", "Outcomes matched to the prediction they belong to.", _STREAM
         )
 
+        self.gaps = self._counter(
+            "gaps", "Times that records were gone from Kafka before they were read.", ("model", "topic")
+        )
+        self.records_missed = self._counter(
+            "records_missed", "Records known to be gone from Kafka before they were read.", ("model", "topic")
+        )
+        self.units_folded = self._counter(
+            "units_folded", "Units that a full table has kept out, in every window anew.", ("model", "table")
+        )
+
         self.windows_closed = self._counter(
             "windows_closed", "Event-time windows closed, empty ones included.", ("model", "watch")
         )

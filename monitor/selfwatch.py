@@ -17,15 +17,19 @@ from monitor.watch.plan import ModelPlan
 from monitor.web.health import Health
 
 _COUNTERS = {
-    "read": "records_read",
-    "rejected": "records_rejected",
-    "filtered": "records_filtered",
-    "kept": "records_decoded",
-    "late": "events_late",
-    "ahead": "events_future",
-    "repeated": "events_duplicate",
-    "joined": "outcomes_joined",
+    "read": ("records_read", "stream"),
+    "rejected": ("records_rejected", "stream"),
+    "filtered": ("records_filtered", "stream"),
+    "kept": ("records_decoded", "stream"),
+    "late": ("events_late", "stream"),
+    "ahead": ("events_future", "stream"),
+    "repeated": ("events_duplicate", "stream"),
+    "joined": ("outcomes_joined", "stream"),
+    "gaps": ("gaps", "topic"),
+    "missed": ("records_missed", "topic"),
+    "folded": ("units_folded", "table"),
 }
+"""What the counters of a memory are called here, and the label that tells of what they are."""
 
 
 class Log(Protocol):
@@ -47,6 +51,7 @@ class SelfWatch:
         self._faults: dict[str, str] = {}
         self._waiting: dict[str, bool] = {}
         self._counted: dict[tuple[str, str], int] = {}
+        self._missing: dict[str, tuple[str, ...]] = {}
 
     def part(self, name: str, ok: bool, reason: str = "") -> None:
         """A part of the daemon is well, or why it is not; logged when that changes."""
@@ -89,8 +94,10 @@ class SelfWatch:
             if what in _COUNTERS:
                 rise = value - self._counted.get((step.model, name), 0)
                 if rise > 0:
-                    getattr(self._metrics, _COUNTERS[what]).labels(model=step.model, stream=stream).inc(rise)
+                    metric, label = _COUNTERS[what]
+                    getattr(self._metrics, metric).labels(model=step.model, **{label: stream}).inc(rise)
                 self._counted[step.model, name] = value
+        self._tell_missing(step.model, tuple(m.what for m in memory.missing))
         if memory.clocks:
             idle = {tuple(source) for source in step.observed.get("idle", ())}
             awake = [clock for source, clock in memory.clocks.items() if source not in idle]
@@ -115,6 +122,13 @@ class SelfWatch:
                 phase=str(alert.phase),
                 severity=str(alert.severity),
             )
+
+    def _tell_missing(self, model: str, now: tuple[str, ...]) -> None:
+        for what in dict.fromkeys(now):
+            if what not in self._missing.get(model, ()):
+                self._log.warning("data is missing", model=model, what=what)
+        self._missing[model] = now
+        self._health.note(f"{model}: data", "; ".join(dict.fromkeys(now)))
 
     def relay(self, relay: Relay) -> None:
         """How delivery goes."""

@@ -137,7 +137,8 @@ class ModelTurns:
             now = self.clock.now()
             if self._received is None and not self.replay:
                 self._received = now
-            self._mind_gaps(memory)
+            for gap in self.source.gaps():
+                self.engine.lose(memory, gap)
             for block in blocks:
                 if len(block):
                     self._began.setdefault(block.source, int(block.offsets[0]))
@@ -147,13 +148,6 @@ class ModelTurns:
             if not blocks or now >= ends:
                 break
         return memory.turn.records
-
-    def _mind_gaps(self, memory: ModelMemory) -> None:
-        """Follow the source where records are missing for good: count it, and go on where it does."""
-        for gap in self.source.gaps():
-            memory.offsets[TopicPartition(gap.topic, gap.partition)] = gap.found
-            memory.counters[f"{gap.topic}.gaps"] += 1
-            memory.counters[f"{gap.topic}.missed"] += max(gap.found - gap.expected, 0)
 
     def _begun(self, memory: ModelMemory) -> bool:
         """Note where partitions without a record begin, so that a restart does not begin them anew; True if any was new."""

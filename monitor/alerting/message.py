@@ -130,6 +130,8 @@ def _degradation(alert: Alert, words: Wording, context: Context) -> list[str]:
         f"*Changed near then:* {_changes(context.changes)}",
         f"*Cannot know:* {words.unknown.format(metric=_metric(alert))}",
     ]
+    if finding.missing:
+        lines.append(f"*Data is missing:* {escape('; '.join(finding.missing), 300)}.")
     if context.holdout:
         lines.append(f"*Holdout:* {escape(context.holdout, 200)}")
     step = words.step.format(metric=_metric(alert))

@@ -10,6 +10,7 @@ import numpy as np
 from detectors import columns as cols
 from detectors.columns import Cohort, Columns
 from monitor.engine.lanes import HOLDOUT_ARRIVALS, Lanes
+from monitor.engine.missing import found_again
 from monitor.events import Block, Reject, TopicPartition
 from monitor.ingest.decode import Decoded, Decoder, compile_mapping
 from monitor.ingest.mapping import PREDICTIONS
@@ -64,6 +65,7 @@ class Intake:
         judged, arrived = self._judged(memory, source, decoded, block)
         if not len(rows):
             return False
+        found_again(memory, block.topic, block.partition, int(rows.time[0]))
         plan = self._plan
         late = judged.late | (~judged.ahead & (rows.time < self._frontier(memory, stream)))
         count[f"{stream}.ahead"] += int(judged.ahead.sum())

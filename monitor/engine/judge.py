@@ -17,6 +17,7 @@ from monitor.alerting.message import Context
 from monitor.alerting.policy import decide
 from monitor.alerting.rehearsal import Rehearsal
 from monitor.alerting.routing import notifications
+from monitor.engine import missing
 from monitor.engine.lanes import Lanes
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.memory import Bank, ModelMemory, OpenWindow, Span
@@ -109,6 +110,7 @@ class Judge:
             evidence=evidence,
             origin=where,
             origin_reason=why,
+            missing=missing.of_window(memory, self._lanes, watch, start, end),
         )
         if watch.test.family is Family.INTEGRITY:
             self._set_gate(memory, watch, finding)

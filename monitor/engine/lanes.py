@@ -40,6 +40,12 @@ class Lanes:
         """All but arrivals: predictions first."""
         return (PREDICTIONS, *self.outcomes)
 
+    def reach(self, watch: WatchPlan, plan: ModelPlan) -> int:
+        """How long after the end of a watch's window what belongs to it may come, ms."""
+        return max(
+            (o.within + plan.early for name, o in self.outcomes.items() if watch in self.watches[name]), default=0
+        )
+
     def oldest(self, memory: ModelMemory) -> int:
         """The slot that the last of them has reached."""
         return min(memory.lanes[name] for name in self.of_events())

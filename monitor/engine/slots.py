@@ -7,6 +7,7 @@ import numpy as np
 from detectors import columns as cols
 from detectors import snapshot
 from detectors.columns import Category, Columns, Numeric
+from monitor.engine import missing
 from monitor.engine.judge import Judge
 from monitor.engine.lanes import LONGEST_SILENCE, Lanes
 from monitor.ingest.mapping import PREDICTIONS
@@ -76,6 +77,8 @@ class Slots:
         rows = self._seal(memory, slot) if lane == PREDICTIONS else self._mature(memory, self._outcomes[lane], slot)
         self._judge.fold(memory, lane, slot, rows)
         self._judge.close_windows(memory, lane, slot + self._plan.slot)
+        if lane == PREDICTIONS:
+            missing.tell(memory, self._lanes, slot, slot + self._plan.slot)
         self._drop(memory, lane, slot)
 
     def _seal(self, memory: ModelMemory, slot: int) -> Columns:
@@ -93,8 +96,10 @@ class Slots:
             return rows
         memory.ids[slot] = np.sort(rows.hashes("id"))
         memory.page("ids", str(slot), snapshot.pack(memory.ids[slot]))
-        memory.units.observe(rows.unit, rows.cohort, slot)
-        memory.voters.observe(rows.unit, rows.cohort, slot)
+        for table in (memory.units, memory.voters):
+            before = table.folded
+            table.observe(rows.unit, rows.cohort, slot)
+            missing.fold_away(memory, table.name, slot, table.folded - before, table.cap)
         self._note_versions(memory, slot, rows)
         rows = enrol(memory, slot, rows)
         memory.counters[f"{PREDICTIONS}.crossed"] += int(rows.flags("crossed").sum())

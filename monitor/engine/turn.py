@@ -13,9 +13,11 @@ from monitor.engine.arrivals import close_arrivals
 from monitor.engine.intake import Intake
 from monitor.engine.judge import Judge
 from monitor.engine.lanes import Lanes
+from monitor.engine.missing import lose
 from monitor.engine.observed import Observed
 from monitor.engine.slots import Slots
 from monitor.events import Block, TopicPartition
+from monitor.ingest.gap import Gap
 from monitor.join import clocks
 from monitor.memory import ModelMemory, Source, build_step
 from monitor.store.protocols import Command, Step
@@ -49,6 +51,11 @@ class Engine:
         wall time, ms, the same for all blocks of a turn; None in a replay.
         """
         return self._intake.ingest(memory, blocks, received)
+
+    def lose(self, memory: ModelMemory, gap: Gap) -> None:
+        """Go on behind records that are missing for good; every finding that they may touch says so."""
+        memory.offsets[TopicPartition(gap.topic, gap.partition)] = gap.found
+        lose(memory, self.plan, gap)
 
     def close(self, memory: ModelMemory, commands: Sequence[Command], observed: Observed) -> Step:
         """Close every window that is due and give the step."""

@@ -23,7 +23,10 @@ class Origin(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """Stored once for a watch and window. `start` and `end` are event time, ms (arrival time for freshness)."""
+    """Stored once for a watch and window. `start` and `end` are event time, ms (arrival time for freshness).
+
+    missing  what of the window's data is known to be missing, in sentences.
+    """
 
     model: str
     watch: str
@@ -34,3 +37,4 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     evidence: Evidence
     origin: Origin = Origin.UNKNOWN
     origin_reason: str = ""
+    missing: tuple[str, ...] = ()

@@ -26,6 +26,7 @@ class Health:
     def __init__(self, clock: Clock, parts: Iterable[str] = PARTS) -> None:
         self._clock = clock
         self._lock = threading.Lock()
+        self._notes: dict[str, str] = {}
         now = clock.now()
         self._parts = {name: Part(False, "not started yet", now) for name in parts}
 
@@ -35,6 +36,19 @@ class Health:
             before = self._parts.get(part)
             since = before.since if before and before.ok == ok else self._clock.now()
             self._parts[part] = Part(ok, reason, since)
+
+    def note(self, about: str, line: str) -> None:
+        """Something a person should see although the daemon does its work; "" takes it back."""
+        with self._lock:
+            if line:
+                self._notes[about] = line
+            else:
+                self._notes.pop(about, None)
+
+    def notes(self) -> dict[str, str]:
+        """A copy, by what they are about."""
+        with self._lock:
+            return dict(sorted(self._notes.items()))
 
     def parts(self) -> dict[str, Part]:
         """A copy, in the order in which the parts were named."""

@@ -99,7 +99,7 @@ class Pages:
     def _ready(self) -> Answer:
         parts = self._health.parts()
         ready = all(part.ok for part in parts.values())
-        body = msgspec.json.encode({"ready": ready, "parts": parts})
+        body = msgspec.json.encode({"ready": ready, "parts": parts, "notes": self._health.notes()})
         return Answer(HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE, "application/json", body + b"\n")
 
     def _exposition(self) -> Answer:

@@ -1,0 +1,74 @@
+"""What is missing of the data is told with every finding it touches, and once by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from detectors.evidence import Standing
+from monitor.clock import ManualClock
+from monitor.engine.missing import INTAKE
+from monitor.events import TopicPartition
+from monitor.ingest.via_memory import MemorySource
+from monitor.store.via_memory import MemoryStore
+from monitor.testing import Run, Told, run_over
+from monitor.watch.finding import Origin
+from tests.engine.shop import MINUTE, START, shop_contents, shop_plan
+
+HOURS = 2
+CAPPED = replace(shop_plan(), unit_cap=600)
+FULL = "the table of units is full at 600: units that came later are compared nowhere"
+SLATES = TopicPartition("slates", 1)
+
+
+def intake(told: Told) -> list[tuple[Standing, str]]:
+    return [(f.evidence.standing, f.evidence.reason) for f in told.findings if f.watch == INTAKE]
+
+
+@pytest.fixture(scope="module")
+def capped() -> Told:
+    return run_over(CAPPED, shop_contents(HOURS))
+
+
+def test_a_table_that_is_full_is_told_once_and_with_every_finding_from_then_on(capped: Told) -> None:
+    told, over = (f for f in capped.findings if f.watch == INTAKE)
+    assert (told.evidence.standing, told.origin) == (Standing.INSUFFICIENT, Origin.DATA_QUALITY)
+    assert FULL in told.evidence.reason
+    assert over.end > START + HOURS * 60 * MINUTE, "as soon as nobody comes any more"
+    for finding in capped.findings:
+        if finding.watch in ("clicks-fall", "scores", "holdout"):
+            assert (FULL in finding.missing) == (finding.end > told.start and finding.start < over.start), finding
+
+
+@pytest.mark.parametrize("turn_size", [70, 500])
+def test_when_a_cap_bites_does_not_depend_on_the_size_of_a_turn(capped: Told, turn_size: int) -> None:
+    assert run_over(CAPPED, shop_contents(HOURS), turn_size=turn_size).lines() == capped.lines()
+
+
+def test_nothing_is_told_while_everything_is_taken_in() -> None:
+    told = run_over(shop_plan(), shop_contents(HOURS))
+    assert not intake(told)
+    assert not any(f.missing for f in told.findings)
+
+
+def test_records_deleted_before_they_were_read_mark_the_windows_they_may_have_belonged_to() -> None:
+    clock = ManualClock()
+    source = MemorySource(shop_contents(HOURS))
+    run = Run(shop_plan(), source, MemoryStore(clock), clock, 60, 60, restart=True)
+    turns, lease = run.turns(), run.lease()
+    while turns.memory.clocks.get(("predictions", *SLATES), 0) < START + 40 * MINUTE:
+        turns.turn(lease)
+    position = turns.memory.offsets[SLATES]
+    source.forget(SLATES, position + 120)  # about half an hour of this partition
+    told = run.to_the_end(turns)
+
+    why = "120 records of slates[1] were deleted by Kafka's retention before they were read"
+    assert intake(told) == [(Standing.INSUFFICIENT, why), (Standing.OK, "everything is taken in again")]
+    marked = [f for f in told.findings if f.missing and f.watch == "scores"]
+    assert {f.missing for f in marked} == {(why,)}
+    assert START + 30 * MINUTE <= min(f.start for f in marked) <= START + 40 * MINUTE
+    assert START + 70 * MINUTE <= max(f.end for f in marked) <= START + 80 * MINUTE
+    assert turns.memory.counters["slates.gaps"] == 1
+    assert turns.memory.counters["slates.missed"] == 120
+    assert not turns.memory.missing
