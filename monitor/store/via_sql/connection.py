@@ -17,7 +17,7 @@ _WAIT_SECONDS = 30
 _POSTGRES_SESSION = (
     "SET statement_timeout = '5min'",
     "SET lock_timeout = '30s'",
-    "SET idle_in_transaction_session_timeout = '2min'",
+    "SET idle_in_transaction_session_timeout = '15s'",  # a daemon that froze in a commit keeps its successor no longer
 )
 _SQLITE_SESSION = (
     f"PRAGMA busy_timeout = {_WAIT_SECONDS * 1000}",
