@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from detectors.ab_test import AbTest
+from detectors.calibration import Calibration
 from detectors.canary import Canary
 from detectors.category_shift import CategoryShift
 from detectors.cohort_block import CohortBlock
@@ -14,6 +15,7 @@ from detectors.freshness import Freshness
 from detectors.interleaving import Interleaving
 from detectors.missing_rate import MissingRate
 from detectors.numeric_shift import NumericShift
+from detectors.risk import Risk
 from detectors.river_bank import RiverHint
 from detectors.sample_ratio import SampleRatio
 from detectors.shadow import Shadow
@@ -30,6 +32,8 @@ _ALL: tuple[AnyDetector, ...] = (
     AbTest(),
     Interleaving(),
     Shadow(),
+    Risk(),
+    Calibration(),
     RiverHint(),
     Concentration(),
     Freshness(),

@@ -4,6 +4,7 @@ Everything durable is in one of these rooms of pages, in chunks, or in alerts:
 
     progress   one page: lanes, clocks, counters, gates, versions, arrivals not yet closed
     units      runs of the table of enrolled units;  voters: the same for the current day
+    voters.*   the same as voters, by outcome, for predictions at their maturity
     ids        per slot, prediction ids seen: against repeats in a later slot
     drops      per slot, ids that a sealed slot had to leave out because an earlier one had them
     engine     per watch and incarnation, the detector's state
@@ -42,6 +43,9 @@ ARRIVALS = "arrivals"
 
 UNITS = "units"
 """The room of enrolled units; where everybody is assigned afresh from time to time, with the rule in its name."""
+
+VOTERS = "voters"
+"""The room of units that have voted today; of predictions at maturity, with the outcome in its name."""
 
 REJECTS_A_TURN = 1_000
 """Dead letters stored with one step at most."""
@@ -129,6 +133,7 @@ class ModelMemory:
 
     `intake` is what was last told of `missing`. `clocks` and `beside`: how far each source has come, as `monitor.join.clocks.Pace` has it.
 
+    `matured`: voters of predictions at maturity, for outcomes that somebody watches by votes.
     `rearmed`: watches whose evidence a person asked to throw away, until their next window closes.
     """
 
@@ -137,6 +142,7 @@ class ModelMemory:
     units: UnitTable
     voters: UnitTable
     banks: dict[str, Bank]
+    matured: dict[str, UnitTable] = field(default_factory=dict)
     number: int = 0
     sequence: int = 0
     first_event: int | None = None
@@ -168,6 +174,10 @@ class ModelMemory:
         spans = [span for _, spans in sorted(self.gates.items()) for span in spans]
         return "; ".join(dict.fromkeys(s.why for s in spans if s.start < end and (s.end is None or s.end > start)))
 
+    def tables(self) -> list[UnitTable]:
+        """All tables of units."""
+        return [self.units, self.voters, *self.matured.values()]
+
     def taken_ids(self) -> Hashes:
         """Ids of predictions in slots that are remembered, sorted."""
         known = list(self.ids.values())
@@ -195,16 +205,18 @@ def load(plan: ModelPlan, image: Image) -> ModelMemory:
         plan,
         Pending(plan.slot),
         UnitTable(_units_room(plan), plan.unit_cap, plan.epoch, plan.epoch_since),
-        UnitTable("voters", plan.unit_cap, DAY),
+        UnitTable(VOTERS, plan.unit_cap, DAY),
         {},
+        _voters_at_maturity(plan),
         number=image.number,
         offsets=dict(image.offsets),
     )
     _restore_progress(memory, pages)
-    for table in (memory.units, memory.voters):
+    for table in memory.tables():
         table.restore({key: data for (room, key), data in pages.items() if room == table.name})
+    known = {table.name for table in memory.tables()}
     for room, key in pages:
-        if room.partition(".")[0] == UNITS and room != memory.units.name:
+        if room.partition(".")[0] in (UNITS, VOTERS) and room not in known:
             memory.page(room, key, None)
     memory.ids = {int(key): snapshot.unpack(data) for (room, key), data in pages.items() if room == "ids"}
     memory.drops = {int(key) for room, key in pages if room == "drops"}
@@ -213,6 +225,12 @@ def load(plan: ModelPlan, image: Image) -> ModelMemory:
     for alert in image.alerts:
         _restore_alert(memory, alert)
     return memory
+
+
+def _voters_at_maturity(plan: ModelPlan) -> dict[str, UnitTable]:
+    """A table for each outcome whose truth is watched by votes."""
+    watched = {w.on for w in plan.watches if "voting" in w.needs.columns}
+    return {o.name: UnitTable(f"{VOTERS}.{o.name}", plan.unit_cap, DAY) for o in plan.outcomes if o.truth in watched}
 
 
 def _restore_progress(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) -> None:
@@ -367,7 +385,7 @@ def build_step(
             memory.sequence += 1
             chunks.append(Chunk(stream, slot, memory.sequence, pack_rows(cols.concat(parts))))
     turn.pages.update(_watch_pages(memory, turn))
-    for table in (memory.units, memory.voters):
+    for table in memory.tables():
         turn.pages.update({(table.name, key): data for key, data in table.pages().items()})
     turn.pages["progress", ""] = pack_progress(memory)
     memory.number += 1

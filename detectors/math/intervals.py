@@ -62,3 +62,16 @@ def bounded_mean_bounds(mean: Floats, n: Floats, alpha: Floats | float) -> tuple
 def _divergence(p: Floats, q: Floats) -> Floats:
     result: Floats = rel_entr(p, q) + rel_entr(1.0 - p, 1.0 - q)
     return result
+
+
+def empirical_bernstein_radius(variance: Floats, n: Floats, width: Floats | float, alpha: Floats | float) -> Floats:
+    """How far the average of `n` independent values in an interval of `width` lies from their mean, both sides, at most.
+
+    sqrt(2 V log(4 / alpha) / n) + 7 width log(4 / alpha) / (3 (n - 1)) with V their sample variance: missed with a chance of at
+    most `alpha`, for one n fixed in advance. Infinite for n < 2.
+
+    Source: Maurer and Pontil 2009, COLT, Theorem 4, for both sides at once.
+    """
+    size, room = np.maximum(n, 2.0), np.log(4.0 / np.asarray(alpha, np.float64))
+    radius = np.sqrt(2.0 * np.maximum(variance, 0.0) * room / size) + 7.0 * width * room / (3.0 * (size - 1.0))
+    return np.where(n >= 2.0, radius, np.inf)

@@ -90,6 +90,22 @@ WORDINGS: dict[str, Wording] = {
         unknown="whether the model copes: this counts absent values, not what they do to its answers.",
         step="look at the producer of that field, and at what was deployed near then.",
     ),
+    "risk": Wording(
+        up="predictions turn out wrong more often than they did",
+        down="predictions turn out wrong less often than they did",
+        moved="predictions turn out wrong otherwise than they did",
+        over="predictions turn out wrong no more often than they did",
+        unknown="whether the model or the world changed, and what of predictions that have no label yet.",
+        step="compare the versions live since then, and the inputs that shifted near then; retrain if the world moved.",
+    ),
+    "calibration": Wording(
+        up="what is predicted comes true more often than it says",
+        down="what is predicted comes true less often than it says",
+        moved="what is predicted no longer comes true as often as it says",
+        over="what is predicted comes true as often as it did",
+        unknown="whether the model or the world changed, and what of predictions that have no label yet.",
+        step="check the thresholds that are set on this probability; recalibrate it on what came true since then.",
+    ),
     "concentration": Wording(
         up="exposed people see a wider choice of items than before",
         down="exposed people see fewer different items than before",

@@ -39,8 +39,9 @@ class Judge:
         """Add a slot's rows to the open windows of everyone who watches the lane."""
         if not self._lanes.watches[lane]:
             return
-        if lane == PREDICTIONS and len(rows):
-            seen = memory.voters.lookup(rows.unit, slot)
+        voters = memory.voters if lane == PREDICTIONS else memory.matured.get(lane)
+        if voters is not None and len(rows):
+            seen = voters.lookup(rows.unit, slot)
             rows = rows.having(voting=cols.flag(seen.known & (seen.slot == slot)))
         for watch in self._lanes.watches[lane]:
             bank = memory.banks[watch.detector]

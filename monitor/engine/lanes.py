@@ -33,7 +33,7 @@ class Lanes:
         outcomes, metrics = {o.name: o for o in plan.outcomes}, {m.name: m for m in plan.metrics}
         watches: dict[str, list[WatchPlan]] = {name: [] for name in (PREDICTIONS, *outcomes, ARRIVALS)}
         for watch in plan.watches:
-            watches[_lane_of(watch, metrics)].append(watch)
+            watches[_lane_of(watch, metrics, outcomes)].append(watch)
         return Lanes(watches, outcomes)
 
     def of_events(self) -> tuple[str, ...]:
@@ -51,7 +51,9 @@ class Lanes:
         return min(memory.lanes[name] for name in self.of_events())
 
 
-def _lane_of(watch: WatchPlan, metrics: Mapping[str, MetricPlan]) -> str:
+def _lane_of(watch: WatchPlan, metrics: Mapping[str, MetricPlan], outcomes: Mapping[str, OutcomePlan]) -> str:
     if watch.needs.stream is Stream.ARRIVALS:
         return ARRIVALS
-    return metrics[watch.on].outcome if watch.on in metrics else PREDICTIONS
+    if watch.on in metrics:
+        return metrics[watch.on].outcome
+    return next((name for name, outcome in outcomes.items() if watch.on == outcome.truth), PREDICTIONS)

@@ -134,7 +134,9 @@ class Slots:
             for m in self._plan.metrics
             if m.outcome == outcome.name
         }
-        return rows.having(**metrics)
+        if (voters := memory.matured.get(outcome.name)) is not None:
+            voters.observe(rows.unit, rows.cohort, slot)
+        return rows.having(**metrics, **{outcome.truth: Numeric(_truth(outcome, joined.count, joined.total))})
 
     def _told_in_time(self, times: cols.Ints, within: int) -> cols.Bools:
         """Whether the outcomes of predictions are complete before everybody is assigned afresh: later, the next coin has a say."""
@@ -160,6 +162,11 @@ class Slots:
     def _forget(self, memory: ModelMemory, stream: str, slot: int) -> None:
         if memory.pending.drop(stream, slot):
             memory.turn.dropped.append((stream, slot))
+
+
+def _truth(outcome: OutcomePlan, count: cols.Ints, total: cols.Floats) -> cols.Floats:
+    silence = np.nan if outcome.silence is None else outcome.silence
+    return np.where(count > 0, total / np.maximum(count, 1), silence)
 
 
 def _metric(metric: MetricPlan, count: cols.Ints, total: cols.Floats) -> cols.Floats:

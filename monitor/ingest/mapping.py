@@ -14,6 +14,9 @@ from detectors.columns import Cohort
 PREDICTIONS = "predictions"
 """Name of the prediction stream; every other stream is named after its outcome."""
 
+TRUTH = "outcomes."
+"""What a column begins with that says what came of a prediction; the outcome's name follows."""
+
 Scalar = str | int | float | bool | None
 
 

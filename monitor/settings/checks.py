@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from detectors.catalogue import DETECTORS
 from monitor.ingest.decode import compile_mapping
 from monitor.ingest.json_records import MappingRefused
-from monitor.ingest.mapping import PREDICTIONS, CohortHash
+from monitor.ingest.mapping import PREDICTIONS, TRUTH, CohortHash
 from monitor.settings.mappings import columns, mappings
 from monitor.settings.model import ModelSettings, WatchSettings
 from monitor.settings.quantities import duration_text
@@ -91,8 +91,9 @@ def _check_watch(model: ModelSettings, name: str, watch: WatchSettings, say: Say
         say((*here, "cohort"), "needs cohorts")
     if watch.detector is None:
         return
-    if watch.on is not None and watch.on not in (known := (*columns(model), *model.metrics)):
-        say((*here, "on"), one_of(watch.on, known, "a mapped field or a metric"))
+    known = (*columns(model), *model.metrics, *(TRUTH + outcome for outcome in model.outcomes))
+    if watch.on is not None and watch.on not in known:
+        say((*here, "on"), one_of(watch.on, known, "a mapped field, a metric or what came of it"))
     if watch.detector.kind not in DETECTORS:
         say((*here, "detector", "kind"), one_of(watch.detector.kind, sorted(DETECTORS), "a detector"))
         return

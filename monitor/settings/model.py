@@ -156,7 +156,9 @@ class WatchSettings(SettingsType):
     page_if_worse_by: Share | None = Field(default=None, description="Margin of a watch that the kind brings.")
     detector: DetectorSettings | None = Field(default=None, description="Places a detector by hand.")
     on: Text | None = Field(
-        default=None, description="What the placed detector looks at: a mapped field, features.<name> or a metric."
+        default=None,
+        description="What the placed detector looks at: a mapped field, features.<name>, a metric, "
+        "or outcomes.<name>: what came of a prediction.",
     )
     cohort: Literal["exposed", "holdout", "exploration", "all"] = Field(
         default="all", description="Whose rows the placed detector looks at."

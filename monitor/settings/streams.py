@@ -246,4 +246,8 @@ class OutcomeSettings(Topic):
     match: Match = Field(description="How it finds its prediction.")
     within: PositiveDuration = Field(description="How long after the prediction it still counts.")
     value: NumberPlace | None = Field(default=None, description="How much of it: an amount, a rating, seconds.")
+    otherwise: bool | None = Field(
+        default=None,
+        description="What is true of a prediction when none has come in time: false or true; default: nobody knows.",
+    )
     event_id: FieldPath | None = Field(default=None, description="Which event, so that one sent twice counts once.")

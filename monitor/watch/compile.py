@@ -10,7 +10,7 @@ from detectors.catalogue import DETECTORS
 from detectors.detector import Family
 from monitor.alerting.policy import Policy
 from monitor.alerting.routing import Routing
-from monitor.ingest.mapping import EventMapping
+from monitor.ingest.mapping import TRUTH, EventMapping
 from monitor.join.joiner import Match
 from monitor.settings import ConfigError, Loaded, ModelSettings, mappings
 from monitor.settings.quantities import Rate
@@ -70,7 +70,7 @@ def _plan(loaded: Loaded, model: ModelSettings, streams: tuple[EventMapping, ...
         lateness=model.lateness,
         future=model.future,
         watches=tuple(_watch(loaded, model, wanted) for wanted in watched.watches),
-        outcomes=tuple(OutcomePlan(n, _match(o), o.within) for n, o in model.outcomes.items()),
+        outcomes=tuple(OutcomePlan(n, _match(o), o.within, _silence(o)) for n, o in model.outcomes.items()),
         metrics=tuple(MetricPlan(n, m.of, m.value) for n, m in model.metrics.items()),
         arrivals=kinds.arrival_window(model),
         rehearsal=loaded.settings.rehearsal,
@@ -88,6 +88,10 @@ def _match(outcome: OutcomeSettings) -> Match:
     if m.id is not None:
         return Match.ID_ITEM if m.item is not None else Match.ID
     return Match.UNIT_ITEM if m.item is not None else Match.UNIT
+
+
+def _silence(outcome: OutcomeSettings) -> float | None:
+    return None if outcome.otherwise is None else float(outcome.otherwise)
 
 
 def _watch(loaded: Loaded, model: ModelSettings, wanted: kinds.Wanted) -> WatchPlan:
@@ -121,12 +125,18 @@ def _about(model: ModelSettings, wanted: kinds.Wanted) -> str:
         parts.append(model.cohorts.model_dump(exclude={"holdout": {"team"}}) if model.cohorts is not None else None)
     if wanted.on in model.metrics:
         metric = model.metrics[wanted.on]
-        outcome = model.outcomes[metric.of]
-        parts += [metric.value, outcome.match, outcome.within, outcome.value, sorted(outcome.where.items())]
+        parts += [metric.value, *_joined(model.outcomes[metric.of])]
     else:
+        if wanted.on.startswith(TRUTH):
+            outcome = model.outcomes[wanted.on.removeprefix(TRUTH)]
+            parts += [outcome.otherwise, *_joined(outcome)]
         read = {wanted.on, *test.needs(wanted.params).columns}
         parts.append([f for f in mappings(model)[0].fields if f.name in read])
     return repr(parts)
+
+
+def _joined(outcome: OutcomeSettings) -> tuple[object, ...]:
+    return outcome.match, outcome.within, outcome.value, sorted(outcome.where.items())
 
 
 def _team(loaded: Loaded, name: str) -> TeamSettings:

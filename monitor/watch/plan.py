@@ -10,7 +10,7 @@ from detectors.columns import Cohort
 from detectors.detector import AnyDetector, Needs, Params
 from monitor.alerting.policy import Policy
 from monitor.alerting.routing import Routing
-from monitor.ingest.mapping import EventMapping
+from monitor.ingest.mapping import TRUTH, EventMapping
 from monitor.join.joiner import Match
 
 MINUTE = 60_000
@@ -19,11 +19,20 @@ DAY = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class OutcomePlan:
-    """One kind of outcome: how it is matched, and its attribution window, ms."""
+    """One kind of outcome: how it is matched, its attribution window, ms, and the truth of a prediction without any.
+
+    silence   0 or 1; None: nobody knows.
+    """
 
     name: str
     match: Match
     within: int
+    silence: float | None = None
+
+    @property
+    def truth(self) -> str:
+        """The column that says what came of a prediction: the mean value of its outcomes."""
+        return TRUTH + self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from detectors.catalogue import DETECTORS
-from detectors.detector import Stream, Value
-from monitor.ingest.mapping import Kind
+from detectors.detector import Needs, Stream, Value
+from monitor.ingest.mapping import TRUTH, Kind
 from monitor.settings import columns, mappings
 from monitor.settings.model import ModelSettings, WatchSettings
 from monitor.settings.quantities import duration_text
@@ -113,12 +113,15 @@ def _placed(model: ModelSettings, settings: WatchSettings) -> Iterator[Refusal]:
         yield ("detector",), f"{kind} is there for every stream already, and cannot be placed by hand"
         return
     if "value" in needs.columns:
-        yield from _value(model, kind, needs.value, on)
+        yield from _value(model, kind, needs, on)
     if needs.contrast:
         yield from _contrast(model, settings)
-    if "voting" in needs.columns and on in model.metrics:
+    if "voting" in needs.columns and on in model.metrics and needs.stream is Stream.PREDICTIONS:
         yield ("on",), f"{kind} looks at predictions as they come, so it cannot be placed on a metric"
     predictions = model.predictions
+    for column in ("probability", "score"):
+        if column in needs.columns and getattr(predictions, column) is None:
+            yield ("detector",), f"{kind} needs predictions.{column}"
     if "items" in needs.columns and predictions.items is None and predictions.item is None:
         yield ("detector",), f"{kind} needs predictions.items or predictions.item"
     if predictions.unit is None and any(column in _PER_UNIT for column in needs.columns):
@@ -143,12 +146,17 @@ def _contrast(model: ModelSettings, settings: WatchSettings) -> Iterator[Refusal
         yield ("on",), f"{settings.on} is not bounded; use cohort_block or cohort_quantile, or a metric with value: any"
 
 
-def _value(model: ModelSettings, kind: str, value: Value, on: str | None) -> Iterator[Refusal]:
-    own = [field.name for field in mappings(model)[0].fields if field.kind in _HOLDS[value]]
-    known = [*own, *(model.metrics if value is Value.NUMBER else ())]
+def _value(model: ModelSettings, kind: str, needs: Needs, on: str | None) -> Iterator[Refusal]:
+    if needs.stream is Stream.OUTCOMES and "voting" in needs.columns:
+        known, one, many = [TRUTH + name for name in model.outcomes], "an outcome", "what came of predictions"
+        what = "outcome of this model"
+    else:
+        own = [field.name for field in mappings(model)[0].fields if field.kind in _HOLDS[needs.value]]
+        known = [*own, *(model.metrics if needs.value is Value.NUMBER else ())]
+        one, many = f"a {needs.value.value}", _MANY[needs.value]
+        what = f"{needs.value.value} of a prediction"
     allowed = ", ".join(known) or "none is mapped yet"
-    one, many = value.value, _MANY[value]
     if on is None:
-        yield (), f"{kind} needs on: a {one} that it looks at; allowed: {allowed}"
+        yield (), f"{kind} needs on: {one} that it looks at; allowed: {allowed}"
     elif on not in known:
-        yield ("on",), f"{on} is no {one} of a prediction, and {kind} looks at {many}; allowed: {allowed}"
+        yield ("on",), f"{on} is no {what}, and {kind} looks at {many}; allowed: {allowed}"

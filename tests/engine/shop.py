@@ -47,7 +47,7 @@ predictions:
   features: [age]
   items: { each: shown, id: item }
 outcomes:
-  click: { topic: clicks, time: at, match: { id: slate }, within: 10m }
+  click: { topic: clicks, time: at, match: { id: slate }, within: 10m, otherwise: false }
   visit: { topic: visits, time: at, match: { unit: who }, within: 15m }
 cohorts: { field: arm, holdout: { share: 50% } }
 metrics: { clicks: { of: click }, visits: { of: visit }, counts: { of: click, value: count } }
@@ -61,6 +61,7 @@ watch:
   concentration: false
   freshness.visit: false
   freshness.holdout: false
+  missing: false
   clicks-fall: { detector: { kind: cohort_bounded, holdout_share: 50%, learn_units: 400, page_if_worse_by: 10% }, on: clicks }
   visits-fall: { detector: { kind: cohort_bounded, holdout_share: 50%, learn_units: 400, page_if_worse_by: 20% }, on: visits }
   counts-fall: { detector: { kind: cohort_block, learn_days: 0.06, min_holdout: 50, sample_units: 50 }, on: counts }
@@ -69,6 +70,10 @@ watch:
   scores: { detector: { kind: numeric_shift, sample_units: 200, learn_units: 300, learn_windows: 5, min_units: 30 }, on: score }
   ages: { detector: { kind: numeric_shift, sample_units: 200, learn_units: 300, learn_windows: 5, min_units: 70 },
           on: features.age, cohort: exposed, window: 10m }
+  builds: { detector: { kind: category_shift, sample_units: 200, learn_units: 300, learn_windows: 5, min_units: 30 },
+            on: version }
+  wrong: { detector: { kind: risk, prediction: score, loss: absolute, scale: 4, sample_units: 200, learn_units: 300,
+                       learn_windows: 5, min_units: 30 }, on: outcomes.click }
   ages-hint: { detector: { kind: river_hint, algorithm: ADWIN, calm_windows: 5 }, on: features.age }
 """
 

@@ -75,7 +75,12 @@ def test_what_an_outcome_means_belongs_to_the_identity_of_its_watches(tmp_path: 
     (plan,) = read_config(path).plans.models
     before = {w.key: w.incarnation for w in shop_plan().watches if w.detector != "freshness"}
     after = {w.key: w.incarnation for w in plan.watches if w.detector != "freshness"}
-    assert {key for key in before if before[key] != after[key]} == {"clicks-fall", "counts-fall", "counts-tail"}
+    assert {key for key in before if before[key] != after[key]} == {
+        "clicks-fall",
+        "counts-fall",
+        "counts-tail",
+        "wrong",
+    }
 
 
 def far_apart(days: int) -> Contents:

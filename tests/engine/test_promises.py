@@ -40,6 +40,7 @@ def test_the_tape_makes_every_kind_of_watch_speak(reference: Told) -> None:
     assert {a.watch for a in reference.alerts} == {
         "ages",
         "ages-hint",
+        "builds",
         "clicks-fall",
         "counts-fall",
         "freshness.click",
@@ -47,6 +48,7 @@ def test_the_tape_makes_every_kind_of_watch_speak(reference: Told) -> None:
         "holdout",
         "narrowing",
         "scores",
+        "wrong",
     }
     assert {n.kind for n in reference.outbox} == {"firing", "escalated", "resolved"}
     assert any(f.evidence.standing == "blind" for f in reference.findings)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.ab_test import AbTestParams
+from detectors.calibration import CalibrationParams
 from detectors.canary import CanaryParams
 from detectors.category_shift import CategoryShiftParams
 from detectors.cohort_block import CohortBlockParams
@@ -23,6 +24,7 @@ from detectors.freshness import FreshnessParams
 from detectors.interleaving import InterleavingParams
 from detectors.missing_rate import MissingRateParams
 from detectors.numeric_shift import NumericShiftParams
+from detectors.risk import RiskParams
 from detectors.river_bank import RiverHintParams
 from detectors.river_bank.state import Algorithm
 from detectors.sample_ratio import SampleRatioParams
@@ -67,6 +69,7 @@ def healthy(rng: np.random.Generator, n: int, window: int) -> Columns:
         offset=np.arange(window * n, (window + 1) * n),
         fields={
             "value": Numeric(value),
+            "probability": Numeric(np.round(rng.random(n), 3)),
             "first": flag(first),
             "count": Numeric(np.ones(n)),
             "voting": Flag(rng.random(n) < 0.9, np.zeros(n, np.bool_)),
@@ -156,6 +159,16 @@ EXAMPLES: dict[str, Example] = {
     "missing_rate": Example(
         MissingRateParams(fields=("value", "label"), learn_units=600, learn_windows=2),
         MissingRateParams(fields=("label", "items", "first"), eps=0.1, learn_units=400, learn_windows=3),
+        healthy,
+    ),
+    "risk": Example(
+        RiskParams(sample_units=300, learn_units=600, learn_windows=2),
+        RiskParams(loss="absolute", scale=2.0, sample_units=500, learn_units=400, learn_windows=2),
+        healthy,
+    ),
+    "calibration": Example(
+        CalibrationParams(sample_units=300, learn_units=600, learn_windows=2),
+        CalibrationParams(page_if_worse_by=0.3, sample_units=500, learn_units=400, learn_windows=2),
         healthy,
     ),
     "river_hint": Example(

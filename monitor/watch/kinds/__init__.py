@@ -12,6 +12,7 @@ from detectors.detector import Params
 from monitor.settings.model import ModelSettings, WatchSettings
 from monitor.watch.kinds.contrasts import HOLDOUT, holdout, metrics
 from monitor.watch.kinds.exposure import narrowing
+from monitor.watch.kinds.labelled import labelled
 from monitor.watch.kinds.placed import placed
 from monitor.watch.kinds.shifts import shifts
 from monitor.watch.kinds.silence import arrival_window, silence
@@ -75,6 +76,7 @@ def _brought(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
     yield from holdout(model, missing)
     yield from metrics(model, missing)
     yield from narrowing(model, missing)
+    yield from labelled(model, missing)
     yield from shifts(model, missing)
     yield from silence(model)
 
