@@ -10,6 +10,7 @@ from detectors.cohort_block import CohortBlock
 from detectors.cohort_bounded import CohortBounded
 from detectors.cohort_quantile import CohortQuantile
 from detectors.concentration import Concentration
+from detectors.contamination import Contamination
 from detectors.detector import AnyDetector
 from detectors.freshness import Freshness
 from detectors.interleaving import Interleaving
@@ -25,6 +26,7 @@ _ALL: tuple[AnyDetector, ...] = (
     CohortBlock(),
     CohortQuantile(),
     SampleRatio(),
+    Contamination(),
     NumericShift(),
     CategoryShift(),
     MissingRate(),

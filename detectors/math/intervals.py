@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import rel_entr
+from scipy.special import betaln, rel_entr, xlog1py, xlogy
 
 from detectors.columns import Floats
 
@@ -48,7 +48,31 @@ def bounded_mean_bounds(mean: Floats, n: Floats, alpha: Floats | float) -> tuple
     Source: Hoeffding 1963, JASA 58, Theorem 1, equation (2.1), inverted by bisection.
     """
     average, size = np.broadcast_arrays(np.clip(mean, 0.0, 1.0), np.asarray(n, np.float64))
-    room = np.log(2.0 / alpha) / np.maximum(size, 1e-9)
+    return _within(average, size, np.log(2.0 / alpha) / np.maximum(size, 1e-9))
+
+
+def share_sequence(yes: Floats, n: Floats, alpha: Floats | float) -> tuple[Floats, Floats]:
+    """Where a chance lies that gave `yes` of `n` independent units: (low, high), valid at every look, shapes broadcast.
+
+    All q at which a Beta(1/2, 1/2) mixture of likelihood ratios against q stays below 1 / alpha: exact for any n, also for
+    shares near 0 or 1. (0, 1) where n is 0.
+
+    Source: Robbins 1970, Annals of Mathematical Statistics 41, "Statistical methods related to the law of the iterated
+    logarithm", section 5; inverted by bisection.
+
+    >>> low, high = share_sequence(np.array([3.0, 0.0]), np.array([1_000.0, 10.0]), 0.05)
+    >>> low.round(4).tolist(), high.round(4).tolist()
+    ([0.0001, 0.0], [0.0143, 0.377])
+    """
+    hits, size = np.broadcast_arrays(yes, np.asarray(n, np.float64))
+    share = hits / np.maximum(size, 1.0)
+    mixture = betaln(0.5 + hits, 0.5 + size - hits) - betaln(0.5, 0.5)
+    best = xlogy(hits, share) + xlog1py(size - hits, -share)
+    return _within(share, size, (best - mixture - np.log(alpha)) / np.maximum(size, 1e-9))
+
+
+def _within(average: Floats, size: Floats, room: Floats) -> tuple[Floats, Floats]:
+    """The means m with KL(average, m) <= room, by bisection; (0, 1) where size is 0."""
     low_out, low_in = np.zeros(average.shape), average.copy()
     high_in, high_out = average.copy(), np.ones(average.shape)
     for _ in range(_BISECTIONS):

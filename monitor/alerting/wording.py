@@ -42,6 +42,14 @@ WORDINGS: dict[str, Wording] = {
         unknown="which people are missing or added. Until it is sound, no comparison with this holdout can be trusted.",
         step="ask the owner of the assignment what changed; take no decision from this holdout until then.",
     ),
+    "contamination": Wording(
+        up="more people than allowed are mixed up between the holdout and the exposed ({metric})",
+        down="more people than allowed are mixed up between the holdout and the exposed ({metric})",
+        moved="people are mixed up between the holdout and the exposed ({metric})",
+        over="holdout and exposed are apart again ({metric})",
+        unknown="what the mixed-up people would have done. Until it is sound, no comparison with this holdout can be trusted.",
+        step="ask the owner of the assignment what changed, and which version or surface these people came from.",
+    ),
     "cohort_bounded": Wording(
         up="exposed people show higher {metric} than the holdout",
         down="exposed people show lower {metric} than the holdout",

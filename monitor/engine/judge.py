@@ -186,6 +186,9 @@ class Judge:
 
 
 def _trouble(evidence: Evidence) -> str:
+    mixed_up = evidence.arms.get("mixed up")
+    if mixed_up is not None:
+        return f"{mixed_up:.2%} of the people are mixed up, at most {evidence.margin:.2%} may be"
     planned, seen = evidence.arms.get("planned"), evidence.arms.get("holdout")
     known = planned is not None and seen is not None
     return f"the holdout is {seen:.2%}, planned {planned:.2%}" if known else "the holdout is broken"

@@ -65,6 +65,10 @@ class HoldoutSettings(SettingsType):
         default=None,
         description="A moment at which everybody was assigned afresh, if rotates; default: 1970-01-01T00:00:00Z, a Thursday.",
     )
+    policies: Arms | None = Field(
+        default=None,
+        description="Values of predictions.policy that held-out people may be served by; any other is told as leakage.",
+    )
     team: Name | None = Field(
         default=None, description="Who is told when the holdout is broken; default: the model's team."
     )

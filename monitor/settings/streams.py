@@ -173,6 +173,9 @@ class Predictions(Topic):
         default=None, description="The model's output where it claims to be a probability, 0 to 1."
     )
     label: CategoryPlace | None = Field(default=None, description="The model's output where it is a class.")
+    policy: CategoryPlace | None = Field(
+        default=None, description="Who chose the output: the ranker, a random draw; see cohorts.holdout.policies."
+    )
     embedding: VectorPlace | None = Field(
         default=None, description="The model's input or output as a vector of fixed length."
     )

@@ -78,6 +78,7 @@ def _plan(loaded: Loaded, model: ModelSettings, streams: tuple[EventMapping, ...
         has_holdout=model.cohorts is not None,
         epoch=model.cohorts.holdout.rotates if model.cohorts is not None else None,
         epoch_since=(model.cohorts.holdout.since or 0) if model.cohorts is not None else 0,
+        holdout_policies=None if model.cohorts is None else model.cohorts.holdout.policies,
         hash_key=b"loopwatch." + model.model.encode()[:50],
         not_watched=tuple(f"{key}: {why}" for key, why in watched.missing.items()),
     )

@@ -109,6 +109,7 @@ class ModelPlan:
     rehearsal    event time from the first event before anything pages.
     epoch        length of a randomisation, after which every unit is assigned afresh; None: one for ever.
     epoch_since  a time at which one began.
+    holdout_policies   values of the column `policy` that held-out units may be served by; None: nobody said.
     """
 
     model: str
@@ -129,6 +130,7 @@ class ModelPlan:
     unit_cap: int = 20_000_000
     runbook: str = ""
     has_holdout: bool = False
+    holdout_policies: tuple[str, ...] | None = None
     hash_key: bytes = field(default=b"", repr=False)
     not_watched: tuple[str, ...] = ()
 

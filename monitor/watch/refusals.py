@@ -37,6 +37,8 @@ def refusals(model: ModelSettings) -> Iterator[Refusal]:
     yield from _rotation(model)
     for name, problem in kinds.unknown(model):
         yield ("watch", name), problem
+    if model.cohorts is not None and model.cohorts.holdout.policies and model.predictions.policy is None:
+        yield ("cohorts", "holdout", "policies"), "says nothing without predictions.policy: map who chose the output"
     for wanted in kinds.watches_of(model).watches:
         if wanted.detector == "freshness":
             length = kinds.arrival_window(model)

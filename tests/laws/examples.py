@@ -19,6 +19,7 @@ from detectors.cohort_bounded import CohortBoundedParams
 from detectors.cohort_quantile import CohortQuantileParams
 from detectors.columns import Category, Columns, Flag, Hash, Hashes, Numeric, Ragged, Vector, flag
 from detectors.concentration import ConcentrationParams
+from detectors.contamination import ContaminationParams
 from detectors.detector import Params
 from detectors.freshness import FreshnessParams
 from detectors.interleaving import InterleavingParams
@@ -111,6 +112,10 @@ def _answered_twice(rng: np.random.Generator, n: int, window: int) -> Columns:
     )
 
 
+def _marked(rng: np.random.Generator, n: int, window: int) -> Columns:
+    return healthy(rng, n, window).having(value=flag(rng.random(n) < 0.001))
+
+
 EXAMPLES: dict[str, Example] = {
     "canary": Example(
         CanaryParams(treatment_share=0.5),
@@ -146,6 +151,7 @@ EXAMPLES: dict[str, Example] = {
     "sample_ratio": Example(
         SampleRatioParams(holdout_share=0.5), SampleRatioParams(holdout_share=0.5, expected_shift=0.3), healthy
     ),
+    "contamination": Example(ContaminationParams(), ContaminationParams(at_most=0.05), _marked),
     "numeric_shift": Example(
         NumericShiftParams(sample_units=300, learn_units=600, learn_windows=2),
         NumericShiftParams(eps=0.1, sample_units=500, learn_units=400, learn_windows=3),

@@ -156,14 +156,14 @@ def test_the_holdouts_owner_is_told_of_the_holdout_and_the_models_team_of_the_re
     shared = {"notify": {"one": HERE, "two": HERE}, "teams": {"a": {"page": "one"}, "b": {"page": "two"}}}
     own = watches(plans(tmp_path, model(team="a", cohorts=cohorts), **shared).models[0])
     assert {key: w.routing.page for key, w in own.items()} == {
-        key: ("two",) if key == "holdout" else ("one",) for key in own
+        key: ("two",) if key in {"holdout", "crossover"} else ("one",) for key in own
     }
 
 
 def test_a_team_without_a_destination_is_warned_of_with_what_it_misses(tmp_path: Path) -> None:
     (told,) = plans(tmp_path, model()).warnings
     assert told.startswith(
-        "feed: team default has no destination, so nobody is told what 6 of this model's watches find"
+        "feed: team default has no destination, so nobody is told what 7 of this model's watches find"
     )
     assert "teams.default" in told
 

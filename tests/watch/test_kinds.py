@@ -33,13 +33,14 @@ def predictions(**more: Any) -> dict[str, Any]:
 def test_a_recommender_with_a_holdout_brings_its_cohorts_metrics_narrowing_and_silence() -> None:
     assert [*got()] == [
         "holdout",
+        "crossover",
         "clicks",
         "concentration",
         "freshness.predictions",
         "freshness.click",
         "freshness.holdout",
     ]
-    assert missing() == {}
+    assert set(missing()) == {"leakage"}
 
 
 @pytest.mark.parametrize("kind", ["classifier", "regressor", "generator"])
@@ -70,7 +71,7 @@ def test_features_are_watched_by_their_type() -> None:
         "features.member": "category_shift",
         "features.country": "category_shift",
     }
-    assert missing(predictions=given) == {}
+    assert set(missing(predictions=given)) == {"leakage"}
 
 
 def test_what_may_be_missing_is_one_watch_and_what_may_not_is_no_part_of_it() -> None:
@@ -91,7 +92,7 @@ def test_more_fields_than_one_watch_holds_make_two() -> None:
 
 def test_only_outcomes_a_broken_holdout_and_silence_page_by_themselves() -> None:
     pages = {w.detector for w in got(predictions=predictions(score="s")).values() if w.severity == "page"}
-    assert pages == {"cohort_bounded", "sample_ratio", "freshness"}
+    assert pages == {"cohort_bounded", "sample_ratio", "contamination", "freshness"}
 
 
 def test_without_cohorts_nothing_is_compared_and_the_reason_is_given() -> None:
@@ -107,10 +108,19 @@ def test_without_units_nothing_that_counts_people_is_watched_and_the_reason_is_g
     assert {w.detector for w in got(predictions=given).values()} == {"freshness"}
 
 
+def test_leakage_is_watched_among_held_out_people_where_their_policies_are_named() -> None:
+    cohorts = {"field": "arm", "holdout": {"share": 0.1, "policies": ["random"]}}
+    wanted = got(predictions=predictions(policy="ranker"), cohorts=cohorts)["leakage"]
+    assert (wanted.on, wanted.cohort, wanted.severity) == ("leaked", Cohort.HOLDOUT, "page")
+
+
+def test_people_cannot_cross_between_cohorts_of_a_hash_rule() -> None:
+    assert "crossover" not in got(cohorts={"hash": {"salt": "s"}, "holdout": {"share": 0.1}})
+
+
 def test_without_items_narrowing_is_missing() -> None:
-    assert missing(predictions={"topic": "slates", "unit": "u"}) == {
-        "concentration": "neither predictions.item nor predictions.items is mapped"
-    }
+    without = missing(predictions={"topic": "slates", "unit": "u"})
+    assert without["concentration"] == "neither predictions.item nor predictions.items is mapped"
 
 
 @pytest.mark.parametrize("value", ["count", "sum"])

@@ -129,6 +129,7 @@ def _slate(period: Period, shape: Shape, row: int, person: str, slate: str, time
         "person": person,
         "arm": "holdout" if period.held_out[row] else "exposed",
         "version": period.version,
+        "policy": "model" if period.by_model[row] else "random",
         "tilted": bool(period.tilted[row]),
         "shown": shown,
     }

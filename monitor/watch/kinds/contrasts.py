@@ -7,9 +7,15 @@ from collections.abc import Iterator
 from detectors.cohort_block import CohortBlockParams
 from detectors.cohort_bounded import CohortBoundedParams
 from detectors.cohort_quantile import CohortQuantileParams
+from detectors.columns import Cohort
+from detectors.contamination import ContaminationParams
 from detectors.sample_ratio import SampleRatioParams
 from monitor.settings.model import HoldoutSettings, Metric, ModelSettings
 from monitor.watch.kinds.wanted import Wanted
+
+CROSSOVER, LEAKAGE = "crossover", "leakage"
+CROSSED, LEAKED = "crossed", "leaked"
+"""Columns of sealed predictions: the unit was first seen in another cohort; a held-out unit was served by another policy."""
 
 HOLDOUT = "holdout"
 """The watch on the cohorts' sizes, and the arrival stream of predictions to held-out units."""
@@ -26,13 +32,30 @@ def why_no_contrast(model: ModelSettings) -> str:
 
 
 def holdout(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
-    """The watch on the cohorts' sizes: the gate of every contrast."""
+    """The watches on the cohorts' sizes and soundness: the gates of every contrast."""
     if why := why_no_contrast(model):
         missing[HOLDOUT] = why
     elif model.cohorts is not None:
         rule = model.cohorts.holdout
-        params = SampleRatioParams(holdout_share=rule.share)
-        yield Wanted(HOLDOUT, "sample_ratio", params, "", model.window, "page", team=rule.team or model.team)
+        params, team = SampleRatioParams(holdout_share=rule.share), rule.team or model.team
+        yield Wanted(HOLDOUT, "sample_ratio", params, "", model.window, "page", team=team)
+        if model.cohorts.hash is None:
+            yield Wanted(CROSSOVER, "contamination", ContaminationParams(), CROSSED, model.window, "page", team=team)
+        if rule.policies is None or model.predictions.policy is None:
+            missing[LEAKAGE] = (
+                "needs predictions.policy and cohorts.holdout.policies: who may choose what held-out people are shown"
+            )
+        else:
+            yield Wanted(
+                LEAKAGE,
+                "contamination",
+                ContaminationParams(),
+                LEAKED,
+                model.window,
+                "page",
+                cohort=Cohort.HOLDOUT,
+                team=team,
+            )
 
 
 def metrics(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
