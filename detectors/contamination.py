@@ -163,34 +163,35 @@ def _report(
     """`s` still holds what an alert that ended in this window was resolved by."""
     lasted = np.where(verdict.closed, verdict.calm_windows, verdict.change_windows)
     recent, _, offered = dyadic.at_least(s.spans, np.maximum(lasted, 1))
-    modes = engine.modes(s.bank)
-    told = []
+    views = {"since_start": (s.total, 1.0), "recent": (recent, offered), "fresh": (s.fresh, 1.0)}
+    between = {
+        kind: share_sequence(sums[:, 1], sums[:, 0], (1.0 - LEVEL) / tried) for kind, (sums, tried) in views.items()
+    }
+    modes, told = engine.modes(s.bank), []
     for i, p in enumerate(ps):
         base = engine.evidence(verdict, tick, modes, i)
-        views = {"since_start": s.total[i], "recent": recent[i], "fresh": s.fresh[i]}
         kind = "since_start"
         if base.crossing is not Crossing.NONE:
             kind = "recent"
         elif base.mode is Mode.RECOVERING and s.fresh[i, 0] > 0:
             kind = "fresh"
-        units, marked = views[kind]
-        share = float(marked / units) if units else None
-        alpha = (1.0 - LEVEL) / (offered[i] if kind == "recent" else 1)
-        low, high = share_sequence(marked, units, alpha)
+        units, marked = views[kind][0][i].tolist()
+        share = marked / units if units else None
+        low, high = (float(bound[i]) for bound in between[kind])
         told.append(
             msgspec.structs.replace(
                 base,
                 n={"units": int(units), "mixed up": int(marked)},
                 arms={} if share is None else {"mixed up": share},
                 effect=share,
-                interval=None if share is None else Interval(low=float(low), high=float(high), level=LEVEL, kind=kind),
+                interval=None if share is None else Interval(low=low, high=high, level=LEVEL, kind=kind),
                 unit="share of units",
                 margin=p.at_most,
                 detail={"at_most": p.at_most, "dilution": share or 0.0}
                 | {
                     f"{name}_{what}": float(v)
-                    for name, view in views.items()
-                    for what, v in zip(_SUMS, view, strict=True)
+                    for name, (sums, _) in views.items()
+                    for what, v in zip(_SUMS, sums[i], strict=True)
                 },
             )
         )
