@@ -163,7 +163,8 @@ def _report(
     """`s` still holds what an alert that ended in this window was resolved by."""
     lasted = np.where(verdict.closed, verdict.calm_windows, verdict.change_windows)
     recent, _, offered = dyadic.at_least(s.spans, np.maximum(lasted, 1))
-    views = {"since_start": (s.total, 1.0), "recent": (recent, offered), "fresh": (s.fresh, 1.0)}
+    once = np.ones_like(offered)
+    views = {"since_start": (s.total, once), "recent": (recent, offered), "fresh": (s.fresh, once)}
     between = {
         kind: share_sequence(sums[:, 1], sums[:, 0], (1.0 - LEVEL) / tried) for kind, (sums, tried) in views.items()
     }
