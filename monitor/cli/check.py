@@ -12,6 +12,7 @@ from rich.text import Text
 
 from monitor import app as house
 from monitor.alerting.words import duration
+from monitor.cli import foretell
 from monitor.cli.terminal import (
     DEFAULT_CONFIG,
     EXIT_CONFIG,
@@ -32,10 +33,22 @@ def check(
         Path | None, typer.Option(help="A file of JSON lines: show its first events as the model would see them.")
     ] = None,
     topic: Annotated[str, typer.Option(help="With --sample: the topic that the events are from.")] = "",
+    units_per_day: Annotated[
+        float | None,
+        typer.Option(min=1, help="People (units) a day, to be told what each watch will find and what it costs."),
+    ] = None,
+    new_per_day: Annotated[
+        float | None, typer.Option(min=1, help="Of these, people never seen before: cohorts count each once. Else all.")
+    ] = None,
+    mean: Annotated[
+        list[str] | None, typer.Option(help="METRIC=MEAN, for instance reads=12%; repeat for more metrics.")
+    ] = None,
+    events_per_day: Annotated[float | None, typer.Option(min=1, help="Events a day, of all streams.")] = None,
 ) -> None:
-    """Read the config; list every watch, what it may spend, and what cannot be watched and why."""
+    """Read the config; list every watch, what it may spend and find, what cannot be watched and why, and what it costs."""
     read = read_config(config)
     warn(read)
+    traffic = foretell.given(units_per_day, new_per_day, mean or ())
     for plan in read.plans.models:
         title = f"{plan.model}: {len(plan.watches)} watches, and the false pages that each may cost in 28 days"
         table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
@@ -48,10 +61,7 @@ def check(
         out.print(table)
         for why in plan.not_watched:
             out.print(Text(f"  not watched: {why}"))
-        if not plan.has_holdout:
-            out.print(
-                "  without cohorts a cause can only be called associated; keep 2 % of people as a holdout to know more"
-            )
+        foretell.tell(read, plan, traffic, events_per_day)
     try:
         house.check_destinations(read)
     except ValueError as error:

@@ -240,3 +240,28 @@ def test_every_command_explains_itself(command: str) -> None:
 
 def test_the_version_is_told() -> None:
     assert CliRunner().invoke(cli, ["--version"]).stdout == f"loopwatch {VERSION}\n"
+
+
+def test_check_tells_what_each_watch_will_find_and_what_it_costs(loopwatch: CommandLine) -> None:
+    before = loopwatch("check").stdout
+    assert "nothing has been seen yet: say --units-per-day" in " ".join(before.split())
+    done = loopwatch("check", "--units-per-day", "200000", "--mean", "clicks=0.5%")
+    said = " ".join(done.stdout.split())
+    assert done.exit_code == 0
+    assert "held-out people see a " in said
+    assert "change in clicks within 28 d" in said
+    assert "of memory, 172,800 transactions with" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--mean", "clicks=1%"], "need --units-per-day"),
+        (["--units-per-day", "10", "--mean", "clicks=many"], "write METRIC=MEAN, for instance reads=12% or reads=0.12"),
+        (["--units-per-day", "10", "--mean", "clicks=3"], "a mean lies between 0 and 1"),
+    ],
+)
+def test_check_refuses_traffic_that_it_does_not_understand(loopwatch: CommandLine, words: list[str], told: str) -> None:
+    done = loopwatch("check", *words)
+    assert done.exit_code == 2
+    assert told in done.stderr

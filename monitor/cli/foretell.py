@@ -1,0 +1,99 @@
+"""What `check` says of each watch's reach and of the cost, from traffic that is given or was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import typer
+from rich.text import Text
+
+from monitor import app as house
+from monitor.cli.terminal import EXIT_CONFIG, err, out
+from monitor.clock import SystemClock
+from monitor.store.protocols import Store, StoreError
+from monitor.watch import reach
+from monitor.watch.cost import cost
+from monitor.watch.plan import ModelPlan
+from monitor.watch.reach import Traffic
+
+_FINDINGS = 1_000
+_ASSOCIATED = 'without cohorts everything found is "associated only"'
+
+
+def given(units: float | None, new: float | None, means: Sequence[str]) -> Traffic | None:
+    """The traffic of the options, or an end with what is wrong with them; None if none was given."""
+    if units is None:
+        if new is not None or means:
+            _refuse("--new-per-day and --mean need --units-per-day: people a day")
+        return None
+    known: dict[str, float] = {}
+    for each in means:
+        name, _, value = each.partition("=")
+        try:
+            known[name] = float(value.rstrip("%")) / (100 if value.endswith("%") else 1)
+        except ValueError:
+            _refuse(f"--mean {each!r}: write METRIC=MEAN, for instance reads=12% or reads=0.12")
+        if not 0 < known[name] < 1:
+            _refuse(f"--mean {each!r}: a mean lies between 0 and 1")
+    return Traffic(units, units if new is None else min(new, units), known)
+
+
+def _refuse(sentence: str) -> None:
+    err.print(Text(sentence))
+    raise typer.Exit(EXIT_CONFIG)
+
+
+def tell(read: house.Config, plan: ModelPlan, traffic: Traffic | None, events: float | None) -> None:
+    """Print the reach of every watch, the share of a holdout worth having where there is none, and the cost."""
+    out.print(Text("  what each finds within 28 days, four times of five:"))
+    try:
+        store = None if traffic is not None else house.look_into(read.database, SystemClock())
+    except StoreError:
+        store = None
+    told = False
+    for watch in plan.watches:
+        pace = traffic.pace(watch) if traffic is not None else _seen(store, plan, watch.key)
+        if pace is not None and (sentence := reach.in_words(watch, pace)) != reach.NOT_FORETOLD:
+            told = True
+            out.print(Text(f"    {watch.key}: {sentence}"))
+    if store is not None:
+        store.close()
+    if not told:
+        out.print(Text("    nothing has been seen yet: say --units-per-day, and --mean METRIC=MEAN for each metric"))
+    if not plan.has_holdout:
+        _buy(plan, traffic)
+    if traffic is not None:
+        expected = traffic.units * (1 + len(plan.outcomes)) if events is None else events
+        turn = read.loaded.settings.limits.turn
+        out.print(
+            Text(f"  at {expected:,.0f} events a day: {cost(plan, traffic, expected, turn).in_words()} (estimates)")
+        )
+
+
+def _seen(store: Store | None, plan: ModelPlan, watch: str) -> reach.Pace | None:
+    return None if store is None else reach.seen(store.findings(plan.model, watch, limit=_FINDINGS))
+
+
+def _buy(plan: ModelPlan, traffic: Traffic | None) -> None:
+    """What a holdout would be good for."""
+    if traffic is None or not traffic.means:
+        out.print(
+            Text(f"  {_ASSOCIATED}; say --units-per-day and --mean METRIC=MEAN to hear which holdout would find 2 %")
+        )
+        return
+    for metric in plan.metrics:
+        if metric.name not in traffic.means:
+            continue
+        share = reach.share_that_buys(0.02, traffic.means[metric.name], traffic.new, window=plan.slot)
+        if share is None:
+            out.print(
+                Text(
+                    f"  {_ASSOCIATED}; not even half of people held out would find a 2 % fall in {metric.name} within 28 d"
+                )
+            )
+        else:
+            out.print(
+                Text(
+                    f"  {_ASSOCIATED}; {100 * share:g} % of people held out would find a 2 % fall in {metric.name} within 28 d"
+                )
+            )

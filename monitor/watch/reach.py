@@ -1,0 +1,160 @@
+"""What each watch will find, in words: before it runs from the traffic that is given, later from what was seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from detectors.cohort_bounded import CohortBounded, CohortBoundedParams
+from detectors.detector import Family
+from detectors.evidence import Crossing, Mode
+from detectors.power import Outlook, Reach
+from monitor.watch.finding import Finding
+from monitor.watch.plan import DAY, WatchPlan
+
+WITHIN = 28 * DAY
+SEGMENT = 0.05
+"""A group of people whose reach is told as an example: a country with this share of them."""
+
+NOT_FORETOLD = "this detector cannot tell in advance"
+_USUAL_PAGES = 0.1
+"""Expected false pages in 28 days that a metric may cost, where no budget says so yet."""
+
+_SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What a watch counts: units a day, and the mean and mean square of their values where they are known."""
+
+    units: float
+    mean: float | None = None
+    square: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What a person says of the traffic: people a day, those among them never seen before, and means of metrics by name."""
+
+    units: float
+    new: float
+    means: Mapping[str, float] = field(default_factory=dict)
+
+    def pace(self, watch: WatchPlan) -> Pace:
+        """New people where each counts once, all people of the day where each votes daily."""
+        once = "first" in watch.needs.columns
+        return Pace(self.new if once else self.units, self.means.get(watch.on))
+
+
+def seen(findings: Sequence[Finding]) -> Pace | None:
+    """The pace of one watch, from its stored findings in any order; None if they do not say.
+
+    Counts that grow from finding to finding are added up; windows in which they were taken anew are left out.
+    """
+    told = sorted((f for f in findings if f.evidence.crossing is Crossing.NONE), key=lambda f: f.end)
+    told = [f for f in told if f.evidence.mode is not Mode.RECOVERING]
+    units = time = 0.0
+    for before, after in pairwise(told):
+        grown = _counted(after) - _counted(before)
+        if grown >= 0 and before.incarnation == after.incarnation:
+            units, time = units + grown, time + (after.end - before.end)
+    if units <= 0 or time <= 0:
+        return None
+    return Pace(units / time * DAY, *_mean(told[-1]))
+
+
+def _counted(finding: Finding) -> int:
+    return sum(n for arm, n in finding.evidence.n.items() if arm != "reference")
+
+
+def _mean(finding: Finding) -> tuple[float | None, float | None]:
+    detail, arms = finding.evidence.detail, ("exposed", "holdout")
+    try:
+        n, total, squares = (
+            sum(float(detail[f"since_start_{arm}_{what}"]) for arm in arms) for what in ("n", "sum", "squares")
+        )
+    except KeyError:
+        return None, None
+    return (total / n, squares / n) if n else (None, None)
+
+
+def outlook(watch: WatchPlan, pace: Pace, within: int = WITHIN) -> Outlook:
+    """What a watch may count on at this pace. A watch that may not page is held against what it may spend on warnings."""
+    spend = (watch.spend.page or watch.spend.warn) * watch.window
+    units = pace.units * watch.window / DAY
+    return Outlook(
+        units=units, window=watch.window, within=within, spend=min(spend, 0.5), mean=pace.mean, square=pace.square
+    )
+
+
+def reach(watch: WatchPlan, pace: Pace) -> Reach:
+    """The smallest effect that a watch finds within 28 days, four times of five."""
+    foretell = getattr(watch.test, "reach", None)
+    if foretell is None or not (watch.spend.page or watch.spend.warn):
+        return Reach(unknown=NOT_FORETOLD)
+    result: Reach = foretell(watch.params, outlook(watch, pace))
+    return result
+
+
+def in_words(watch: WatchPlan, pace: Pace) -> str:
+    """One sentence: who sees how small an effect, by when, and a small group's part of it."""
+    found = reach(watch, pace)
+    if found.unknown:
+        return found.unknown
+    who = _who(found)
+    if not math.isfinite(found.effect):
+        return f"{who} show no effect at all within 28 d at this pace"
+    learning = found.learning * watch.window / DAY
+    after = f" (after {learning:.2g} d of learning)" if learning >= 1 else ""
+    group = reach(watch, replace(pace, units=pace.units * SEGMENT))
+    small = f"; a group with {100 * SEGMENT:g} % of people sees {_size(watch, group)}" if _grouped(watch) else ""
+    return f"{who} see {_size(watch, found)} within 28 d{after}{small}{_beyond_margin(watch, found)}"
+
+
+def _who(found: Reach) -> str:
+    counted = dict(found.counted)
+    n = counted.get("holdout", sum(counted.values()))
+    return f"{_round(n):,} held-out people" if "holdout" in counted else f"{_round(n):,} votes"
+
+
+def _grouped(watch: WatchPlan) -> bool:
+    return watch.test.family in (Family.COHORT, Family.INTEGRITY)
+
+
+def _size(watch: WatchPlan, found: Reach) -> str:
+    if found.unknown or not math.isfinite(found.effect):
+        return "nothing"
+    if found.relative is None:
+        return f"a shift of {found.effect:.2g} {found.unit}"
+    what = f" in {watch.on}" if watch.on else " of the holdout's share"
+    return f"a {100 * found.relative:.2g} % change{what}"
+
+
+def _beyond_margin(watch: WatchPlan, found: Reach) -> str:
+    """A margin is what is tolerated; what is found begins where the reach does."""
+    margin = getattr(watch.params, "page_if_worse_by", None)
+    if margin is None or found.relative is None or found.relative <= margin:
+        return ""
+    return f"; page_if_worse_by {100 * margin:.2g} % is in effect {100 * found.relative:.2g} %"
+
+
+def _round(n: float) -> int:
+    digits = max(int(math.log10(n)) - 2, 0) if n >= 1 else 0
+    return int(round(n, -digits))
+
+
+def share_that_buys(effect: float, mean: float, new_a_day: float, *, window: int) -> float | None:
+    """The smallest usual share of a holdout that finds a relative fall by `effect` within 28 days; None if half is too little.
+
+    Half of the effect is tolerated: a margin next to the effect itself would cost most of the power.
+    """
+    spend = _USUAL_PAGES * window / WITHIN
+    look = Outlook(units=new_a_day * window / DAY, window=window, within=WITHIN, spend=spend, mean=mean)
+    for share in _SHARES:
+        params = CohortBoundedParams(holdout_share=share, page_if_worse_by=effect / 2)
+        found = CohortBounded().reach(params, look)
+        if found.relative is not None and found.relative <= effect:
+            return share
+    return None
