@@ -3,13 +3,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 SECONDS := 300
 
-.PHONY: help demo test bench fuzz lint audit clean
+.PHONY: help demo test bench calibrate fuzz lint audit clean
 
 help:
 	@echo "make demo    see it work: needs Python 3.11 or newer, nothing else"
 	@echo "make .venv   everything to develop in: database driver, plots, tests"
 	@echo "make test    all tests; those of Kafka need Java 17 and Maven"
 	@echo "make bench   CPU of the pipeline as ratios; writes build/bench.json"
+	@echo "make calibrate  every promise of every detector measured; writes build/calibrate.json, .md and TARGET.json"
 	@echo "make fuzz    coverage-guided fuzzing for SECONDS=300; Linux"
 	@echo "make lint    ruff and mypy"
 	@echo "make audit   known vulnerabilities of what is installed"
@@ -47,6 +48,9 @@ test: $(VENV)/test
 
 bench: $(VENV)/test
 	$(BIN)/python -m tests.benchmarks.pipeline
+
+calibrate: $(VENV)/test
+	$(BIN)/python -m tests.benchmarks.calibrate
 
 fuzz: $(VENV)/fuzz
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)

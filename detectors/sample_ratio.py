@@ -43,7 +43,7 @@ from detectors.detector import Family, Needs, Params, Stream, Tick
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from detectors.increments import bernoulli, multinomial
 from detectors.math import dyadic
-from detectors.math.intervals import normal_mixture_radius
+from detectors.math.intervals import share_interval
 from detectors.power import Outlook, Reach, delay, smallest, walk_of
 
 LEVEL = 0.95
@@ -171,7 +171,7 @@ class SampleRatio:
         total = np.where(live[:, None], s.total + window, s.total)
         spans = dyadic.push(s.spans, window, live & informative)
         seen = replace(started, bank=bank, spans=spans, total=total, fresh=fresh)
-        deviation, _ = _log_odds(_recent(seen, verdict)[0], share, ps, 1.0 - LEVEL)
+        deviation = _log_odds(_recent(seen, verdict)[0], share)
         ended = verdict.closed | verdict.restarted
         after = replace(
             seen,
@@ -221,15 +221,18 @@ def _from_start(total: Floats, window: Floats, edges: Floats) -> Floats:
     return (after - before)[:, None]
 
 
-def _log_odds(
+def _log_odds(counts: Floats, share: Floats) -> Floats:
+    """Deviation of the holdout's log odds from plan; one unit, split as planned, is added so that it is finite."""
+    smoothed = (counts[:, 1] + share) / (counts.sum(axis=1) + 1.0)
+    result: Floats = logit(smoothed) - logit(share)
+    return result
+
+
+def _interval(
     counts: Floats, share: Floats, ps: Sequence[SampleRatioParams], alpha: Floats | float
 ) -> tuple[Floats, Floats]:
-    """Deviation of the holdout's log odds from plan, and the half-width of its interval; infinite without units."""
-    n = counts.sum(axis=1)
-    smoothed = (counts[:, 1] + share) / (n + 1.0)
-    se = np.where(n > 0, 1.0 / np.sqrt(np.maximum(n * smoothed * (1.0 - smoothed), 1e-12)), np.inf)
     tau = np.array([p.expected_shift for p in ps])
-    return logit(smoothed) - logit(share), normal_mixture_radius(se, tau, alpha)
+    return share_interval(counts[:, 1], counts.sum(axis=1), share, tau, alpha)
 
 
 def _recent(s: SampleRatioState, verdict: engine.Verdict) -> tuple[Floats, Ints]:
@@ -245,15 +248,15 @@ def _report(
     share = np.array([p.holdout_share for p in ps])
     recent, offered = _recent(s, verdict)
     views = {
-        "since_start": (s.total, *_log_odds(s.total, share, ps, 1.0 - LEVEL)),
-        "recent": (recent, *_log_odds(recent, share, ps, (1.0 - LEVEL) / offered)),
-        "fresh": (s.fresh, *_log_odds(s.fresh, share, ps, 1.0 - LEVEL)),
+        "since_start": (s.total, *_interval(s.total, share, ps, 1.0 - LEVEL)),
+        "recent": (recent, *_interval(recent, share, ps, (1.0 - LEVEL) / offered)),
+        "fresh": (s.fresh, *_interval(s.fresh, share, ps, 1.0 - LEVEL)),
     }
     modes = engine.modes(s.bank)
     return [
         _evidence(
             ps[i],
-            {kind: (view[0][i], float(view[1][i]), float(view[2][i])) for kind, view in views.items()},
+            {kind: (sums[i], float(low[i]), float(high[i])) for kind, (sums, low, high) in views.items()},
             engine.evidence(verdict, tick, modes, i),
         )
         for i in range(len(ps))
@@ -268,13 +271,11 @@ def _evidence(p: SampleRatioParams, views: dict[str, tuple[Floats, float, float]
         kind = "fresh"
     if views[kind][0].sum() < 1:
         kind = "since_start"
-    counts, deviation, radius = views[kind]
+    counts, low, high = views[kind]
     exposed, held = int(counts[0]), int(counts[1])
     n = exposed + held
-    centre = float(logit(p.holdout_share)) + deviation
     interval = None
-    if np.isfinite(radius):
-        low, high = bernoulli.tilted(np.full(2, 0.5), centre + np.array([-radius, radius])).tolist()
+    if n:
         interval = Interval(low=low - p.holdout_share, high=high - p.holdout_share, level=LEVEL, kind=kind)
     seen = held / n if n else None
     if n == 0 and base.standing is Standing.OK:
@@ -288,5 +289,5 @@ def _evidence(p: SampleRatioParams, views: dict[str, tuple[Floats, float, float]
         interval=interval,
         unit="share of units",
         margin=p.tolerance * p.holdout_share * (1.0 - p.holdout_share),
-        detail={"log_odds_deviation": deviation} if n else {},
+        detail={"log_odds_deviation": float(_log_odds(counts[None], np.array([p.holdout_share]))[0])} if n else {},
     )

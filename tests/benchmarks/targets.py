@@ -25,7 +25,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def publish(rows: Sequence[Row], path: Path) -> None:
-    """Print the rows as a table and write them as a list of JSON objects."""
+    """Print the rows as a table and write them as a list of JSON objects; rows that other commands wrote there are kept."""
     table = Table(title=str(path), title_justify="left")
     for name in ("name", "value", "low", "high", "n", "target", "met"):
         table.add_column(name)
@@ -37,4 +37,7 @@ def publish(rows: Sequence[Row], path: Path) -> None:
         )
     Console().print(table)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(rows)) + b"\n")
+    fresh = {row.command for row in rows}
+    others = msgspec.json.decode(path.read_bytes(), type=list[Row]) if path.exists() else []
+    kept = [row for row in others if row.command not in fresh]
+    path.write_bytes(msgspec.json.format(msgspec.json.encode([*kept, *rows])) + b"\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detectors.math.intervals import empirical_cdf_radius, normal_mixture_radius
+from detectors.math.intervals import empirical_cdf_radius, normal_mixture_radius, share_interval
 
 
 def test_the_normal_mixture_radius_is_that_of_the_formula() -> None:
@@ -47,3 +47,27 @@ def test_the_band_narrows_with_n_and_with_a_larger_error() -> None:
     assert np.all(np.diff(empirical_cdf_radius(n, 0.05)) < 0)
     assert np.all(empirical_cdf_radius(n, 0.2) < empirical_cdf_radius(n, 0.05))
     assert empirical_cdf_radius(np.array([2_000.0]), 0.05)[0] == pytest.approx(0.0615, abs=5e-4)
+
+
+@pytest.mark.parametrize(("plan", "true"), [(0.5, 0.5), (0.01, 0.01), (0.01, 0.003), (0.1, 0.4)])
+def test_the_interval_of_a_share_covers_at_every_look_however_rare_the_share(plan: float, true: float) -> None:
+    streams, looks, alpha = 1_000, 200, 0.05
+    rng = np.random.default_rng(202)
+    yes = np.cumsum(rng.binomial(50, true, (streams, looks)), axis=1).astype(np.float64)
+    n = np.broadcast_to(50.0 * np.arange(1, looks + 1), yes.shape)
+    low, high = share_interval(yes, n, np.array(plan), np.array(0.1), alpha)
+    missed = np.mean(np.any((true < low) | (true > high), axis=1))
+    assert missed <= alpha + 3 * np.sqrt(alpha * (1 - alpha) / streams)
+    assert np.all((low <= yes / n) & (yes / n <= high))
+
+
+def test_the_interval_of_a_share_is_about_as_wide_as_the_normal_one_where_that_one_may_be_used() -> None:
+    n, plan, tau = np.array([20_000.0]), np.array([0.3]), np.array([0.1])
+    low, high = share_interval(0.3 * n, n, plan, tau, 0.05)
+    se = np.sqrt(0.3 * 0.7 / n)
+    assert (high - low) / 2 == pytest.approx(normal_mixture_radius(se, tau * 0.3 * 0.7, 0.05), rel=0.02)
+
+
+def test_without_units_a_share_may_be_anything() -> None:
+    low, high = share_interval(np.zeros(1), np.zeros(1), np.array([0.1]), np.array([0.1]), 0.05)
+    assert (low[0], high[0]) == (0.0, 1.0)

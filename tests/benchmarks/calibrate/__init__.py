@@ -1,0 +1,1 @@
+"""`make calibrate`: what every detector promises, measured, beside an oracle, the river library and repeated tests."""
