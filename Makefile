@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SECONDS := 300
 
-.PHONY: help demo test bench calibrate fuzz lint audit clean
+.PHONY: help demo test bench calibrate mutate fuzz lint audit clean
 
 help:
 	@echo "make demo    see it work: needs Python 3.11 or newer, nothing else"
@@ -11,6 +11,7 @@ help:
 	@echo "make test    all tests; those of Kafka need Java 17 and Maven"
 	@echo "make bench   CPU of the pipeline as ratios; writes build/bench.json"
 	@echo "make calibrate  every promise of every detector measured; writes build/calibrate.json, .md and TARGET.json"
+	@echo "make mutate  each rule of the statistics broken once: its test must fail"
 	@echo "make fuzz    coverage-guided fuzzing for SECONDS=300; Linux"
 	@echo "make lint    ruff and mypy"
 	@echo "make audit   known vulnerabilities of what is installed"
@@ -51,6 +52,9 @@ bench: $(VENV)/test
 
 calibrate: $(VENV)/test
 	$(BIN)/python -m tests.benchmarks.calibrate
+
+mutate: $(VENV)/test
+	$(BIN)/python -m tests.benchmarks.mutations
 
 fuzz: $(VENV)/fuzz
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
