@@ -16,6 +16,7 @@ from detectors.freshness import Freshness
 from detectors.interleaving import Interleaving
 from detectors.missing_rate import MissingRate
 from detectors.numeric_shift import NumericShift
+from detectors.rejects import Rejects
 from detectors.risk import Risk
 from detectors.river_bank import RiverHint
 from detectors.sample_ratio import SampleRatio
@@ -39,6 +40,7 @@ _ALL: tuple[AnyDetector, ...] = (
     RiverHint(),
     Concentration(),
     Freshness(),
+    Rejects(),
 )
 
 DETECTORS: dict[str, AnyDetector] = {detector.name: detector for detector in _ALL}

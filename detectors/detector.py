@@ -38,6 +38,7 @@ class Family(StrEnum):
     INTEGRITY = "integrity"
     DEPLOYMENT = "deployment"
     FRESHNESS = "freshness"
+    QUALITY = "quality"
     HINT = "hint"
 
 

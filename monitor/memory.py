@@ -2,7 +2,7 @@
 
 Everything durable is in one of these rooms of pages, in chunks, or in alerts:
 
-    progress   one page: lanes, clocks, counters, gates, versions, arrivals not yet closed
+    progress   one page: lanes, clocks, counters, gates, versions, arrivals not yet closed, what was rejected
     units      runs of the table of enrolled units;  voters: the same for the current day
     voters.*   the same as voters, by outcome, for predictions at their maturity
     ids        per slot, prediction ids seen: against repeats in a later slot
@@ -135,6 +135,7 @@ class ModelMemory:
 
     `matured`: voters of predictions at maturity, for outcomes that somebody watches by votes.
     `rearmed`: watches whose evidence a person asked to throw away, until their next window closes.
+    `quality`: by stream and slot of event time, the rows kept and the records rejected, for windows that are not closed yet.
     """
 
     plan: ModelPlan
@@ -159,6 +160,7 @@ class ModelMemory:
     standings: dict[str, str] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
     arrivals: dict[str, dict[int, int]] = field(default_factory=dict)
+    quality: dict[str, dict[int, list[int]]] = field(default_factory=dict)
     ids: dict[int, Hashes] = field(default_factory=dict)
     drops: set[int] = field(default_factory=set)
     open: dict[str, OpenWindow] = field(default_factory=dict)
@@ -250,6 +252,7 @@ def _restore_progress(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) 
     memory.rearmed = {key for key in p["rearmed"] if key in same}
     memory.counters = Counter(p["counters"])
     memory.arrivals = {stream: dict(minutes) for stream, minutes in p["arrivals"].items()}
+    memory.quality = {s: {at: [good, bad] for at, good, bad in slots} for s, slots in p.get("quality", {}).items()}
     memory.units.folded, memory.voters.folded = p["folded"]
 
 
@@ -291,6 +294,7 @@ def pack_progress(memory: ModelMemory) -> bytes:
             "arrivals": {
                 s: sorted([m, c] for m, c in minutes.items()) for s, minutes in sorted(memory.arrivals.items())
             },
+            "quality": {s: sorted([at, *n] for at, n in slots.items()) for s, slots in sorted(memory.quality.items())},
             "folded": [memory.units.folded, memory.voters.folded],
         }
     )

@@ -122,6 +122,14 @@ WORDINGS: dict[str, Wording] = {
         unknown="whether people mind. Clicks can rise while the choice narrows.",
         step="hold the next retrain and look at the exploration share of its training data.",
     ),
+    "rejects": Wording(
+        up="{metric}: too many records cannot be used",
+        down="{metric}: too many records cannot be used",
+        moved="{metric}: too many records cannot be used",
+        over="{metric}: the records can be used again",
+        unknown="what the records held that cannot be used. Other watches of this model are stale until it ends.",
+        step="look at what was refused and why: `loopwatch dead-letters list`; then at who writes the topic.",
+    ),
     "freshness": Wording(
         up="{metric}: more events come than expected",
         down="{metric}: fewer events come than expected",

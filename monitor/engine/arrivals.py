@@ -1,4 +1,4 @@
-"""Arrival windows: how many events of every stream came, by the broker's clock."""
+"""Arrival windows: how many events of every stream came and how many records could not be used, by the broker's clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from detectors import columns as cols
 from detectors.columns import Columns, Numeric
 from monitor.engine.judge import Judge
-from monitor.engine.lanes import LONGEST_SILENCE, Lanes
+from monitor.engine.lanes import LONGEST_SILENCE, REJECTED, Lanes
 from monitor.memory import ARRIVALS, ModelMemory, OpenWindow
 from monitor.watch.plan import ModelPlan
 
@@ -37,18 +37,19 @@ def close_arrivals(memory: ModelMemory, plan: ModelPlan, lanes: Lanes, judge: Ju
         start = memory.lanes[ARRIVALS]
         closed = 0 if any(start in windows for windows in memory.arrivals.values()) else closed + 1
         memory.lanes[ARRIVALS] = start + length
+        came = {stream: windows.pop(start, 0) for stream, windows in memory.arrivals.items()}
         for watch in watches:
             bank = memory.banks[watch.detector]
             prep = bank.test.prepare(watch.params, bank.state, bank.watches.index(watch))
-            count = memory.arrivals.get(watch.on, {}).pop(start, 0)
-            statistic = bank.test.fold(prep, bank.test.empty(prep), _arrival_row(start, count))
+            row = _arrival_row(start, came.get(watch.on, 0), came.get(REJECTED + watch.on, 0))
+            statistic = bank.test.fold(prep, bank.test.empty(prep), row)
             memory.open[watch.key] = OpenWindow(start, statistic)
         for name in sorted({w.detector for w in watches}):
             own = [w for w in watches if w.detector == name]
             judge.advance(memory, memory.banks[name], own, start + length)
 
 
-def _arrival_row(start: int, count: int) -> Columns:
+def _arrival_row(start: int, count: int, rejected: int) -> Columns:
     rows = cols.no_rows()
     one = np.zeros(1, np.int64)
     return replace(
@@ -58,5 +59,5 @@ def _arrival_row(start: int, count: int) -> Columns:
         cohort=one.astype(np.int8),
         partition=one.astype(np.int32),
         offset=one,
-        fields={"count": Numeric(np.array([float(count)]))},
+        fields={"count": Numeric(np.array([float(count)])), "rejected": Numeric(np.array([float(rejected)]))},
     )

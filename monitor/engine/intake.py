@@ -9,7 +9,8 @@ import numpy as np
 
 from detectors import columns as cols
 from detectors.columns import Cohort, Columns
-from monitor.engine.lanes import HOLDOUT_ARRIVALS, Lanes
+from monitor.engine import quality
+from monitor.engine.lanes import HOLDOUT_ARRIVALS, REJECTED, Lanes
 from monitor.engine.missing import found_again
 from monitor.events import Block, Reject, TopicPartition
 from monitor.ingest.decode import Decoded, Decoder, compile_mapping
@@ -74,6 +75,7 @@ class Intake:
         memory.turn.reject([_too_new(block, rows, int(row), int(arrived[row]), plan.future) for row in ahead])
         rows_kept = rows.take(~(late | judged.ahead))
         count[f"{stream}.kept"] += len(rows_kept)
+        quality.count(memory, plan, stream, kept=rows_kept.time)
         if self._replay:
             self._count_arrivals(memory, stream, rows_kept, rows_kept.time)
         else:
@@ -99,6 +101,10 @@ class Intake:
         pace = clocks.Pace(memory.clocks.get(source, clocks.NEVER), others, lag)
         arrived = _arrivals(block, rows.offset)
         judged = clocks.judge(rows.time, arrived, pace, beside, lateness=plan.lateness, future=plan.future)
+        if decoded.rejects:
+            refused = np.array([reject.offset for reject in decoded.rejects], np.int64)
+            reached = judged.at(refused, rows.offset, offsets[believed], times[believed])
+            self._count_rejects(memory, source[0], block, refused, reached)
         if judged.pace.clock != clocks.NEVER:
             memory.clocks[source] = judged.pace.clock
         if judged.pace.beside != clocks.NEVER:
@@ -111,13 +117,27 @@ class Intake:
             return memory.lanes.get(PREDICTIONS, clocks.NEVER)
         return memory.lanes.get(stream, clocks.NEVER) - self._plan.early
 
+    def _count_rejects(
+        self, memory: ModelMemory, stream: str, block: Block, offsets: cols.Ints, reached: cols.Ints
+    ) -> None:
+        """Count dead letters for the time that their stream had `reached`, and for the one that they arrived at."""
+        known = reached > clocks.NEVER
+        usable = known & (reached >= self._frontier(memory, stream))
+        quality.count(memory, self._plan, stream, rejected=reached[usable])
+        arrived = reached[known] if self._replay else _arrivals(block, offsets)
+        if stream in self._arrivals_wanted:
+            _add_arrivals(memory, REJECTED + stream, self._arrival_windows(memory, arrived[arrived > 0]))
+
     def _count_arrivals(self, memory: ModelMemory, stream: str, rows: Columns, arrived: cols.Ints) -> None:
-        floor = memory.lanes.get(ARRIVALS, 0)
-        windows = np.maximum(arrived - arrived % self._plan.arrivals, floor)
+        windows = self._arrival_windows(memory, arrived)
         if stream in self._arrivals_wanted:
             _add_arrivals(memory, stream, windows)
         if stream == PREDICTIONS and HOLDOUT_ARRIVALS in self._arrivals_wanted:
             _add_arrivals(memory, HOLDOUT_ARRIVALS, windows[rows.cohort == Cohort.HOLDOUT])
+
+    def _arrival_windows(self, memory: ModelMemory, arrived: cols.Ints) -> cols.Ints:
+        windows: cols.Ints = np.maximum(arrived - arrived % self._plan.arrivals, memory.lanes.get(ARRIVALS, 0))
+        return windows
 
 
 def _unread(block: Block, position: int) -> Block:

@@ -17,10 +17,10 @@ from monitor.alerting.message import Context
 from monitor.alerting.policy import decide
 from monitor.alerting.rehearsal import Rehearsal
 from monitor.alerting.routing import notifications
-from monitor.engine import missing
+from monitor.engine import missing, quality
 from monitor.engine.lanes import Lanes
 from monitor.ingest.mapping import PREDICTIONS
-from monitor.memory import Bank, ModelMemory, OpenWindow, Span
+from monitor.memory import ARRIVALS, Bank, ModelMemory, OpenWindow, Span
 from monitor.watch import origin
 from monitor.watch.finding import Finding
 from monitor.watch.plan import DAY, ModelPlan, WatchPlan
@@ -34,6 +34,7 @@ class Judge:
     def __init__(self, plan: ModelPlan, lanes: Lanes) -> None:
         self._plan = plan
         self._lanes = lanes
+        self._lane_of = {watch.key: lane for lane, members in lanes.watches.items() for watch in members}
 
     def fold(self, memory: ModelMemory, lane: str, slot: int, rows: Columns) -> None:
         """Add a slot's rows to the open windows of everyone who watches the lane."""
@@ -77,7 +78,8 @@ class Judge:
             memory.shut_between(w.start, end) if each.needs.gated else ""
             for w, each in zip(windows, watches, strict=True)
         ]
-        gated = np.array([bool(why) for why in reasons])
+        staleness = [self._stale(memory, each, w.start, end) for w, each in zip(windows, watches, strict=True)]
+        gated = np.array([bool(why or stale) for why, stale in zip(reasons, staleness, strict=True)])
         tick = Tick(
             np.array([w.start for w in windows]),
             np.full(len(rows), end),
@@ -93,10 +95,14 @@ class Judge:
         )
         snapshot.put_rows(bank.state, rows, state)
         memory.turn.moved.update((bank.test.name, row) for row in rows.tolist())
-        for watch, window, said, why in zip(watches, windows, evidence, reasons, strict=True):
+        for watch, window, said, stale, why in zip(watches, windows, evidence, staleness, reasons, strict=True):
             memory.turn.touched.add(watch.key)
-            judged = _by_hand(said) if watch.key in by_hand else _blind(said, why) if why else said
+            judged = _by_hand(said) if watch.key in by_hand else _withheld(said, stale, why)
             self._tell(memory, watch, window.start, end, judged)
+
+    def _stale(self, memory: ModelMemory, watch: WatchPlan, start: int, end: int) -> str:
+        lane = self._lane_of[watch.key]
+        return "" if lane == ARRIVALS else quality.stale(memory, self._plan, lane, start, end)
 
     def _tell(self, memory: ModelMemory, watch: WatchPlan, start: int, end: int, evidence: Evidence) -> None:
         """Keep the finding, and let the policy decide what people hear of it."""
@@ -212,5 +218,10 @@ def _by_hand(evidence: Evidence) -> Evidence:
     return msgspec.structs.replace(evidence, standing=Standing.OK, reason="re-armed by hand")
 
 
-def _blind(evidence: Evidence, why: str) -> Evidence:
-    return msgspec.structs.replace(evidence, standing=Standing.BLIND, reason=why)
+def _withheld(evidence: Evidence, stale: str, blind: str) -> Evidence:
+    """What a gate keeps from being said: the data's own comes before that of the holdout."""
+    if not (stale or blind):
+        return evidence
+    return msgspec.structs.replace(
+        evidence, standing=Standing.STALE if stale else Standing.BLIND, reason=stale or blind
+    )

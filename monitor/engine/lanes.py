@@ -13,6 +13,9 @@ from monitor.watch.plan import DAY, MetricPlan, ModelPlan, OutcomePlan, WatchPla
 HOLDOUT_ARRIVALS = "holdout"
 """Arrival stream of predictions to held-out units."""
 
+REJECTED = "rejected/"
+"""Put before the name of a stream: the arrival stream of its records that cannot be used."""
+
 LONGEST_SILENCE = 3 * DAY
 """Of a stretch without events the part beyond this is passed over: all was said, and years may lie in an old topic."""
 

@@ -7,7 +7,7 @@ import numpy as np
 from detectors import columns as cols
 from detectors import snapshot
 from detectors.columns import Category, Columns, Numeric
-from monitor.engine import missing
+from monitor.engine import missing, quality
 from monitor.engine.judge import Judge
 from monitor.engine.lanes import LONGEST_SILENCE, Lanes
 from monitor.ingest.mapping import PREDICTIONS
@@ -148,6 +148,7 @@ class Slots:
     def _drop(self, memory: ModelMemory, lane: str, slot: int) -> None:
         """Forget what nobody can need any more."""
         oldest = self._lanes.oldest(memory)
+        quality.forget(memory, self._plan, oldest)
         if oldest > slot:
             self._forget(memory, PREDICTIONS, slot)
             if slot in memory.drops:

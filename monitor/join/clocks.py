@@ -43,11 +43,30 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One block's rows: which are ahead of their arrival, which are late, and the stream's pace afterwards."""
+    """One block's rows: which are ahead of their arrival, which are late, and the stream's pace afterwards.
+
+    seen, allowed   before each row and after the last: the clock as far as rows moved it, and how far it follows behind the
+                    records beside the stream.
+    front           the largest time beside the stream before the block, or NEVER.
+    """
 
     ahead: Bools
     late: Bools
     pace: Pace
+    seen: Ints
+    allowed: Ints
+    front: int
+
+    def at(self, wanted: Ints, rows: Ints, beside: Ints, times: Ints) -> Ints:
+        """The stream's clock just before the `wanted` offsets of the block.
+
+        From the offsets of its rows, and offsets and times of the believed records beside; all offsets ascend.
+        """
+        row = np.searchsorted(rows, wanted)
+        fronts = np.maximum.accumulate(np.concatenate([np.array([self.front]), times]))
+        told = fronts[np.searchsorted(beside, wanted)] - self.allowed[row]
+        reached: Ints = np.maximum(np.maximum(self.seen[row], told), NEVER)
+        return reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +106,9 @@ def judge(time: Ints, arrived: Ints, pace: Pace, beside: Beside | None = None, *
     """
     ahead = ahead_of(time, arrived, future)
     if beside is None or (beside.all == NEVER and pace.beside == NEVER):
-        seen = np.maximum.accumulate(np.maximum(np.where(ahead, NEVER, time), pace.clock)) if len(time) else time
-        clock = int(seen[-1]) if len(seen) else pace.clock
-        return Judged(ahead, ~ahead & (time < seen - lateness), Pace(clock, pace.beside, pace.lag))
+        seen = np.maximum.accumulate(np.concatenate([np.array([pace.clock]), np.where(ahead, NEVER, time)]))
+        after = Pace(int(seen[-1]), pace.beside, pace.lag)
+        return Judged(ahead, ~ahead & (time < seen[1:] - lateness), after, seen, np.zeros(len(seen), np.int64), NEVER)
     front = np.maximum(beside.before, pace.beside)
     told = np.where(ahead | (front == NEVER), _UNKNOWN, np.maximum(front - time, 0))
     known = _UNKNOWN if pace.lag is None else pace.lag
@@ -100,7 +119,8 @@ def judge(time: Ints, arrived: Ints, pace: Pace, beside: Beside | None = None, *
     last = max(beside.all, pace.beside)
     clock = max(int(seen[-1]), last - int(allowed[-1]))
     lag = int(lags[-1])
-    return Judged(ahead, ~ahead & (time < seen[1:] - lateness), Pace(clock, last, None if lag == _UNKNOWN else lag))
+    after = Pace(clock, last, None if lag == _UNKNOWN else lag)
+    return Judged(ahead, ~ahead & (time < seen[1:] - lateness), after, seen, allowed, pace.beside)
 
 
 def watermark(clocks: Mapping[_P, int], partitions: Collection[_P], idle: Collection[_P], lateness: int) -> int | None:

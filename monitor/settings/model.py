@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import CoreSchema
 
 from detectors.catalogue import DETECTORS
@@ -32,6 +40,18 @@ def _arm(value: object) -> str:
     if not isinstance(value, str | int) or value == "":
         raise refusal("is not the text of an arm; put it in quotes, as the events spell it")
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+_LONGEST_SPAN = 3_600_000
+
+
+def _span(value: int) -> int:
+    if value > _LONGEST_SPAN:
+        raise refusal("is too long; at most 1h")
+    return value
+
+
+RejectSpan = Annotated[PositiveDuration, AfterValidator(_span)]
 
 
 Arms = Annotated[
@@ -191,6 +211,14 @@ class EventLimits(SettingsType):
     items: int = Field(default=1_000, ge=1, le=100_000, description="Most items in one prediction.")
 
 
+class RejectSettings(SettingsType):
+    """How many records of a stream may be unusable. Past that the model's verdicts are stale, and somebody is told."""
+
+    at_most: Share = as_written("5%", "Share of a stream's records.")
+    at_least: int = Field(default=50, ge=1, le=1_000_000, description="Records needed before the share is judged.")
+    over: RejectSpan = as_written("15m", "How far back it is counted, at most 1h; also for the end of the alert.")
+
+
 class ModelSettings(SettingsType):
     """One model: its events, its cohorts, what counts, and what to watch."""
 
@@ -217,5 +245,8 @@ class ModelSettings(SettingsType):
     watch: dict[Name, Annotated[WatchSettings, BeforeValidator(_watch)]] = Field(
         default={},
         description="What differs from the watches that the kind brings, and detectors placed by hand; by name.",
+    )
+    rejects: RejectSettings = Field(
+        default=RejectSettings(), description="How many records of a stream may be unusable."
     )
     event_limits: EventLimits = Field(default=EventLimits(), description="What one event may be.")

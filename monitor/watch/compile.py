@@ -17,7 +17,7 @@ from monitor.settings.quantities import Rate
 from monitor.settings.service import DEFAULT_TEAM, TeamSettings
 from monitor.settings.streams import OutcomeSettings
 from monitor.watch import kinds
-from monitor.watch.plan import DAY, MetricPlan, ModelPlan, OutcomePlan, Spend, WatchPlan
+from monitor.watch.plan import DAY, MetricPlan, ModelPlan, OutcomePlan, RejectLimit, Spend, WatchPlan
 from monitor.watch.refusals import refusals
 from monitor.watch.spend import shares
 
@@ -73,6 +73,7 @@ def _plan(loaded: Loaded, model: ModelSettings, streams: tuple[EventMapping, ...
         outcomes=tuple(OutcomePlan(n, _match(o), o.within, _silence(o)) for n, o in model.outcomes.items()),
         metrics=tuple(MetricPlan(n, m.of, m.value) for n, m in model.metrics.items()),
         arrivals=kinds.arrival_window(model),
+        rejects=RejectLimit(model.rejects.at_most, model.rejects.at_least),
         rehearsal=loaded.settings.rehearsal,
         runbook=model.runbook or "",
         has_holdout=model.cohorts is not None,
@@ -118,7 +119,7 @@ def _watch(loaded: Loaded, model: ModelSettings, wanted: kinds.Wanted) -> WatchP
 def _about(model: ModelSettings, wanted: kinds.Wanted) -> str:
     """What the watch's numbers come from. Another source is another quantity: what was learned of the old one is void."""
     test = DETECTORS[wanted.detector]
-    if test.family is Family.FRESHNESS:
+    if test.family in (Family.FRESHNESS, Family.QUALITY):
         return ""
     predictions = model.predictions
     parts: list[object] = [predictions.unit, sorted(predictions.where.items())]

@@ -13,6 +13,7 @@ _CONTRAST = (Origin.MODEL_INDUCED, "the exposed differ from a randomised holdout
 _PLAIN = {
     Family.INTEGRITY: (Origin.HOLDOUT_ANOMALY, "the cohorts do not have their planned sizes"),
     Family.FRESHNESS: (Origin.DATA_QUALITY, "events stopped arriving"),
+    Family.QUALITY: (Origin.DATA_QUALITY, "too many records cannot be used"),
 }
 
 

@@ -53,6 +53,14 @@ class Spend:
 
 
 @dataclass(frozen=True, slots=True)
+class RejectLimit:
+    """The share of a stream's records that may be unusable, judged from `at_least` records on."""
+
+    at_most: float = 0.05
+    at_least: int = 50
+
+
+@dataclass(frozen=True, slots=True)
 class WatchPlan:
     """A detector placed on a stream.
 
@@ -106,6 +114,7 @@ class ModelPlan:
     idle         wall time after which a caught-up partition no longer holds the watermark.
     duplicates   event time for which prediction ids are remembered.
     arrivals     length of an arrival window.
+    rejects      more than this of a window's records rejected: its verdicts are stale.
     rehearsal    event time from the first event before anything pages.
     epoch        length of a randomisation, after which every unit is assigned afresh; None: one for ever.
     epoch_since  a time at which one began.
@@ -124,6 +133,7 @@ class ModelPlan:
     idle: int = MINUTE
     duplicates: int = 60 * MINUTE
     arrivals: int = MINUTE
+    rejects: RejectLimit = RejectLimit()
     rehearsal: int = 14 * DAY
     epoch: int | None = None
     epoch_since: int = 0

@@ -40,12 +40,12 @@ def refusals(model: ModelSettings) -> Iterator[Refusal]:
     if model.cohorts is not None and model.cohorts.holdout.policies and model.predictions.policy is None:
         yield ("cohorts", "holdout", "policies"), "says nothing without predictions.policy: map who chose the output"
     for wanted in kinds.watches_of(model).watches:
-        if wanted.detector == "freshness":
+        if DETECTORS[wanted.detector].needs(wanted.params).stream is Stream.ARRIVALS:
             length = kinds.arrival_window(model)
             if wanted.window != length and model.watch[wanted.key].detector is None:
                 yield (
                     ("watch", wanted.key, "window"),
-                    f"silence is looked for every {duration_text(length)}, a fifth of the model's window; leave it out",
+                    f"arrivals are counted every {duration_text(length)}, a fifth of the model's window; leave it out",
                 )
         elif wanted.window % model.window:
             yield ("watch", wanted.key), "its window is no multiple of the model's window"

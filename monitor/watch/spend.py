@@ -20,7 +20,7 @@ WEIGHTS: dict[Family, float] = {
     Family.DEPLOYMENT: 0.1,
     Family.FRESHNESS: 0.1,
 }
-"""Relative weights of the families; hints spend nothing, for they promise nothing."""
+"""Relative weights of the families; hints spend nothing, for they promise nothing, nor do limits, for they leave nothing to chance."""
 
 
 def shares(families: Sequence[Family | None]) -> list[float]:

@@ -29,7 +29,7 @@ IMPRESSIONS = 120_000
 PLANT = open_bandit.Plant(after_days=6, for_days=4, keep=0.0)
 PARTITIONS = {open_bandit.PREDICTIONS: 3, open_bandit.CLICKS: 2}
 MODEL = "open-bandit"
-OF_ARRIVALS = "freshness."
+OF_ARRIVALS = ("freshness.", "rejects.")
 """Watches on arrival time, which belong to each run alone."""
 _SETTLED_MS = 2 * 3_600_000
 """More than lateness, a window, and the time that clicks may take."""

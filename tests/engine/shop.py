@@ -25,6 +25,11 @@ HOURS = 6
 A_MINUTE = 12
 """Predictions."""
 LATENESS = 2 * MINUTE
+ARRIVALS = (
+    *(f"freshness.{stream}" for stream in ("predictions", "click")),
+    *(f"rejects.{stream}" for stream in ("predictions", "click", "visit")),
+)
+"""The watches of its plan on the time of arrival, which is another one for each run."""
 DISTURBED_FROM, SILENT_FROM, SILENT_UNTIL, UNEVEN_FROM = 180, 280, 292, 300
 """Minutes: score and slates change, nothing comes, the holdout shrinks."""
 

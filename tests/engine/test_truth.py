@@ -89,6 +89,11 @@ def test_where_only_what_came_true_has_a_label_nothing_is_claimed(tmp_path: Path
     plan = configured(
         tmp_path, MODEL.replace(", otherwise: false", "").replace("  risk: { page_if_worse_by: 20% }\n", "")
     )
-    assert {w.key for w in plan.watches} == {"freshness.predictions", "freshness.fraud"}
+    assert {w.key for w in plan.watches} == {
+        "freshness.predictions",
+        "freshness.fraud",
+        "rejects.predictions",
+        "rejects.fraud",
+    }
     why = "no outcome says what was true: map its value, or say what silence means with otherwise: false"
     assert {f"risk: {why}", f"calibration: {why}"} <= set(plan.not_watched)

@@ -25,6 +25,7 @@ from detectors.freshness import FreshnessParams
 from detectors.interleaving import InterleavingParams
 from detectors.missing_rate import MissingRateParams
 from detectors.numeric_shift import NumericShiftParams
+from detectors.rejects import RejectsParams
 from detectors.risk import RiskParams
 from detectors.river_bank import RiverHintParams
 from detectors.river_bank.state import Algorithm
@@ -73,6 +74,7 @@ def healthy(rng: np.random.Generator, n: int, window: int) -> Columns:
             "probability": Numeric(np.round(rng.random(n), 3)),
             "first": flag(first),
             "count": Numeric(np.ones(n)),
+            "rejected": Numeric(np.zeros(n)),
             "voting": Flag(rng.random(n) < 0.9, np.zeros(n, np.bool_)),
             "label": Category(rng.integers(-1, 4, n).astype(np.int32), ("a", "b", "c", "d")),
             "items": Ragged(
@@ -190,6 +192,9 @@ EXAMPLES: dict[str, Example] = {
             learn_periods=3, min_units=30, min_exposures=60, max_items=1_000, page_if_items_fall_by=0.5
         ),
         healthy,
+    ),
+    "rejects": Example(
+        RejectsParams(), RejectsParams(at_most=0.2, at_least=10, windows=3), healthy, silence_is_data=True
     ),
     "freshness": Example(
         FreshnessParams(min_windows=4, min_records=10),

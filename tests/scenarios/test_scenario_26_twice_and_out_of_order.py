@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.engine.shop import CONFIG, LATENESS, shop_events
+from tests.engine.shop import ARRIVALS, CONFIG, LATENESS, shop_events
 from tests.scenarios.world import Ended, configured, replayed, written
 
-ARRIVALS = ("freshness.predictions", "freshness.click")
 """What came twice arrived twice: the watches on arrivals count it so."""
 
 

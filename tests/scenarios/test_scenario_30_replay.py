@@ -19,11 +19,10 @@ from monitor.store.via_memory import MemoryStore
 from monitor.testing import Told, told
 from monitor.turns import ModelTurns, TurnLimits
 from monitor.watch.finding import Finding
-from tests.engine.shop import CONFIG, contents, shop_events
+from tests.engine.shop import ARRIVALS, CONFIG, contents, shop_events
 from tests.scenarios.world import configured, written
 from tests.servers.webhook import webhook
 
-ARRIVALS = ("freshness.predictions", "freshness.click")
 """Live they go by wall time, of which a file knows nothing."""
 
 

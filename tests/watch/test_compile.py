@@ -82,7 +82,7 @@ def test_an_override_of_what_cannot_be_watched_is_a_fault_with_the_reason(tmp_pa
         ({"watch": {"clicks": {"window": "7m"}}}, "watch.clicks: its window is no multiple of the model's window"),
         (
             {"watch": {"freshness.click": {"window": "1h"}}},
-            "watch.freshness.click.window: silence is looked for every 1m",
+            "watch.freshness.click.window: arrivals are counted every 1m",
         ),
         ({"watch": {"holdout": {"page_if_worse_by": "3%"}}}, "page_if_worse_by: sample_ratio has no margin"),
         ({"watch": {"m": {"detector": {"kind": "freshness"}}}}, "freshness is there for every stream already"),
@@ -163,7 +163,7 @@ def test_the_holdouts_owner_is_told_of_the_holdout_and_the_models_team_of_the_re
 def test_a_team_without_a_destination_is_warned_of_with_what_it_misses(tmp_path: Path) -> None:
     (told,) = plans(tmp_path, model()).warnings
     assert told.startswith(
-        "feed: team default has no destination, so nobody is told what 7 of this model's watches find"
+        "feed: team default has no destination, so nobody is told what 9 of this model's watches find"
     )
     assert "teams.default" in told
 

@@ -30,7 +30,7 @@ def predictions(**more: Any) -> dict[str, Any]:
     return {**FEED["predictions"], **more}
 
 
-def test_a_recommender_with_a_holdout_brings_its_cohorts_metrics_narrowing_and_silence() -> None:
+def test_a_recommender_with_a_holdout_brings_its_cohorts_metrics_narrowing_silence_and_rejects() -> None:
     assert [*got()] == [
         "holdout",
         "crossover",
@@ -39,6 +39,8 @@ def test_a_recommender_with_a_holdout_brings_its_cohorts_metrics_narrowing_and_s
         "freshness.predictions",
         "freshness.click",
         "freshness.holdout",
+        "rejects.predictions",
+        "rejects.click",
     ]
     assert set(missing()) == {"leakage"}
 
@@ -90,22 +92,23 @@ def test_more_fields_than_one_watch_holds_make_two() -> None:
     assert {"missing", "missing-2"} <= brought.keys()
 
 
-def test_only_outcomes_a_broken_holdout_and_silence_page_by_themselves() -> None:
+def test_only_outcomes_a_broken_holdout_silence_and_rejects_page_by_themselves() -> None:
     pages = {w.detector for w in got(predictions=predictions(score="s")).values() if w.severity == "page"}
-    assert pages == {"cohort_bounded", "sample_ratio", "contamination", "freshness"}
+    assert pages == {"cohort_bounded", "sample_ratio", "contamination", "freshness", "rejects"}
 
 
 def test_without_cohorts_nothing_is_compared_and_the_reason_is_given() -> None:
     why = "no cohorts are configured, so nothing can be compared with people held out"
     assert missing(cohorts=None) == {"holdout": why, "clicks": why}
-    assert [*got(cohorts=None)] == ["concentration", "freshness.predictions", "freshness.click"]
+    rejects = ["rejects.predictions", "rejects.click"]
+    assert [*got(cohorts=None)] == ["concentration", "freshness.predictions", "freshness.click", *rejects]
 
 
 def test_without_units_nothing_that_counts_people_is_watched_and_the_reason_is_given() -> None:
     given = {"topic": "slates", "score": "s", "items": {"each": "slots"}}
     why = "predictions.unit is not mapped, and units are the sample"
     assert missing(predictions=given) == dict.fromkeys(["holdout", "clicks", "concentration", "score", "missing"], why)
-    assert {w.detector for w in got(predictions=given).values()} == {"freshness"}
+    assert {w.detector for w in got(predictions=given).values()} == {"freshness", "rejects"}
 
 
 def test_leakage_is_watched_among_held_out_people_where_their_policies_are_named() -> None:

@@ -37,7 +37,7 @@ def test_a_hint_and_a_watch_that_may_not_spend_get_nothing() -> None:
 
 
 def test_every_family_but_hints_has_a_weight() -> None:
-    assert set(Family) - set(WEIGHTS) == {Family.HINT}
+    assert set(Family) - set(WEIGHTS) == {Family.HINT, Family.QUALITY}
 
 
 def test_more_watches_of_one_family_cost_the_others_nothing() -> None:

@@ -15,7 +15,7 @@ from monitor.watch.kinds.exposure import narrowing
 from monitor.watch.kinds.labelled import labelled
 from monitor.watch.kinds.placed import placed
 from monitor.watch.kinds.shifts import shifts
-from monitor.watch.kinds.silence import arrival_window, silence
+from monitor.watch.kinds.silence import arrival_window, refused, silence
 from monitor.watch.kinds.wanted import Wanted, Watched
 
 __all__ = ["HOLDOUT", "Wanted", "Watched", "arrival_window", "labels", "margins", "unknown", "watches_of"]
@@ -79,6 +79,7 @@ def _brought(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
     yield from labelled(model, missing)
     yield from shifts(model, missing)
     yield from silence(model)
+    yield from refused(model)
 
 
 def labels(model: ModelSettings, wanted: Wanted) -> Mapping[str, str]:
