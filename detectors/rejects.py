@@ -148,6 +148,10 @@ def _pushed(ring: Ints, newest: Sequence[int], live: Bools, cleared: Bools) -> I
     return np.where(live[:, None], pushed, ring)
 
 
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
 def _tell(
     p: RejectsParams,
     counts: tuple[int, int],
@@ -162,12 +166,16 @@ def _tell(
     read = good + bad
     share = bad / read if read else None
     is_open = since >= 0 and crossing is not Crossing.RECOVERED
-    told = "" if share is None else f"{share:.1%} of {read:,} records in the last {minutes:g} minutes could not be used"
+    told = (
+        ""
+        if share is None
+        else f"{_percent(share)} of {read:,} records in the last {minutes:g} minutes could not be used"
+    )
     if gated:
         standing, reason = Standing.BLIND, "a gate fails, so arrivals are not judged"
     elif is_open:
         standing = Standing.STALE
-        reason = f"{told or 'no records come'}; at most {p.at_most:.1%} may be, and half of that ends the alert"
+        reason = f"{told or 'no records come'}; at most {_percent(p.at_most)} may be, and half of that ends the alert"
     elif judged or crossing is Crossing.RECOVERED:
         standing, reason = Standing.OK, told if bad else ""
     else:

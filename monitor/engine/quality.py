@@ -37,7 +37,7 @@ def stale(memory: ModelMemory, plan: ModelPlan, lane: str, start: int, end: int)
         counts = [n for slot, n in memory.quality.get(stream, {}).items() if low - plan.slot < slot < high]
         good, bad = (sum(n[place] for n in counts) for place in (0, 1))
         if good + bad >= plan.rejects.at_least and bad > plan.rejects.at_most * (good + bad):
-            why.append(f"{bad / (good + bad):.1%} of {good + bad:,} records of {stream} could not be used")
+            why.append(f"{100 * bad / (good + bad):.3g} % of {good + bad:,} records of {stream} could not be used")
     return "; ".join(why)
 
 

@@ -158,7 +158,8 @@ def _with_budgets(loaded: Loaded, plans: list[ModelPlan]) -> list[ModelPlan]:
         paging = [f if w.policy.may_page else None for f, (_, w) in zip(families, members, strict=True)]
         for (model, watch), page, warn in zip(members, shares(paging), shares(families), strict=True):
             each = Spend(page * pages.count / pages.period, warn * warnings.count / warnings.period)
-            spend[model, watch.key] = each, _budget(page, pages, warn, warnings)
+            told = _LIMIT if watch.test.family is Family.QUALITY else _budget(page, pages, warn, warnings)
+            spend[model, watch.key] = each, told
     return [
         replace(
             plan,
@@ -168,6 +169,9 @@ def _with_budgets(loaded: Loaded, plans: list[ModelPlan]) -> list[ModelPlan]:
         )
         for plan in plans
     ]
+
+
+_LIMIT = "a limit, not a test: it costs nothing of the budget"
 
 
 def _budget(page: float, pages: Rate, warn: float, warnings: Rate) -> str:

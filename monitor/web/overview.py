@@ -7,7 +7,7 @@ window from being judged, and only then learning, resolved and ok.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from detectors.evidence import Evidence, Mode, Standing
@@ -33,6 +33,9 @@ class State(StrEnum):
     RESOLVED = "resolved"
     OK = "ok"
 
+
+_OVERRULED = frozenset({State.OK, State.RESOLVED, State.LEARNING, State.INSUFFICIENT})
+_REJECTS, _SILENCE = "rejects", "freshness.predictions"
 
 _RANK = {state: rank for rank, state in enumerate(State)}
 
@@ -76,7 +79,7 @@ def section(
     """A model's rows, what needs a person first.
 
     `watches` are those of the config, `latest` the newest finding of each, `alerts` any of this model's, newest first. A
-    watch without a finding is insufficient, never ok.
+    watch without a finding is insufficient, never ok; while its model's data is at fault, one that was well is stale.
     """
     finding_of = {finding.watch: finding for finding in latest}
     alert_of: dict[str, Alert] = {}
@@ -85,8 +88,25 @@ def section(
         if known is None or (alert.phase is not Phase.RESOLVED and known.phase is Phase.RESOLVED):
             alert_of[alert.watch] = alert
     rows = [row(watch, finding_of.get(watch), alert_of.get(watch)) for watch in {*watches, *finding_of}]
+    if why := _stale(alert_of.values()):
+        rows = [_withheld(made, why) if finding_of.get(made.watch) else made for made in rows]
     rows.sort(key=lambda made: (_RANK[made.state], made.watch))
     return ModelSection(model, rows, max((finding.end for finding in latest), default=None), note)
+
+
+def _stale(alerts: Iterable[Alert]) -> str:
+    """Why nothing that a model's watches said before can be taken for what is now, or ""."""
+    told = [
+        f"{alert.watch}: {alert.finding.evidence.reason}"
+        for alert in alerts
+        if alert.phase is Phase.FIRING and (alert.finding.detector == _REJECTS or alert.watch == _SILENCE)
+    ]
+    return "; ".join(sorted(told))
+
+
+def _withheld(made: WatchRow, why: str) -> WatchRow:
+    """A row that says nothing more than that its model's data is at fault; what is open stays open."""
+    return replace(made, state=State.STALE, reason=why) if made.state in _OVERRULED else made
 
 
 def row(watch: str, finding: Finding | None, alert: Alert | None) -> WatchRow:
