@@ -107,6 +107,7 @@ class Turn:
 
     parts: dict[tuple[str, int], list[Columns]] = field(default_factory=dict)
     dropped: list[tuple[str, int]] = field(default_factory=list)
+    rewritten: set[tuple[str, int]] = field(default_factory=set)
     pages: dict[tuple[str, str], bytes | None] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     alerts: dict[str, Alert] = field(default_factory=dict)
@@ -117,6 +118,13 @@ class Turn:
     moved: set[tuple[str, int]] = field(default_factory=set)
     touched: set[str] = field(default_factory=set)
     records: int = 0
+
+    def rewrite(self, stream: str, slot: int, rows: Columns) -> None:
+        """All that is stored of a generation gives way to these rows."""
+        self.rewritten.add((stream, slot))
+        self.parts.pop((stream, slot), None)
+        if len(rows):
+            self.parts[stream, slot] = [rows]
 
     def reject(self, rejects: Sequence[Reject]) -> None:
         """Keep dead letters, one a record, up to `REJECTS_A_TURN`: in a flood the first tell the story; all are counted."""
@@ -353,6 +361,10 @@ def _restore_alert(memory: ModelMemory, alert: Alert) -> None:
     memory.turn.decisions.append(Decided.of(closed, alert.finding.end, reason))
 
 
+ENROLLED = ("first", "crossed")
+"""The columns that `enrol` adds."""
+
+
 def enrol(memory: ModelMemory, slot: int, rows: Columns) -> Columns:
     """Sealed predictions with what only their unit's past, or the plan, can tell.
 
@@ -409,6 +421,7 @@ def build_step(
         number=memory.number,
         offsets=dict(memory.offsets),
         chunks=chunks,
+        rewritten=sorted(turn.rewritten - dropped),
         dropped=sorted(dropped),
         pages=[Page(room, key, data) for (room, key), data in sorted(turn.pages.items())],
         findings=turn.findings,

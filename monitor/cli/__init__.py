@@ -31,6 +31,7 @@ for _command in (
     simulate.simulate,
     operate.arm,
     operate.rearm,
+    operate.erase,
     reference.reference,
 ):
     cli.command()(_command)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
 from monitor import app as house
+from monitor.alerting.words import duration
 from monitor.cli.terminal import (
     DEFAULT_CONFIG,
     EXIT_AWAY,
@@ -20,7 +23,10 @@ from monitor.cli.terminal import (
 )
 from monitor.clock import SystemClock
 from monitor.daemon import owner_name
-from monitor.store.protocols import Command, StoreError
+from monitor.ingest.identity import Identities
+from monitor.store.chain import ERASE
+from monitor.store.protocols import Command, Store, StoreError
+from monitor.watch.plan import DAY, ModelPlan
 
 
 def arm(
@@ -42,24 +48,72 @@ def rearm(
     out.print(Text(f"{model}: {watch} starts afresh with its next window"))
 
 
+def erase(
+    model: Annotated[str, typer.Option(help="The model.")],
+    unit: Annotated[str, typer.Option(help="The unit's id, as it stands in the events.")],
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Forget one unit: its waiting rows, what is known of it, and its id in dead letters. The id itself is stored nowhere."""
+    plan = _plan(config, model)
+    key = Identities(plan.hash_key).of(unit)
+    if not key:
+        err.print(Text("--unit is empty: give the id as it stands in the events"))
+        raise typer.Exit(EXIT_CONFIG)
+    with _store(config) as store:
+        redacted = store.redact(model, unit)
+        store.submit(_command(model, ERASE, "", {"unit": key}))
+    longest = duration(max(DAY, *(w.window for w in plan.watches)))
+    out.print(
+        Text(
+            f"{model}: the unit is forgotten from the next turn on; {redacted:,} dead letter(s) lost their bytes. Windows and "
+            f"experiments that are open now keep a hash of it until they close (windows: at most {longest}). Events that name "
+            "it and are read later count it anew: stop them first"
+        ),
+        soft_wrap=True,
+    )
+
+
 def submit(path: Path, model: str, verb: str, target: str) -> None:
     """Write a command for a model, or end with the reason why not."""
-    read = read_config(path)
-    plans = {p.model: p for p in read.plans.models}
+    plan = _plan(path, model)
+    if target and target not in {w.key for w in plan.watches}:
+        known = ", ".join(sorted(w.key for w in plan.watches))
+        err.print(Text(f"{model} has no watch named {target!r}; it has {known}"))
+        raise typer.Exit(EXIT_CONFIG)
+    with _store(path) as store:
+        store.submit(_command(model, verb, target))
+
+
+def _plan(path: Path, model: str) -> ModelPlan:
+    """The plan of a model of the config, or the end."""
+    plans = {p.model: p for p in read_config(path).plans.models}
     if model not in plans:
         err.print(Text(f"no model named {model!r}; this config has {', '.join(sorted(plans))}"))
         raise typer.Exit(EXIT_CONFIG)
-    if target and target not in {w.key for w in plans[model].watches}:
-        known = ", ".join(sorted(w.key for w in plans[model].watches))
-        err.print(Text(f"{model} has no watch named {target!r}; it has {known}"))
-        raise typer.Exit(EXIT_CONFIG)
+    return plans[model]
+
+
+@contextmanager
+def _store(path: Path) -> Iterator[Store]:
+    """The store of the config; a store that is away is the end."""
     try:
-        clock = SystemClock()
-        store = house.open_store(read.database, clock)
-        store.submit(
-            Command(number=0, model=model, verb=verb, target=target, author=owner_name(), asked_at=clock.now())
-        )
-        store.close()
+        store = house.open_store(read_config(path).database, SystemClock())
+        try:
+            yield store
+        finally:
+            store.close()
     except StoreError as error:
         err.print(Text(str(error)))
         raise typer.Exit(EXIT_AWAY) from None
+
+
+def _command(model: str, verb: str, target: str, arguments: dict[str, Any] | None = None) -> Command:
+    return Command(
+        number=0,
+        model=model,
+        verb=verb,
+        target=target,
+        arguments=arguments or {},
+        author=owner_name(),
+        asked_at=SystemClock().now(),
+    )

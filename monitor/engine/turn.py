@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from monitor.engine.arrivals import close_arrivals
+from monitor.engine.erasure import erase
 from monitor.engine.intake import Intake
 from monitor.engine.judge import Judge
 from monitor.engine.lanes import Lanes
@@ -20,6 +21,7 @@ from monitor.events import Block, TopicPartition
 from monitor.ingest.gap import Gap
 from monitor.join import clocks
 from monitor.memory import ModelMemory, Source, build_step
+from monitor.store.chain import ERASE
 from monitor.store.protocols import Command, Step
 from monitor.watch.description import describe
 from monitor.watch.plan import ModelPlan
@@ -69,12 +71,14 @@ class Engine:
         return build_step(memory, observed.record(), [c.number for c in commands], self._description)
 
     def _obey(self, memory: ModelMemory, commands: Sequence[Command]) -> None:
-        """Take commands: to arm the model at once, to re-arm a watch with its next window."""
+        """Take commands: to arm the model or to erase a unit at once, to re-arm a watch with its next window."""
         for command in commands:
             if command.verb == "arm":
                 memory.armed = True
             elif command.verb == "rearm" and any(w.key == command.target for w in self.plan.watches):
                 memory.rearmed.add(command.target)
+            elif command.verb == ERASE:
+                erase(memory, command.arguments["unit"])
 
     def _watermark(self, memory: ModelMemory, observed: Observed) -> int | None:
         if observed.finished:

@@ -91,6 +91,22 @@ class Pending:
         inside = (rows.time >= start) & (rows.time < end)
         return rows if inside.all() else rows.take(inside)
 
+    def rows(self, stream: str, slot: int) -> Columns:
+        """All rows of a generation, sealed or not; in no particular order before sealing."""
+        sealed = self._sealed.get((stream, slot))
+        return cols.concat(self._parts.get((stream, slot), [])) if sealed is None else sealed
+
+    def rewrite(self, stream: str, slot: int, rows: Columns) -> None:
+        """Put rows in the place of those of a generation; it stays sealed if it was."""
+        key = (stream, slot)
+        self._rows += len(rows) - len(self.rows(stream, slot))
+        was_sealed = self._sealed.pop(key, None) is not None
+        self._parts.pop(key, None)
+        if len(rows) and was_sealed:
+            self._sealed[key] = rows
+        elif len(rows):
+            self._parts[key] = [rows]
+
     def drop(self, stream: str, slot: int) -> bool:
         """Forget a generation; True if rows had ever been added to it, even if sealing left none."""
         parts = self._parts.pop((stream, slot), [])

@@ -87,6 +87,20 @@ class UnitTable:
             known |= hit
         return Seen(at, cohort, known)
 
+    def erase(self, unit: int) -> None:
+        """Forget a unit, in every epoch."""
+        for runs in self._epochs.values():
+            for key, run in list(runs.items()):
+                keep = run.unit != np.uint64(unit)
+                if keep.all():
+                    continue
+                if keep.any():
+                    runs[key] = Run(run.unit[keep], run.slot[keep], run.cohort[keep])
+                    self._dirty[key] = snapshot.pack_record(runs[key])
+                else:
+                    del runs[key]
+                    self._dirty[key] = None
+
     def _add(self, epoch: int, run: Run, level: int) -> None:
         runs = self._epochs[epoch]
         peers = [key for key in runs if int(key.split(".")[1]) == level]

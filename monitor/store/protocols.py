@@ -96,6 +96,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
                turn can be repeated.
     commands   numbers of the commands it took.
     alerts     whole rows, new or changed.
+    rewritten  generations (stream, slot) of which everything stored goes before `chunks` are appended.
     dropped    generations (stream, slot); applied after `chunks`: what was appended to one in the same step goes with it.
     findings   one whose model, watch, incarnation, start and end are stored already is left as it was: twice is once.
     outbox     likewise by key.
@@ -107,6 +108,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     offsets: dict[TopicPartition, int] = {}
     chunks: Sequence[Chunk] = ()
+    rewritten: Sequence[tuple[str, int]] = ()
     dropped: Sequence[tuple[str, int]] = ()
     pages: Sequence[Page] = ()
     findings: Sequence[Finding] = ()
@@ -149,6 +151,9 @@ class StateStore(Protocol):
 
     def commit(self, step: Step, lease: Lease) -> None:
         """Apply a step, all or nothing. Raises `LeaseLost` if the lease was taken over or given back, `OutOfStep`."""
+
+    def redact(self, model: str, text: str) -> int:
+        """Dead letters that hold a text lose their bytes, and their reason if that quotes it; returns how many."""
 
     def commands(self, model: str) -> Sequence[Command]:
         """Those not yet taken, oldest first."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from monitor.app import VERSION
+from monitor.app import VERSION, open_store
 from monitor.cli import cli
-from monitor.clock import ManualClock
+from monitor.clock import ManualClock, SystemClock
+from monitor.events import Reject
 from monitor.simulate import open_bandit
+from monitor.store.protocols import Step
 from monitor.store.via_sql import SqlStore
 from tests.app.conftest import CommandLine
 from tests.servers.webhook import Webhook
@@ -24,7 +27,7 @@ EXAMPLE_ENVIRONMENT = {
     "FEED_DIGEST_URL": "json://127.0.0.1",
     "EXPERIMENTS_URL": "json://127.0.0.1",
 }
-COMMANDS = ("run", "check", "replay", "status", "demo", "arm", "rearm", "reference", "db")
+COMMANDS = ("run", "check", "replay", "status", "demo", "arm", "rearm", "erase", "reference", "db", "audit")
 
 
 def files(stream: open_bandit.Written) -> list[str]:
@@ -265,3 +268,26 @@ def test_check_refuses_traffic_that_it_does_not_understand(loopwatch: CommandLin
     done = loopwatch("check", *words)
     assert done.exit_code == 2
     assert told in done.stderr
+
+
+def test_erase_leaves_the_id_nowhere(loopwatch: CommandLine) -> None:
+    person = "person-0815-h1dden"
+    store = open_store(loopwatch.database, SystemClock())
+    lease = store.acquire("test", 60_000)
+    assert lease is not None
+    letter = Reject(topic="t", partition=0, offset=1, timestamp=1, reason="no JSON", raw=f'{{"u": "{person}"'.encode())
+    store.commit(Step(model="open-bandit", number=1, rejects=[letter]), lease)
+    done = loopwatch("erase", "--model", "open-bandit", "--unit", person)
+    assert done.exit_code == 0, done.stderr
+    assert "forgotten from the next turn on; 1 dead letter(s) lost their bytes" in done.stdout
+    (command,) = store.commands("open-bandit")
+    assert (command.verb, list(command.arguments)) == ("erase", ["unit"])
+    store.commit(Step(model="open-bandit", number=2, commands=[command.number]), lease)
+    store.close()
+    with sqlite3.connect(loopwatch.folder / "loopwatch.db") as connection:
+        dump = "\n".join(connection.iterdump())
+    connection.close()
+    assert person not in dump
+    assert str(command.arguments["unit"]) not in dump
+    assert loopwatch("erase", "--model", "absent", "--unit", "x").exit_code == 2
+    assert loopwatch("erase", "--model", "open-bandit", "--unit", "").exit_code == 2

@@ -58,6 +58,7 @@ def sequences(draw: st.DrawFn) -> list[Step]:
                     )
                 ),
                 chunks=[Chunk(stream, slot, next(sequence), data) for stream, slot, data in appended],
+                rewritten=draw(st.lists(st.tuples(NAMES, SLOTS), max_size=1)),
                 dropped=draw(st.lists(st.tuples(NAMES, SLOTS), max_size=2)),
                 pages=draw(st.lists(st.builds(Page, NAMES, NAMES, st.none() | st.binary(max_size=8)), max_size=5)),
                 alerts=[
@@ -90,6 +91,7 @@ def replay(steps: list[Step]) -> Image:
     alerts: dict[str, Alert] = {}
     for step in steps:
         offsets.update(step.offsets)
+        chunks = [each for each in chunks if (each.stream, each.slot) not in step.rewritten]
         chunks = [each for each in [*chunks, *step.chunks] if (each.stream, each.slot) not in step.dropped]
         for page in step.pages:
             if page.data is None:

@@ -16,6 +16,7 @@ from monitor.store.admission import admit, hold, lasting_chunks
 from monitor.store.chain import ACT, Head, Link, News, act
 from monitor.store.codec import storable
 from monitor.store.delivery import IN_FLIGHT, PARKED, QUEUED, STATES, UNSETTLED, after
+from monitor.store.erasure import without
 from monitor.store.protocols import (
     Chunk,
     Command,
@@ -141,6 +142,15 @@ class MemoryStore:
             self._keys.add(message.key)
             self._queued += 1
             self._outbox[self._queued] = OutboxRow(id=self._queued, notification=message)
+
+    def redact(self, model: str, text: str) -> int:
+        """Dead letters that hold a text lose their bytes; how many."""
+        with self._lock:
+            state = self._models.get(model, Shelf(model))
+            redacted = [(at, without(reject, text)) for at, reject in state.rejects]
+            changed = sum(new is not old for (_, new), (_, old) in zip(redacted, state.rejects, strict=True))
+            state.rejects = redacted
+            return changed
 
     def commands(self, model: str) -> Sequence[Command]:
         """Commands not yet taken, oldest first."""
@@ -338,7 +348,7 @@ class MemoryStore:
 
 def _after_chunks(stored: dict[tuple[str, int, int], bytes], step: Step) -> dict[tuple[str, int, int], bytes]:
     """A model's chunks after the step. Raises `StoreRefused` for one that is stored already."""
-    dropped = set(step.dropped)
+    dropped = {*step.dropped, *step.rewritten}
     chunks = {key: data for key, data in stored.items() if key[:2] not in dropped} if dropped else dict(stored)
     for chunk in lasting_chunks(step):
         key = (chunk.stream, chunk.slot, chunk.sequence)

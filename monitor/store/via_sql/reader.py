@@ -8,7 +8,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from monitor.alerting.alert import Alert, Phase
-from monitor.events import Reject
 from monitor.store import codec
 from monitor.store.delivery import STATES
 from monitor.store.protocols import Queued
@@ -118,25 +117,6 @@ def notifications(connection: sa.Connection, limit: int) -> Sequence[tuple[Queue
         .limit(limit)
     )
     return [(queued(*row), state) for state, *row in found]
-
-
-def rejects_of(connection: sa.Connection, model: str, limit: int) -> Sequence[Reject]:
-    """Dead letters."""
-    found = connection.execute(
-        sa.select(dead_letters).where(dead_letters.c.model == model).order_by(dead_letters.c.id.desc()).limit(limit)
-    )
-    return [
-        Reject(
-            topic=row.topic,
-            partition=row.partition_number,
-            offset=row.record_offset,
-            timestamp=row.record_time,
-            reason=row.reason,
-            field=row.field,
-            raw=row.raw,
-        )
-        for row in found
-    ]
 
 
 def _count(connection: sa.Connection, table: sa.Table, model: str) -> int:

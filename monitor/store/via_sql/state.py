@@ -120,14 +120,15 @@ def submit(connection: sa.Connection, command: Command) -> int:
 
 def _commit_state(connection: sa.Connection, step: Step) -> None:
     replace(connection, offsets, rows.of_offsets(step))
-    if step.dropped:
+    gone_before = [*step.rewritten, *step.dropped]
+    if gone_before:
         connection.execute(
             sa.delete(chunks).where(
                 chunks.c.model == step.model,
                 chunks.c.stream == sa.bindparam("of_stream"),
                 chunks.c.slot == sa.bindparam("of_slot"),
             ),
-            [{"of_stream": stream, "of_slot": slot} for stream, slot in step.dropped],
+            [{"of_stream": stream, "of_slot": slot} for stream, slot in gone_before],
         )
     appended = rows.of_chunks(step.model, lasting_chunks(step))
     if appended:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from monitor.alerting.alert import Alert, Delivery
 from monitor.clock import Clock
 from monitor.events import Reject
 from monitor.store.chain import Head, Link
 from monitor.store.protocols import Command, Image, Kept, Lease, Queued, RecordedAlert, RecordedFinding, Step
+from monitor.store.via_sql import dead_letters, ledger, reader, relay_side, retention, schema, state
 from monitor.store.via_sql import lease as leases
-from monitor.store.via_sql import ledger, reader, relay_side, retention, schema, state
 from monitor.store.via_sql.connection import Database
 from monitor.watch.finding import Finding
 
@@ -67,6 +67,15 @@ class SqlStore:
         """Apply a step, all or nothing. Raises `LeaseLost`, `OutOfStep`."""
         with self._database.writing() as connection:
             state.commit(connection, step, lease, self._clock.now())
+
+    def redact(self, model: str, text: str) -> int:
+        """Dead letters that hold a text lose their bytes; how many. One transaction a batch."""
+        changed, after = 0, cast("int | None", -1)
+        while after is not None:
+            with self._database.writing() as connection:
+                redacted, after = dead_letters.redact(connection, model, text, after)
+            changed += redacted
+        return changed
 
     def commands(self, model: str) -> Sequence[Command]:
         """Commands not yet taken, oldest first."""
@@ -141,7 +150,7 @@ class SqlStore:
     def rejects(self, model: str, *, limit: int = 1000) -> Sequence[Reject]:
         """Dead letters of a model."""
         with self._database.reading() as connection:
-            return reader.rejects_of(connection, model, limit)
+            return dead_letters.newest(connection, model, limit)
 
     def head(self, model: str) -> Head:
         """The newest link of a model's chain."""

@@ -1,0 +1,46 @@
+"""Records that could not be used: read by people, and rid of one person's id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from monitor.events import Reject
+from monitor.store.erasure import without
+from monitor.store.via_sql.tables import dead_letters as table
+
+_AT_ONCE = 1_000
+
+
+def newest(connection: sa.Connection, model: str, limit: int) -> Sequence[Reject]:
+    """Dead letters of a model, newest first."""
+    found = connection.execute(sa.select(table).where(table.c.model == model).order_by(table.c.id.desc()).limit(limit))
+    return [_reject(row) for row in found]
+
+
+def redact(connection: sa.Connection, model: str, text: str, after: int) -> tuple[int, int | None]:
+    """Rid a batch of rows above `after` of a text: how many held it, and where to go on; None at the end."""
+    found = connection.execute(
+        sa.select(table).where(table.c.model == model, table.c.id > after).order_by(table.c.id).limit(_AT_ONCE)
+    ).all()
+    held = [
+        {"of_id": row.id, "raw": new.raw, "reason": new.reason, "field": new.field}
+        for row in found
+        if (new := without(old := _reject(row), text)) is not old
+    ]
+    if held:
+        connection.execute(sa.update(table).where(table.c.id == sa.bindparam("of_id")), held)
+    return len(held), found[-1].id if len(found) == _AT_ONCE else None
+
+
+def _reject(row: sa.Row[tuple[object, ...]]) -> Reject:
+    return Reject(
+        topic=row.topic,
+        partition=row.partition_number,
+        offset=row.record_offset,
+        timestamp=row.record_time,
+        reason=row.reason,
+        field=row.field,
+        raw=row.raw,
+    )
