@@ -4,6 +4,9 @@ A unit votes once a day, in its first window (`voting`), with the average of its
 independent. First the cuts are taken from a sample of units, then the reference shares at the cuts are measured by the same
 votes; both are frozen, and a new reference is a new watch.
 
+A reference that was learned for two weeks or longer is kept by quarter of the day and weekend. While it is learned, every
+quarter of a day is compared with the ones before: where the values moved on their own, the margin is at least twice that.
+
 Null: at no cut does the share of votes at or below it differ from the reference by more than `eps` plus the reference's own
 error. Exact for votes that are independent given the past; no shape of distribution is assumed. A shift inside the margin does
 not alarm, however much data there is. A missing value counts as larger than every number, so a rise of missing values is a
@@ -49,9 +52,11 @@ from detectors.evidence import Evidence
 from detectors.increments import shares
 from detectors.math import dyadic, unit_sample
 from detectors.math.intervals import empirical_cdf_radius
-from detectors.numeric_shift import bets, distance, power, reading, report
-from detectors.numeric_shift.reading import Reading, Ruler
+from detectors.numeric_shift import bets, distance, power, reading, report, season
+from detectors.numeric_shift.reading import WIDTH, Reading, Ruler
 from detectors.numeric_shift.state import (
+    DAY,
+    PARTS,
     NumericShiftParams,
     NumericShiftState,
     packed,
@@ -60,6 +65,8 @@ from detectors.numeric_shift.state import (
     unpacked,
 )
 from detectors.power import Outlook, Reach
+
+_BEFORE = 2
 
 
 class NumericShift:
@@ -111,10 +118,12 @@ class NumericShift:
         """Advance; see `detectors.engine`."""
         live = ~tick.gated
         window = np.where(s.cut[:, None], reading.histograms(stats, s.cuts), 0.0)
-        informative = window[:, -1] > 0
         watching = s.bank.mode != engine.LEARNING
-        eps = np.array([p.eps for p in ps])
-        used, reference, error = distance.used(s.cuts), distance.shares(s.reference), reference_error(s.reference)
+        eps = season.margin(ps, s.quarters.restless)
+        expected = season.reference_at(ps, s.reference, s.parts, tick.start)
+        used, reference = distance.used(s.cuts), distance.shares(expected)
+        error = reference_error(expected, np.where(season.seasonal(ps), float(PARTS), 1.0))
+        informative = (window[:, -1] > 0) & (expected[:, -1] > 0)
         tested = bets.bounds(reference, eps + error, used)
         yes, n = distance.shares(window) * window[:, -1:], window[:, -1]
         increments = engine.Increments(
@@ -123,35 +132,51 @@ class NumericShift:
             worse=shares.against_still_there(tested, s.worst, yes, n),
         )
         open_ = s.bank.mode == engine.RECOVERING
-        fresh = np.where((open_ & live)[:, None], s.fresh + window, s.fresh)
-        spans = dyadic.push(s.spans, window, live & informative & watching)
+        both = np.where(informative[:, None], season.beside(window, expected), 0.0)
+        fresh = np.where((open_ & live)[:, None], s.fresh + both, s.fresh)
+        spans = dyadic.push(s.spans, both, live & informative & watching)
         weights = shares.log_weights(tested.kept)
-        clear = _clear(s, spans, weights, reference, used) < eps + error
+        clear = _clear(s, spans, weights, used) < eps + error
         bank, verdict = engine.advance(s.bank, increments, weights, tick, informative, clear)
 
-        total = np.where((live & watching)[:, None], s.total + window, s.total)
-        total = np.where((verdict.restarted & live & watching)[:, None], window, total)
+        total = np.where((live & watching)[:, None], s.total + both, s.total)
+        total = np.where((verdict.restarted & live & watching)[:, None], both, total)
         lasted = np.where(verdict.closed, verdict.calm_windows, verdict.change_windows)
-        recent, _, offered = dyadic.at_least(spans, np.maximum(lasted, 1))
+        recent, length, offered = dyadic.at_least(spans, np.maximum(lasted, 1))
+        longer, longest, _ = dyadic.at_least(spans, _BEFORE * length)
         after = replace(
             s,
             bank=bank,
             spans=dyadic.clear(spans, verdict.closed | verdict.restarted),
             total=total,
             fresh=np.where((verdict.opened | verdict.closed | verdict.restarted)[:, None], 0.0, fresh),
-            worst=np.where(verdict.opened, shares.worst(reference, distance.shares(recent), tested.kept), s.worst),
+            worst=np.where(
+                verdict.opened,
+                shares.worst(distance.shares(recent[:, WIDTH:]), distance.shares(recent[:, :WIDTH]), tested.kept),
+                s.worst,
+            ),
         )
-        views = report.Views(window=window, total=total, recent=recent, offered=offered, fresh=fresh)
-        after = _learn(ps, after, stats, window, live & ~watching, tick)
+        views = report.Views(
+            window=window,
+            total=total,
+            recent=recent,
+            offered=offered,
+            fresh=fresh,
+            margin=eps,
+            error=error,
+            known=expected[:, -1] > 0,
+            earlier=distance.apart(longer - recent, used),
+            earlier_windows=np.where(distance.slowly(longer - recent, recent, used), longest - length, 0),
+        )
+        after = _learn(ps, after, stats, window, expected, live & ~watching, tick)
         return after, report.report(ps, after, views, verdict, tick)
 
 
-def _clear(s: NumericShiftState, spans: dyadic.Spans, log_weights: Floats, reference: Floats, used: Bools) -> Floats:
+def _clear(s: NumericShiftState, spans: dyadic.Spans, log_weights: Floats, used: Bools) -> Floats:
     """Upper end of the band around the distance over the windows since recovery most likely began, (W,)."""
-    row, best = np.arange(len(reference)), np.argmax(s.bank.recovery + log_weights, axis=1)
+    row, best = np.arange(len(used)), np.argmax(s.bank.recovery + log_weights, axis=1)
     calm, _, offered = dyadic.at_least(spans, np.maximum(s.bank.windows + 1 - s.bank.calm_window[row, best], 1))
-    radius = empirical_cdf_radius(calm[:, -1], (1.0 - report.LEVEL) / offered)
-    return distance.kolmogorov_smirnov(reference, distance.shares(calm), used) + radius
+    return distance.apart(calm, used) + empirical_cdf_radius(calm[:, WIDTH - 1], (1.0 - report.LEVEL) / offered)
 
 
 def _learn(
@@ -159,16 +184,22 @@ def _learn(
     s: NumericShiftState,
     stats: Sequence[Reading],
     window: Floats,
+    expected: Floats,
     learning: Bools,
     tick: Tick,
 ) -> NumericShiftState:
     """First the sample fills and gives the cuts, then the reference fills at the cuts, then watching begins."""
     reference = np.where(learning[:, None], s.reference + window, s.reference)
+    parts = s.parts.copy()
+    parts[np.arange(len(ps)), season.part_of(tick.start)] += np.where(learning[:, None], window, 0.0)
+    quarters = season.learn(s.quarters, window, expected, s.cuts, tick.start, learning)
+    covered = np.where(quarters.since >= 0, tick.end - quarters.since, 0) / DAY
     windows = s.reference_windows + (learning & (window[:, -1] > 0))
     ready = (
         learning
         & (reference[:, -1] >= np.array([p.learn_units for p in ps]))
         & (windows >= np.array([p.learn_windows for p in ps]))
+        & (covered >= np.array([p.learn_days for p in ps]))
     )
     sample, sampled, cuts, cut = s.sample.copy(), s.sampled.copy(), s.cuts.copy(), s.cut.copy()
     for row, p in enumerate(ps):
@@ -189,4 +220,6 @@ def _learn(
         cut=cut,
         reference=reference,
         reference_windows=windows,
+        parts=parts,
+        quarters=quarters,
     )

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from detectors.columns import Bools, Floats
-from detectors.numeric_shift.reading import BINS
+from detectors.numeric_shift.reading import BINS, WIDTH
+
+_SLOW = (0.3, 0.85)
+_CHANCE = 0.01
 
 
 def shares(histograms: Floats) -> Floats:
@@ -23,6 +26,23 @@ def used(cuts: Floats) -> Bools:
 def kolmogorov_smirnov(reference: Floats, now: Floats, boundaries: Bools) -> Floats:
     """Largest difference of two (W, BINS) share tables over the boundaries that exist, shape (W,)."""
     result: Floats = np.max(np.abs(now - reference) * boundaries, axis=1)
+    return result
+
+
+def apart(both: Floats, boundaries: Bools) -> Floats:
+    """The distance of histograms from those beside them, (W,), of (W, 2 WIDTH)."""
+    return kolmogorov_smirnov(shares(both[:, WIDTH:]), shares(both[:, :WIDTH]), boundaries)
+
+
+def slowly(earlier: Floats, recent: Floats, boundaries: Bools) -> Bools:
+    """Whether a distance came slowly, (W,): what lay before the recent windows was 30 to 85 % of it away, beyond chance.
+
+    Less, and it came at once; more, and it was there before, but not yet noticed.
+    """
+    n = earlier[:, WIDTH - 1]
+    chance = np.sqrt(np.log(2.0 / _CHANCE) / (2.0 * np.maximum(n, 1.0)))
+    before, now = apart(earlier, boundaries), apart(recent, boundaries)
+    result: Bools = (n > 0) & (before > chance) & (before > _SLOW[0] * now) & (before < _SLOW[1] * now)
     return result
 
 

@@ -9,23 +9,26 @@ import msgspec
 import numpy as np
 
 from detectors import engine
-from detectors.columns import Floats, Ints
+from detectors.columns import Bools, Floats, Ints
 from detectors.detector import Tick
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from detectors.math.intervals import empirical_cdf_radius
 from detectors.numeric_shift import distance
-from detectors.numeric_shift.reading import MISSING
-from detectors.numeric_shift.state import NumericShiftParams, NumericShiftState, reference_error, unpacked
+from detectors.numeric_shift.reading import MISSING, WIDTH
+from detectors.numeric_shift.state import NumericShiftParams, NumericShiftState, unpacked
 
 LEVEL = 0.95
 
 
 @dataclass(frozen=True)
 class Views:
-    """Histograms (W, WIDTH) that a figure may be taken from; `offered` (W,): spans `recent` was chosen among.
+    """Histograms beside what the reference expects (W, 2 WIDTH); `offered` (W,): spans `recent` was chosen among.
 
     recent   since the change most likely began, or, where an alert ends, since the recovery did.
     fresh    since the open alert began.
+    window   (W, WIDTH) this window alone; known (W,): whether the reference knows its part of the week.
+    margin   (W,) tolerated distance; error (W,): the reference's.
+    earlier, earlier_windows   (W,) distance in the windows before `recent`, and their number; 0 if it did not come slowly.
     """
 
     window: Floats
@@ -33,6 +36,11 @@ class Views:
     recent: Floats
     offered: Ints
     fresh: Floats
+    margin: Floats
+    error: Floats
+    known: Bools
+    earlier: Floats
+    earlier_windows: Ints
 
 
 def report(
@@ -40,14 +48,13 @@ def report(
 ) -> list[Evidence]:
     """One evidence a watch."""
     modes = engine.modes(s.bank)
-    error = reference_error(s.reference)
     result = []
     for row, p in enumerate(ps):
         base = engine.evidence(verdict, tick, modes, row)
         if base.mode is Mode.LEARNING:
             result.append(_learning(p, s, base, row))
         else:
-            result.append(_watching(p, s, views, base, row, float(error[row])))
+            result.append(_watching(p, s, views, base, row))
     return result
 
 
@@ -55,6 +62,8 @@ def _learning(p: NumericShiftParams, s: NumericShiftState, base: Evidence, row: 
     n, windows = int(s.reference[row, -1]), int(s.reference_windows[row])
     if s.cut[row]:
         reason = f"learning: {n:,} of {p.learn_units:,} units, {windows:,} of {p.learn_windows:,} windows"
+        if p.learn_days:
+            reason += f", for at least {p.learn_days:g} days"
     else:
         reason = f"learning where to cut: {len(unpacked(s.sample[row])):,} of {p.sample_units:,} units"
     blind = base.standing is not Standing.OK
@@ -67,12 +76,11 @@ def _learning(p: NumericShiftParams, s: NumericShiftState, base: Evidence, row: 
     )
 
 
-def _watching(
-    p: NumericShiftParams, s: NumericShiftState, views: Views, base: Evidence, row: int, error: float
-) -> Evidence:
-    kind, now, alpha = _view(views, base, row)
+def _watching(p: NumericShiftParams, s: NumericShiftState, views: Views, base: Evidence, row: int) -> Evidence:
+    kind, both, alpha = _view(views, base, row)
+    now = both[:WIDTH]
     n = int(now[-1])
-    cuts, reference = s.cuts[row], s.reference[row]
+    cuts, reference = s.cuts[row], both[WIDTH:] if n else s.reference[row]
     before, after = distance.shares(np.stack([reference, now]))
     moved = np.abs(after - before) * distance.used(s.cuts[row : row + 1])[0]
     boundary = len(moved) - 1 - int(np.argmax(moved[::-1]))
@@ -84,24 +92,30 @@ def _watching(
     standing, reason = base.standing, base.reason
     if standing is Standing.OK and views.window[row, -1] == 0:
         standing, reason = Standing.STALE, "no units voted in this window"
+    elif standing is Standing.OK and not views.known[row]:
+        standing, reason = Standing.INSUFFICIENT, "the reference was learned without this part of the week"
     if standing is Standing.OK and n:
         what = distance.in_words(cuts, boundary)
         reason = f"{above['now']:.1%} of values are {what}; {above['reference']:.1%} in the reference"
+        slow = int(views.earlier_windows[row]) if base.crossing in (Crossing.WARN, Crossing.PAGE) else 0
+        if slow:
+            reason += f". It came slowly: {views.earlier[row]:.1%} apart already in the {slow:,} windows before"
     return msgspec.structs.replace(
         base,
         standing=standing,
         reason=reason,
-        n={"now": n, "reference": int(reference[-1])},
+        n={"now": n, "reference": int(s.reference[row, -1])},
         arms=above if n else {},
         effect=effect,
         unit="KS",
         interval=Interval(low=max(effect - radius, 0.0), high=min(effect + radius, 1.0), level=LEVEL, kind=kind)
         if effect is not None
         else None,
-        margin=p.eps,
+        margin=float(views.margin[row]),
         detail={
             "eps": p.eps,
-            "reference_error": error,
+            "reference_error": float(views.error[row]),
+            "moves_on_its_own": float(s.quarters.restless[row]),
             "worst_cut": at,
             "missing_reference": missing["reference"],
             "missing_now": missing["now"],
@@ -113,8 +127,8 @@ def _watching(
 def _view(views: Views, base: Evidence, row: int) -> tuple[str, Floats, float]:
     """The kind of interval, the histogram it is taken from, and the chance that it misses."""
     alpha = 1.0 - LEVEL
-    if base.crossing is not Crossing.NONE and views.recent[row, -1] > 0:
+    if base.crossing is not Crossing.NONE and views.recent[row, WIDTH - 1] > 0:
         return "recent", views.recent[row], alpha / float(views.offered[row])
-    if base.mode is Mode.RECOVERING and views.fresh[row, -1] > 0:
+    if base.mode is Mode.RECOVERING and views.fresh[row, WIDTH - 1] > 0:
         return "fresh", views.fresh[row], alpha
     return "since_start", views.total[row], alpha

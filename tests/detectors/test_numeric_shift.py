@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -279,3 +280,72 @@ def test_display_figures_are_zero_for_the_same_histogram_and_grow_with_a_shift()
     assert moved["wasserstein"] == pytest.approx(0.05)
     assert moved["psi"] > 0.2
     assert 0.0 < moved["jensen_shannon"] < 0.1
+
+
+def _weeks(p: NumericShiftParams, days: int, mean: Callable[[float], float], seed: int) -> list[Evidence]:
+    """Windows of a quarter of a day, 400 units each, from a Monday on; `mean` by the day, counted from 0."""
+    rng, state, told = np.random.default_rng(seed), DETECTOR.start([p]), []
+    quarter, monday = 6 * HOUR, 4 * 24 * HOUR
+    for window in range(4 * days):
+        start = monday + window * quarter
+        prep = DETECTOR.prepare(p, state, 0)
+        values = rng.normal(mean(window / 4), 1.0, 400)
+        a = DETECTOR.fold(prep, DETECTOR.empty(prep), _rows(values, window=window))
+        tick = Tick.plain(start, start + quarter, page=1e-4, warn=1e-3)
+        state, (evidence,) = DETECTOR.close([p], state, [a], tick)
+        told.append(evidence)
+    return told
+
+
+def season(day: float) -> float:
+    return float(0.6 * np.sin(2 * np.pi * (day + 0.125)) + 0.5 * (day % 7 >= 5))
+
+
+def test_two_weeks_of_reference_know_the_day_and_the_weekend() -> None:
+    told = _weeks(
+        NumericShiftParams(sample_units=500, learn_units=2_000, learn_windows=4, learn_days=14), 42, season, 720
+    )
+    assert told[14 * 4].reason.endswith("for at least 14 days")
+    assert {e.mode for e in told[-100:]} == {Mode.WATCHING}
+    assert _crossings(told) == []
+    assert told[-1].margin == 0.05
+    assert told[-1].detail["moves_on_its_own"] < 0.025
+
+
+def test_a_shorter_reference_that_moved_on_its_own_widens_the_margin_to_twice_that() -> None:
+    told = _weeks(
+        NumericShiftParams(sample_units=500, learn_units=2_000, learn_windows=4, learn_days=2), 28, season, 721
+    )
+    assert told[-1].margin == pytest.approx(min(2 * told[-1].detail["moves_on_its_own"], 0.3))
+    assert told[-1].margin is not None
+    assert told[-1].margin > 0.15
+    assert _crossings(told) == []
+
+
+def test_a_part_of_the_week_that_the_reference_never_saw_is_not_judged() -> None:
+    p = NumericShiftParams(sample_units=500, learn_units=2_000, learn_windows=4, learn_days=14)
+    state = DETECTOR.start([p])
+    rng, quarter, monday, told = np.random.default_rng(722), 6 * HOUR, 4 * 24 * HOUR, []
+    for window in range(4 * 40):
+        start = monday + window * quarter
+        closed = (window // 4) % 7 >= 5 and window < 4 * 30
+        prep = DETECTOR.prepare(p, state, 0)
+        rows = _rows(rng.normal(0.0, 1.0, 0 if closed else 400), window=window)
+        a = DETECTOR.fold(prep, nothing(), rows)
+        tick = Tick.plain(start, start + quarter, page=1e-4, warn=1e-3)
+        state, (evidence,) = DETECTOR.close([p], state, [a], tick)
+        told.append(evidence)
+    sunday = told[4 * 34]
+    assert sunday.standing is Standing.INSUFFICIENT
+    assert sunday.reason == "the reference was learned without this part of the week"
+    assert told[-1].standing is Standing.OK
+
+
+@pytest.mark.parametrize(
+    ("creep", "slow"), [(lambda d: 0.04 * max(d - 20, 0.0), True), (lambda d: 0.35 * (d >= 30), False)]
+)
+def test_what_came_slowly_is_told_apart_from_what_came_at_once(creep: Callable[[float], float], slow: bool) -> None:
+    p = NumericShiftParams(sample_units=500, learn_units=10_000, learn_windows=4)
+    told = _weeks(p, 50, creep, 723)
+    first = told[_crossings(told)[0][0]]
+    assert ("It came slowly" in first.reason) is slow
