@@ -8,6 +8,7 @@ from detectors.canary import Canary
 from detectors.category_shift import CategoryShift
 from detectors.cohort_block import CohortBlock
 from detectors.cohort_bounded import CohortBounded
+from detectors.cohort_by_group import CohortByGroup
 from detectors.cohort_quantile import CohortQuantile
 from detectors.concentration import Concentration
 from detectors.contamination import Contamination
@@ -26,6 +27,7 @@ _ALL: tuple[AnyDetector, ...] = (
     CohortBounded(),
     CohortBlock(),
     CohortQuantile(),
+    CohortByGroup(),
     SampleRatio(),
     Contamination(),
     NumericShift(),

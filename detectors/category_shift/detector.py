@@ -44,7 +44,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 
-from detectors import engine
+from detectors import engine, named
 from detectors.category_shift import reading
 from detectors.category_shift.reading import CELLS, MISSING, OTHER, TOP, UNSEEN, Cells, Reading, Ruler
 from detectors.category_shift.state import (
@@ -166,7 +166,7 @@ def _with_names(
         | {
             "total_variation": float(np.abs(moved).sum() / 2),
             "movers": {_name(known, c): float(moved[c]) for c in movers},
-            "unseen": reading.most_rows(window.named, _UNSEEN_TOLD),
+            "unseen": named.most_rows(window.named, _UNSEEN_TOLD),
         },
     )
 

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from detectors.columns import Bools, Category, Columns, Flag, Floats, Hashes, Ints
+from detectors.columns import Columns, Floats, Hashes, Ints
 from detectors.math import ballots, keyed
 from detectors.math.unit_sample import UnitSample, merge, nobody, of_rows
+from detectors.named import Named, Texts, chosen, identities, joined, nameless
 
 TOP = 50
 OTHER, UNSEEN, MISSING = TOP, TOP + 1, TOP + 2
@@ -26,19 +24,6 @@ CELLS = TOP + 3
 
 _BITS = 6
 _UNSEEN_NAMED = 64
-_LONGEST = 80
-
-Texts = npt.NDArray[Any]
-"""Category texts, dtype object, at most 80 characters each: untrusted."""
-
-
-@dataclass(frozen=True)
-class Named:
-    """Categories by identity, ascending; `texts` and `rows` (how many rows had it), each (n,)."""
-
-    ids: Hashes
-    texts: Texts
-    rows: Ints
 
 
 @dataclass(frozen=True)
@@ -79,34 +64,29 @@ def nothing() -> Reading:
     return Reading(none.keys, none.sums, nobody(), nameless())
 
 
-def nameless() -> Named:
-    """No categories."""
-    return Named(np.zeros(0, np.uint64), np.zeros(0, object), np.zeros(0, np.int64))
-
-
 def read(ruler: Ruler, a: Reading, rows: Columns) -> Reading:
     """`a` with the voting rows added; rows without a unit have no vote."""
     voters = rows.take(rows.flags("voting") & (rows.unit != 0))
-    ids, names = _identities(voters, "value")
+    ids, names = identities(voters, "value")
     if ruler.cells is None:
         values = np.where(ids != 0, ids.astype(np.float64), np.nan)
         sample = merge(a.sample, of_rows(voters, values, ruler.capacity), ruler.capacity)
-        return Reading(a.keys, a.counts, sample, _of_sample(_together(a.named, names), sample))
+        return Reading(a.keys, a.counts, sample, _of_sample(joined(a.named, names), sample))
     cells = cells_of(ids, ruler.cells)
     sums = keyed.add(
         keyed.KeyedSums(a.keys, a.counts),
         ballots.keys_of(voters.unit, cells, _BITS),
         np.ones((len(cells), 1), np.int64),
     )
-    unseen = _chosen(names, ~np.isin(names.ids, ruler.cells.known))
-    return Reading(sums.keys, sums.sums, a.sample, _first(_together(a.named, unseen)))
+    unseen = chosen(names, ~np.isin(names.ids, ruler.cells.known))
+    return Reading(sums.keys, sums.sums, a.sample, _first(joined(a.named, unseen)))
 
 
 def together(ruler: Ruler, a: Reading, b: Reading) -> Reading:
     """Both as one."""
     sums = keyed.merge(keyed.KeyedSums(a.keys, a.counts), keyed.KeyedSums(b.keys, b.counts))
     sample = merge(a.sample, b.sample, ruler.capacity)
-    named = _together(a.named, b.named)
+    named = joined(a.named, b.named)
     return Reading(sums.keys, sums.sums, sample, _of_sample(named, sample) if ruler.cells is None else _first(named))
 
 
@@ -140,56 +120,12 @@ def cells_from(sample: UnitSample, named: Named) -> Cells:
     return Cells(ids[top], texts, ids)
 
 
-def most_rows(named: Named, most: int) -> list[str]:
-    """Texts of at most `most` categories, those with most rows first."""
-    order = np.lexsort((named.ids, -named.rows))[:most]
-    return [str(text) for text in named.texts[order]]
-
-
-def _identities(rows: Columns, name: str) -> tuple[Hashes, Named]:
-    """The identity of each row's category, 0 if missing, and all of them by identity. TypeError for a column without categories."""
-    column = rows.fields[name]
-    if isinstance(column, Flag):
-        column = Category(np.where(column.missing, -1, column.values).astype(np.int32), ("no", "yes"))
-    if not isinstance(column, Category):
-        raise TypeError(f"column {name!r} is {type(column).__name__}, not a category or a flag")
-    codes, counts = np.unique(column.codes[column.codes >= 0], return_counts=True)
-    table = np.zeros(len(column.labels) + 1, np.uint64)
-    texts = [column.labels[code] for code in codes]
-    table[codes] = [_identity(text) for text in texts]
-    named = Named(table[codes], np.array([text[:_LONGEST] for text in texts] or None, object).ravel(), counts)
-    return table[column.codes], _ascending(named if len(codes) else nameless())
-
-
-def _identity(text: str) -> int:
-    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8, person=b"category").digest()
-    return max(int.from_bytes(digest, "big") >> 12, 1)
-
-
-def _ascending(named: Named) -> Named:
-    return _chosen(named, np.argsort(named.ids, kind="stable"))
-
-
-def _chosen(named: Named, rows: npt.NDArray[np.intp] | Bools) -> Named:
-    return Named(named.ids[rows], named.texts[rows], named.rows[rows])
-
-
-def _together(a: Named, b: Named) -> Named:
-    """Both as one: rows add; of two texts of one identity the smaller."""
-    if not len(a.ids) or not len(b.ids):
-        return a if len(a.ids) else b
-    both = _ascending(Named(*(np.concatenate([getattr(a, f), getattr(b, f)]) for f in ("ids", "texts", "rows"))))
-    starts = np.flatnonzero(np.concatenate([np.ones(1, np.bool_), both.ids[1:] != both.ids[:-1]]))
-    texts = np.minimum.reduceat(both.texts, starts)
-    return Named(both.ids[starts], texts, np.add.reduceat(both.rows, starts))
-
-
 def _of_sample(named: Named, sample: UnitSample) -> Named:
     """Texts of what was sampled; rows are not counted, as which rows stay in a sample depends on the cut."""
-    mine = _chosen(named, np.isin(named.ids, sample.values[~np.isnan(sample.values)].astype(np.uint64)))
+    mine = chosen(named, np.isin(named.ids, sample.values[~np.isnan(sample.values)].astype(np.uint64)))
     return Named(mine.ids, mine.texts, np.zeros(len(mine.ids), np.int64))
 
 
 def _first(named: Named) -> Named:
     """The 64 smallest identities: a uniform sample of them, and the same for every cut."""
-    return _chosen(named, np.arange(min(len(named.ids), _UNSEEN_NAMED)))
+    return chosen(named, np.arange(min(len(named.ids), _UNSEEN_NAMED)))

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from detectors.category_shift.reading import CELLS, Cells, Named, nameless
+from detectors.category_shift.reading import CELLS, Cells
 from detectors.columns import Ints
 from detectors.detector import Params
 from detectors.math.unit_sample import UnitSample, nobody
+from detectors.named import Named, nameless
 from detectors.shares import watch
 from detectors.shares.watch import ShareWatch
 from detectors.snapshot import pack_record, unpack_record

@@ -66,6 +66,14 @@ WORDINGS: dict[str, Wording] = {
         unknown="whether it lasts. The bound is calibrated: it holds while {metric} varies as it did in the weeks of learning.",
         step="compare the versions live since then; if one of them started it, roll it back.",
     ),
+    "cohort_by_group": Wording(
+        up="one group of the exposed shows higher {metric} than the same group of the holdout",
+        down="one group of the exposed shows lower {metric} than the same group of the holdout",
+        moved="one group of the exposed differs from the same group of the holdout in {metric}",
+        over="the exposed and the holdout agree in {metric} again, in the group that differed",
+        unknown="whether other groups are hit less hard: only the one that speaks loudest is named.",
+        step="look at what this group alone is served: its language, its app version, its part of the catalogue.",
+    ),
     "cohort_quantile": Wording(
         up="more of the exposed than of the holdout have an unusually large {metric}",
         down="fewer of the exposed than of the holdout have an unusually large {metric}",

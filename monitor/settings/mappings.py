@@ -23,6 +23,9 @@ from monitor.settings.streams import Items, OutcomeSettings, Place, Predictions,
 FEATURE_PREFIX = "features."
 """Begins the name of a feature's column."""
 
+SEGMENT_PREFIX = "segments."
+"""Begins the name of a segment's column."""
+
 
 def mappings(model: ModelSettings, topic_prefix: str = "") -> tuple[EventMapping, ...]:
     """The model's predictions first, then one mapping an outcome, in the order of the file."""
@@ -93,6 +96,8 @@ def _prediction_fields(predictions: Predictions) -> Iterator[FieldSpec]:
     yield from _placed(predictions)
     for name, feature in predictions.features.items():
         yield FieldSpec(FEATURE_PREFIX + name, Kind(feature.type), feature.path)
+    for name, place in predictions.segments.items():
+        yield FieldSpec(SEGMENT_PREFIX + name, Kind.CATEGORY, place.path or (), place.constant, place.default)
 
 
 def _items(items: Items) -> Each:

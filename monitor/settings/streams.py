@@ -88,6 +88,12 @@ def _features(value: object) -> object:
     return value
 
 
+def _segments(value: object) -> object:
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return {name: name for name in value}
+    return value
+
+
 def _rule(value: object) -> object:
     if isinstance(value, list):
         return {"one_of": value}
@@ -213,6 +219,11 @@ class Predictions(Topic):
     features: Annotated[dict[Name, Annotated[Feature, BeforeValidator(_place)]], BeforeValidator(_features)] = Field(
         default={},
         description="Inputs of the model, by our name: columns features.<name>. A list if both names are the same.",
+    )
+    segments: Annotated[dict[Name, CategoryPlace], BeforeValidator(_segments)] = Field(
+        default={},
+        description="Groups of people by our name, each metric compared in each: columns segments.<name>. A list if both "
+        "names are the same.",
     )
     item: HashPlace | None = Field(default=None, description="Which item was shown, where a prediction shows only one.")
     position: NumberPlace | None = Field(default=None, description="Where that item stood.")

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from detectors.category_shift import CategoryShift, CategoryShiftParams
-from detectors.category_shift.reading import CELLS, TOP, UNSEEN, Cells, Reading, nameless, nothing, tallies
+from detectors.category_shift.reading import CELLS, TOP, UNSEEN, Cells, Reading, nothing, tallies
 from detectors.category_shift.state import CategoryShiftState, packed
 from detectors.columns import Category, Columns, Flag, Floats, Hashes, Numeric, flag
 from detectors.detector import Tick
 from detectors.evidence import Crossing, Evidence, Mode, Standing
 from detectors.math.intervals import bounded_mean_bounds
 from detectors.math.unit_sample import nobody
+from detectors.named import nameless
 
 HOUR = 3_600_000
 DETECTOR = CategoryShift()

@@ -16,6 +16,7 @@ from detectors.canary import CanaryParams
 from detectors.category_shift import CategoryShiftParams
 from detectors.cohort_block import CohortBlockParams
 from detectors.cohort_bounded import CohortBoundedParams
+from detectors.cohort_by_group import CohortByGroupParams
 from detectors.cohort_quantile import CohortQuantileParams
 from detectors.columns import Category, Columns, Flag, Hash, Hashes, Numeric, Ragged, Vector, flag
 from detectors.concentration import ConcentrationParams
@@ -152,6 +153,11 @@ EXAMPLES: dict[str, Example] = {
     ),
     "sample_ratio": Example(
         SampleRatioParams(holdout_share=0.5), SampleRatioParams(holdout_share=0.5, expected_shift=0.3), healthy
+    ),
+    "cohort_by_group": Example(
+        CohortByGroupParams(holdout_share=0.5, by="label", learn_units=500, min_holdout=10),
+        CohortByGroupParams(holdout_share=0.5, by="label", learn_units=900, better="lower", page_if_worse_by=0.05),
+        healthy,
     ),
     "contamination": Example(ContaminationParams(), ContaminationParams(at_most=0.05), _marked),
     "numeric_shift": Example(

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from detectors.cohort_block import CohortBlockParams
 from detectors.cohort_bounded import CohortBoundedParams
+from detectors.cohort_by_group import CohortByGroupParams
 from detectors.cohort_quantile import CohortQuantileParams
 from detectors.columns import Cohort
 from detectors.contamination import ContaminationParams
 from detectors.sample_ratio import SampleRatioParams
+from monitor.settings.mappings import SEGMENT_PREFIX
 from monitor.settings.model import HoldoutSettings, Metric, ModelSettings
 from monitor.watch.kinds.wanted import Wanted
 
@@ -19,6 +21,9 @@ CROSSED, LEAKED = "crossed", "leaked"
 
 HOLDOUT = "holdout"
 """The watch on the cohorts' sizes, and the arrival stream of predictions to held-out units."""
+
+SMALLEST_OF_A_GROUP = 0.1
+"""Least tolerated harm in a group, a share of its mean: less than that no small group can show."""
 
 BLOCK_UNITS = 50
 """Units of the smaller cohort that a window of an unbounded metric needs; smaller windows are merged with the next."""
@@ -66,6 +71,7 @@ def metrics(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
             missing[name] = why
         elif metric.value == "any":
             yield _bounded(model, name, metric, model.cohorts.holdout)
+            yield from _by_group(model, name, metric, model.cohorts.holdout)
         else:
             yield from _unbounded(model, name, metric, model.cohorts.holdout)
 
@@ -75,6 +81,16 @@ def _bounded(model: ModelSettings, name: str, metric: Metric, rule: HoldoutSetti
         holdout_share=rule.share, better=metric.better, page_if_worse_by=metric.page_if_worse_by
     )
     return Wanted(name, "cohort_bounded", params, name, model.window, "page", metric=name)
+
+
+def _by_group(model: ModelSettings, name: str, metric: Metric, rule: HoldoutSettings) -> Iterator[Wanted]:
+    """One watch a segment: its groups share the budget of one."""
+    tolerated = min(max(metric.page_if_worse_by, SMALLEST_OF_A_GROUP), 0.9)
+    for segment in model.predictions.segments:
+        params = CohortByGroupParams(
+            holdout_share=rule.share, by=SEGMENT_PREFIX + segment, better=metric.better, page_if_worse_by=tolerated
+        )
+        yield Wanted(f"{name}.by.{segment}", "cohort_by_group", params, name, model.window, "page", metric=name)
 
 
 def _unbounded(model: ModelSettings, name: str, metric: Metric, rule: HoldoutSettings) -> Iterator[Wanted]:

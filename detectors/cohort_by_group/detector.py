@@ -1,0 +1,150 @@
+"""The watch itself; see the package's text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from detectors import engine
+from detectors.cohort_by_group import report, state, tallies
+from detectors.cohort_by_group.state import CohortByGroupParams, CohortByGroupState
+from detectors.cohort_by_group.tallies import GROUPS, ByGroup
+from detectors.columns import Bools, Columns, Floats, Ints
+from detectors.detector import Family, Needs, Stream, Tick
+from detectors.evidence import Evidence
+from detectors.increments import ratio
+from detectors.math import dyadic
+from detectors.two_arms import N0, N1, S0, S1
+
+
+class CohortByGroup:
+    """See the package's text."""
+
+    name = "cohort_by_group"
+    family = Family.COHORT
+    hint = False
+    params = CohortByGroupParams
+    statistic = ByGroup
+    state = CohortByGroupState
+
+    def needs(self, p: CohortByGroupParams) -> Needs:
+        """`value` in [0, 1] (others are clipped, missing is left out), the group, and `first`: the unit's enrolment row."""
+        return Needs(Stream.OUTCOMES, ("value", "first", p.by), contrast=True, gated=True)
+
+    def start(self, ps: Sequence[CohortByGroupParams]) -> CohortByGroupState:
+        """Learning, without groups."""
+        return state.start(len(ps))
+
+    def prepare(self, p: CohortByGroupParams, s: CohortByGroupState, row: int) -> str:  # noqa: ARG002 - needs no past
+        """The column of the group."""
+        return p.by
+
+    def empty(self, prep: str) -> ByGroup:  # noqa: ARG002 - the same for all columns
+        """No units."""
+        return tallies.nobody()
+
+    def fold(self, prep: str, a: ByGroup, rows: Columns) -> ByGroup:
+        """Add enrolment rows of exposed and held-out units that have a value and a group."""
+        return tallies.add(a, rows, prep)
+
+    def merge(self, prep: str, a: ByGroup, b: ByGroup) -> ByGroup:  # noqa: ARG002 - the same for all columns
+        """Counts add."""
+        return tallies.together(a, b)
+
+    def size(self, a: ByGroup) -> int:
+        """Units of the smaller cohort."""
+        return min(tallies.units(a))
+
+    def close(
+        self, ps: Sequence[CohortByGroupParams], s: CohortByGroupState, stats: Sequence[ByGroup], tick: Tick
+    ) -> tuple[CohortByGroupState, list[Evidence]]:
+        """Advance; see `detectors.engine`."""
+        live, known = ~tick.gated, [state.groups(cell) for cell in s.groups]
+        window = np.stack(
+            [np.zeros((GROUPS, 6)) if g is None else tallies.sums_of(a, g) for a, g in zip(stats, known, strict=True)]
+        )
+        informative = window[:, :, [N1, N0]].sum(axis=(1, 2)) > 0
+        bank, verdict = engine.advance(
+            s.bank,
+            _increments(ps, window, s),
+            np.full(GROUPS * ratio.BETS, -np.log(GROUPS * ratio.BETS)),
+            tick,
+            informative,
+            np.ones(len(ps), np.bool_),
+        )
+        counts = (live & informative & (s.bank.mode != engine.LEARNING))[:, None, None]
+        again = (verdict.restarted & live)[:, None, None]
+        total = np.where(again, window, np.where(counts, s.total + window, s.total))
+        open_ = (s.bank.mode == engine.RECOVERING)[:, None, None]
+        fresh = np.where(counts & open_, s.fresh + window, s.fresh)
+        spans = dyadic.push(s.spans, window.reshape(len(ps), -1), counts[:, 0, 0])
+        seen = replace(
+            s,
+            bank=bank,
+            total=total,
+            fresh=fresh,
+            spans=spans,
+            accused=np.where(verdict.opened, _loudest(bank), s.accused),
+        )
+        told = report.tell(ps, seen, known, verdict, tick, informative)
+        ended = verdict.closed | verdict.restarted
+        after = replace(
+            seen,
+            spans=dyadic.clear(spans, ended),
+            fresh=np.where((verdict.opened | ended)[:, None, None], 0.0, fresh),
+            accused=np.where(ended & ~verdict.opened, -1, seen.accused),
+        )
+        return _learn(ps, after, stats, tick), told
+
+
+def _increments(ps: Sequence[CohortByGroupParams], window: Floats, s: CohortByGroupState) -> engine.Increments:
+    """Bets on every group, (W, GROUPS x BETS); those on recovery are of the accused group alone, many times over."""
+    w = len(ps)
+    each = w * GROUPS
+    entries, flat = tallies.entries(window), s.total.reshape(each, 6)
+    pooled = flat[:, N1] + flat[:, N0]
+    centre = (flat[:, S1] + flat[:, S0]) / np.maximum(pooled, 1.0)
+    higher = np.repeat([p.better == "higher" for p in ps], GROUPS)
+    side = np.where(higher, -1.0, 1.0)
+    share = np.repeat([1.0 - p.holdout_share for p in ps], GROUPS)
+    margin = np.repeat([p.page_if_worse_by for p in ps], GROUPS)
+
+    def bets(margins: Floats, sides: Floats) -> Floats:
+        factor = np.maximum(1.0 + side * margins, 1e-3)
+        none = np.zeros(each)
+        return ratio.log_increments(
+            entries, each, share=share, centre=centre, ratio=factor, allowance=none, side=sides
+        ).reshape(w, GROUPS, ratio.BETS)
+
+    accused = bets(margin, -side)[np.arange(w), np.maximum(s.accused, 0)]
+    return engine.Increments(
+        null=bets(margin, side).reshape(w, -1),
+        critical=bets(3.0 * margin, side).reshape(w, -1),
+        worse=np.tile(accused, (1, GROUPS)),
+    )
+
+
+def _loudest(bank: engine.Bank) -> Ints:
+    """The group with the largest evidence, (W,)."""
+    spoken = np.logaddexp(bank.warn, bank.page).reshape(len(bank.warn), GROUPS, ratio.BETS)
+    loudest: Ints = np.argmax(np.logaddexp.reduce(spoken, axis=2), axis=1)
+    return loudest
+
+
+def _learn(
+    ps: Sequence[CohortByGroupParams], s: CohortByGroupState, stats: Sequence[ByGroup], tick: Tick
+) -> CohortByGroupState:
+    """Windows gather until there are enough units; then the groups are known, and watching begins."""
+    kept, chosen = s.gathered.copy(), s.groups.copy()
+    ready: Bools = np.zeros(len(ps), np.bool_)
+    for row, p in enumerate(ps):
+        if s.bank.mode[row] != engine.LEARNING or tick.gated[row]:
+            continue
+        both = tallies.together(state.gathered(kept[row]), stats[row])
+        exposed, held_out = tallies.units(both)
+        ready[row] = exposed + held_out >= p.learn_units and min(exposed, held_out) >= p.min_holdout
+        kept[row] = b"" if ready[row] else state.packed(both)
+        chosen[row] = state.packed(tallies.choose(both, p.min_holdout)) if ready[row] else b""
+    return replace(s, bank=engine.begin(s.bank, ready, tick.end), gathered=kept, groups=chosen)

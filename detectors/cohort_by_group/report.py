@@ -1,0 +1,128 @@
+"""What `cohort_by_group` says of a window: the group that speaks loudest, with its size, its interval and its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from detectors import engine, two_arms
+from detectors.cohort_by_group import state, tallies
+from detectors.cohort_by_group.state import CohortByGroupParams, CohortByGroupState
+from detectors.cohort_by_group.tallies import GROUPS, OTHER, TOP, Groups
+from detectors.columns import Bools, Floats
+from detectors.detector import Tick
+from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
+from detectors.increments import ratio
+from detectors.math import dyadic
+from detectors.math.intervals import normal_mixture_radius
+from detectors.two_arms import N0, N1
+
+LEVEL = 0.95
+_NAMES = ("exposed_n", "exposed_sum", "exposed_squares", "holdout_n", "holdout_sum", "holdout_squares")
+
+
+def tell(
+    ps: Sequence[CohortByGroupParams],
+    s: CohortByGroupState,
+    known: Sequence[Groups | None],
+    verdict: engine.Verdict,
+    tick: Tick,
+    informative: Bools,
+) -> list[Evidence]:
+    """`s` still holds what an alert that ended in this window was resolved by."""
+    lasted = np.where(verdict.closed, verdict.calm_windows, verdict.change_windows)
+    recent, _, offered = dyadic.at_least(s.spans, np.maximum(lasted, 1))
+    views = {"since_start": s.total, "recent": recent.reshape(-1, GROUPS, 6), "fresh": s.fresh}
+    modes = engine.modes(s.bank)
+    told = []
+    for row, p in enumerate(ps):
+        base, groups = engine.evidence(verdict, tick, modes, row), known[row]
+        if groups is None:
+            told.append(_learning(p, s, row, base))
+            continue
+        kind = "since_start"
+        if base.crossing is not Crossing.NONE:
+            kind = "recent"
+        elif base.mode is Mode.RECOVERING:
+            kind = "fresh"
+        group = int(s.accused[row]) if s.accused[row] >= 0 else _worst(s, row)
+        if min(views[kind][row, group, [N1, N0]]) < 1:
+            kind = "since_start"
+        chosen = 1 if kind == "fresh" else GROUPS
+        alpha = (1.0 - LEVEL) / chosen / (int(offered[row]) if kind == "recent" else 1)
+        filled = _filled(p, base, views[kind][row, group], kind, alpha)
+        told.append(_standing(filled, bool(informative[row]), views, row, groups, group))
+    return told
+
+
+def _worst(s: CohortByGroupState, row: int) -> int:
+    spoken = np.logaddexp(s.bank.warn[row], s.bank.page[row]).reshape(GROUPS, ratio.BETS)
+    return int(np.argmax(np.logaddexp.reduce(spoken, axis=1)))
+
+
+def _learning(p: CohortByGroupParams, s: CohortByGroupState, row: int, base: Evidence) -> Evidence:
+    exposed, held_out = tallies.units(state.gathered(s.gathered[row]))
+    reason = (
+        f"learning which groups there are: {exposed + held_out:,} of {p.learn_units:,} units, "
+        f"{held_out:,} of {p.min_holdout:,} held out"
+    )
+    if base.standing is not Standing.OK:
+        return base
+    return msgspec.structs.replace(base, standing=Standing.INSUFFICIENT, reason=reason)
+
+
+def _filled(p: CohortByGroupParams, base: Evidence, sums: Floats, kind: str, alpha: float) -> Evidence:
+    m1, m0 = (float(m[0]) for m in two_arms.means(sums[None]))
+    n1, n0 = int(sums[N1]), int(sums[N0])
+    if not n1 or not n0:
+        return base
+    se = two_arms.standard_error(sums[None])
+    margin = p.page_if_worse_by * m0
+    radius = float(normal_mixture_radius(se, np.maximum(margin, se), alpha)[0])
+    effect = m1 - m0
+    return msgspec.structs.replace(
+        base,
+        n={"exposed": n1, "holdout": n0},
+        arms={"exposed": m1, "holdout": m0},
+        effect=effect,
+        relative=effect / m0 if m0 > 0 else None,
+        interval=Interval(low=effect - radius, high=effect + radius, level=LEVEL, kind=kind)
+        if np.isfinite(radius)
+        else None,
+        unit="per unit",
+        margin=margin,
+        detail={"page_if_worse_by": p.page_if_worse_by, "better": p.better},
+    )
+
+
+def _standing(
+    evidence: Evidence, informative: bool, views: dict[str, Floats], row: int, groups: Groups, group: int
+) -> Evidence:
+    detail: dict[str, Any] = evidence.detail | {
+        "group": _name(groups, group),
+        "groups": {
+            _name(groups, cell): {"exposed": int(sums[N1]), "holdout": int(sums[N0])}
+            for cell, sums in enumerate(views["since_start"][row])
+            if cell < len(groups.ids) or (cell == TOP and sums[[N1, N0]].sum() > 0)
+        },
+        "too_small": [str(text) for text in groups.small],
+    }
+    detail |= {
+        f"{kind}_{name}": float(v)
+        for kind, view in views.items()
+        for name, v in zip(_NAMES, view[row, group], strict=True)
+    }
+    if evidence.crossing is not Crossing.NONE or evidence.mode is Mode.RECOVERING:
+        return msgspec.structs.replace(evidence, reason=f"the group is {detail['group']}", detail=detail)
+    if not informative and evidence.standing is Standing.OK:
+        return msgspec.structs.replace(
+            evidence, standing=Standing.STALE, reason="no new unit came in this window", detail=detail
+        )
+    return msgspec.structs.replace(evidence, detail=detail)
+
+
+def _name(groups: Groups, cell: int) -> str:
+    return str(groups.texts[cell]) if cell < len(groups.texts) else OTHER
