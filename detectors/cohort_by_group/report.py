@@ -69,16 +69,17 @@ def _learning(p: CohortByGroupParams, s: CohortByGroupState, row: int, base: Evi
         f"learning which groups there are: {exposed + held_out:,} of {p.learn_units:,} units, "
         f"{held_out:,} of {p.min_holdout:,} held out"
     )
+    counted = msgspec.structs.replace(base, n={"exposed": exposed, "holdout": held_out})
     if base.standing is not Standing.OK:
-        return base
-    return msgspec.structs.replace(base, standing=Standing.INSUFFICIENT, reason=reason)
+        return counted
+    return msgspec.structs.replace(counted, standing=Standing.INSUFFICIENT, reason=reason)
 
 
 def _filled(p: CohortByGroupParams, base: Evidence, sums: Floats, kind: str, alpha: float) -> Evidence:
     m1, m0 = (float(m[0]) for m in two_arms.means(sums[None]))
     n1, n0 = int(sums[N1]), int(sums[N0])
     if not n1 or not n0:
-        return base
+        return msgspec.structs.replace(base, n={"exposed": n1, "holdout": n0})
     se = two_arms.standard_error(sums[None])
     margin = p.page_if_worse_by * m0
     radius = float(normal_mixture_radius(se, np.maximum(margin, se), alpha)[0])

@@ -15,7 +15,6 @@ SUPPORTED_LATER: dict[tuple[str, ...], str] = {
     ("slack", "token_file"): "not supported yet; write url_file with an apprise URL, slack://... instead",
     ("slack", "webhook"): "not supported yet; write url with an apprise URL, slack://... instead",
     ("predictions", "decision"): "not supported yet; outcomes that a decision prevents cannot be weighed",
-    ("predictions", "segments"): "not supported yet; models are watched as a whole",
     ("outcomes", ANY, "early_sign_of"): "not supported yet; give each outcome a metric of its own",
     ("cohorts", "table"): "not supported yet; take the cohort from a field of the prediction, or from a hash rule",
 }
