@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SECONDS := 300
 
-.PHONY: help demo test bench calibrate mutate fuzz lint audit clean
+.PHONY: help demo test bench calibrate mutate faults soak fuzz lint audit clean
 
 help:
 	@echo "make demo    see it work: needs Python 3.11 or newer, nothing else"
@@ -12,6 +12,8 @@ help:
 	@echo "make bench   CPU of the pipeline as ratios; writes build/bench.json"
 	@echo "make calibrate  every promise of every detector measured; writes build/calibrate.json, .md and TARGET.json"
 	@echo "make mutate  each rule of the statistics broken once: its test must fail"
+	@echo "make faults  every fault on real servers, beside an undisturbed run; writes build/faults.json"
+	@echo "make soak    five million events: memory and commit time; writes build/soak.json and build/soak.png"
 	@echo "make fuzz    coverage-guided fuzzing for SECONDS=300; Linux"
 	@echo "make lint    ruff and mypy"
 	@echo "make audit   known vulnerabilities of what is installed"
@@ -55,6 +57,12 @@ calibrate: $(VENV)/test
 
 mutate: $(VENV)/test
 	$(BIN)/python -m tests.benchmarks.mutations
+
+faults: $(VENV)/test
+	$(BIN)/python -m tests.faults
+
+soak: $(VENV)/test
+	$(BIN)/python -m tests.benchmarks.soak
 
 fuzz: $(VENV)/fuzz
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)

@@ -95,7 +95,8 @@ def write_config(
     text = shipped.replace("kafka:\n", kafka, 1).replace("${KAFKA_BROKERS:-localhost:9092}", brokers)
     ours = (
         "database: ${DATABASE_URL}\nslack: ${SLACK_URL}\nhttp: { port: 0 }\n"
-        f"limits: {{ turn_records: {turn_records}, lease: {lease} }}\n{more}"
+        f"limits: {{ turn_records: {turn_records}, lease: {lease} }}\n"
+        f"retention: {{ findings: 3650d, alerts: 3650d, audit: 3650d }}\n{more}"  # the stream is from 2019
     )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "loopwatch.yaml"

@@ -178,7 +178,7 @@ def main() -> None:
     path = Path("build/faults.json")
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(msgspec.json.format(msgspec.json.encode([asdict(line) for line in lines])) + b"\n")
-    publish(_rows(lines), Path("build/TARGET.faults.json"))
+    publish(_rows(lines), Path("build/TARGET.json"))
     if not all(line.verdict.sound() for line in lines):
         raise SystemExit(1)
 

@@ -68,18 +68,19 @@ class Database:
     def away(self, trial: Trial, seconds: float) -> int:
         """The server ends as in a crash, and is started again after a while."""
         with trial.daemon() as daemon:
-            before = trial.in_the_middle(daemon)
+            trial.in_the_middle(daemon)
             self.server.shut_down()
             trial.hear(daemon, "store")
             time.sleep(seconds)
             self.server.restart()
-            trial.recover(daemon, time.monotonic(), before)
+            began, before = time.monotonic(), self.last_step(trial)
+            trial.recover(daemon, began, before)
             trial.finish(daemon)
         return 1
 
     def slow(self, trial: Trial, seconds: float = 1.0, commits: int = 6) -> int:
         """Every commit takes long, for a while."""
-        with trial.daemon() as daemon, self._session(trial) as session:
+        with trial.daemon() as daemon, self.session(trial) as session:
             before = trial.in_the_middle(daemon)
             session.execute(
                 f"CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS "
@@ -95,17 +96,24 @@ class Database:
 
     def refuses_writes(self, trial: Trial, seconds: float = 3.0) -> int:
         """The database becomes read only, as after a fail-over or when its disk is full, and comes back."""
-        with trial.daemon() as daemon, self._session(trial) as session:
-            before = trial.in_the_middle(daemon)
-            self._read_only(session, "on")
+        with trial.daemon() as daemon, self.session(trial) as session:
+            trial.in_the_middle(daemon)
+            self.read_only(session, "on")
             trial.hear(daemon, "store", "read-only")
             time.sleep(seconds)
-            self._read_only(session, "off")
+            before = trial.step()
+            self.read_only(session, "off")
             trial.recover(daemon, time.monotonic(), before)
             trial.finish(daemon)
         return 1
 
-    def _read_only(self, session: psycopg.Connection, value: str) -> None:
+    def last_step(self, trial: Trial) -> int:
+        """The last step, as soon as the server answers again."""
+        until("the database answers", lambda: trial.step() >= 0)
+        return trial.step()
+
+    def read_only(self, session: psycopg.Connection, value: str) -> None:
+        """Let the database take writes no more ("on"), or again ("off")."""
         session.execute("SET default_transaction_read_only = off")
         name = session.info.dbname
         session.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = {value}')
@@ -115,7 +123,8 @@ class Database:
         )
 
     @contextmanager
-    def _session(self, trial: Trial) -> Iterator[psycopg.Connection]:
+    def session(self, trial: Trial) -> Iterator[psycopg.Connection]:
+        """A session of a person on the trial's database."""
         with psycopg.connect(trial.url.replace("+psycopg", ""), autocommit=True) as session:
             yield session
 
@@ -123,7 +132,7 @@ class Database:
 def disk_full(trial: Trial, room: int = 262_144) -> int:
     """The daemon may make no file longer than it is now and a little more: what a full disk says. Then there is room again."""
     with trial.daemon() as daemon:
-        before = trial.in_the_middle(daemon, steps=2)
+        trial.in_the_middle(daemon, steps=2)
         file = Path(trial.url.removeprefix("sqlite:///"))
         longest = max(path.stat().st_size for path in file.parent.glob(f"{file.name}*"))
         _, hard = resource.prlimit(daemon.process.pid, resource.RLIMIT_FSIZE)
@@ -226,8 +235,9 @@ def second_daemon(trial: Trial) -> int:
         first.wait("it owns the store", lambda: first.parts().get("lease", {"ok": False})["ok"])
         with trial.daemon("second") as second:
             trial.hear(second, "lease", "standing by")
-            before = trial.in_the_middle(first)
+            trial.in_the_middle(first)
             first.kill()
+            before = trial.step()
             trial.recover(second, time.monotonic(), before)
             trial.finish(second)
     return 1
@@ -236,8 +246,9 @@ def second_daemon(trial: Trial) -> int:
 def paused(trial: Trial) -> int:
     """A daemon is stopped in its tracks, another takes over, and the first wakes with its old lease and must not write."""
     with trial.daemon("first") as first:
-        before = trial.in_the_middle(first)
+        trial.in_the_middle(first)
         first.process.send_signal(signal.SIGSTOP)
+        before = trial.step()
         with trial.daemon("second") as second:
             trial.recover(second, time.monotonic(), before)
             first.process.send_signal(signal.SIGCONT)

@@ -258,3 +258,26 @@ def test_nobody_can_take_the_lease_while_a_commit_is_under_way(request: pytest.F
                 other.execute(take)
         assert other.execute(take).fetchall() == [(lease.fence,)]
     store.close()
+
+
+@pytest.mark.postgres
+def test_a_process_that_froze_in_a_commit_does_not_keep_the_lease_from_its_successor(
+    request: pytest.FixtureRequest,
+) -> None:
+    url = own_schema(request)
+    SqlStore.upgrade(url)
+    clock = ManualClock(NOW)
+    store = SqlStore(url, clock)
+    assert store.acquire("frozen", 5) is not None
+    with psycopg.connect(url.replace("+psycopg", "")) as frozen:
+        frozen.execute(
+            "SELECT fence FROM lease WHERE name = 'writer' FOR SHARE"
+        )  # as a commit does, and then nothing more
+        frozen.execute("SELECT pg_sleep(0.05)")
+        clock.sleep(6)
+        lease = store.acquire("successor", 5)
+        assert lease is not None
+        with pytest.raises(psycopg.OperationalError):
+            frozen.execute("SELECT 1")
+    store.commit(full_step(), lease)
+    store.close()

@@ -9,10 +9,26 @@ from monitor.store.protocols import Lease, LeaseLost, StoreRefused
 from monitor.store.via_sql.tables import lease as table
 
 _ROW = table.c.name == "writer"
+_FROZEN_AFTER = 4
+"""Leases that a transaction may last before its process counts as frozen."""
+_END_FROZEN = sa.text("""
+    SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid
+    WHERE l.relation = 'lease'::regclass AND l.granted AND l.mode IN ('RowShareLock', 'RowExclusiveLock')
+    AND a.pid <> pg_backend_pid() AND a.xact_start < now() - make_interval(secs => :seconds)
+""")
 
 
 def acquire(connection: sa.Connection, owner: str, now: int, ttl_ms: int) -> Lease | None:
-    """Take it if it is free, expired or `owner`'s; the fence goes up by one."""
+    """Take it if it is free, expired or `owner`'s; the fence goes up by one.
+
+    A process that froze in the middle of a commit still holds the row: when its lease is long over, its session is ended.
+    """
+    row = connection.execute(sa.select(table).where(_ROW)).one()
+    if row.owner not in ("", owner):
+        if row.expires_at > now:
+            return None
+        if connection.dialect.name == "postgresql":
+            connection.execute(_END_FROZEN, {"seconds": _FROZEN_AFTER * ttl_ms / 1000})
     row = connection.execute(sa.select(table).where(_ROW).with_for_update()).one()
     if row.owner not in ("", owner) and row.expires_at > now:
         return None
