@@ -10,6 +10,7 @@ from detectors.cohort_block import CohortBlock
 from detectors.cohort_bounded import CohortBounded
 from detectors.cohort_by_group import CohortByGroup
 from detectors.cohort_quantile import CohortQuantile
+from detectors.cohort_sticky import CohortSticky
 from detectors.concentration import Concentration
 from detectors.contamination import Contamination
 from detectors.detector import AnyDetector
@@ -26,6 +27,7 @@ from detectors.shadow import Shadow
 _ALL: tuple[AnyDetector, ...] = (
     CohortBounded(),
     CohortBlock(),
+    CohortSticky(),
     CohortQuantile(),
     CohortByGroup(),
     SampleRatio(),

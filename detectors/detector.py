@@ -69,6 +69,8 @@ class Needs:
     """What a watch reads. `columns` must be present in the rows; `contrast` means exposed and holdout are compared.
 
     value   what the column called `value` must hold; a flag counts as a number and as a category.
+    past    for a detector that reads one row a unit, with the unit's sums before and after (`columns`), instead of one a
+            prediction: how long, in ms from the first window, what a unit does counts as its past.
     """
 
     stream: Stream
@@ -77,6 +79,7 @@ class Needs:
     by_unit: bool = True
     gated: bool = False
     value: Value = Value.NUMBER
+    past: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Everything durable is in one of these rooms of pages, in chunks, or in alerts:
     progress   one page: lanes, clocks, counters, gates, versions, arrivals not yet closed, what was rejected
     units      runs of the table of enrolled units;  voters: the same for the current day
     voters.*   the same as voters, by outcome, for predictions at their maturity
+    sums       per watch and incarnation, runs of the table of what each unit has done so far
     ids        per slot, prediction ids seen: against repeats in a later slot
     drops      per slot, ids that a sealed slot had to leave out because an earlier one had them
     engine     per watch and incarnation, the detector's state
@@ -32,6 +33,7 @@ from monitor.alerting.alert import Alert, Decided, Notification, Phase
 from monitor.events import Reject, TopicPartition
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.join.pending import Pending, pack_rows, unpack_rows
+from monitor.join.sums import SumTable
 from monitor.join.units import UnitTable
 from monitor.store.protocols import Chunk, Image, Page, Step
 from monitor.watch.description import PlanDescription
@@ -46,6 +48,9 @@ UNITS = "units"
 
 VOTERS = "voters"
 """The room of units that have voted today; of predictions at maturity, with the outcome in its name."""
+
+SUMS = "sums"
+"""The room of what units have done so far."""
 
 REJECTS_A_TURN = 1_000
 """Dead letters stored with one step at most."""
@@ -150,6 +155,7 @@ class ModelMemory:
     pending: Pending
     units: UnitTable
     voters: UnitTable
+    sums: dict[str, SumTable]
     banks: dict[str, Bank]
     matured: dict[str, UnitTable] = field(default_factory=dict)
     number: int = 0
@@ -216,6 +222,7 @@ def load(plan: ModelPlan, image: Image) -> ModelMemory:
         Pending(plan.slot),
         UnitTable(_units_room(plan), plan.unit_cap, plan.epoch, plan.epoch_since),
         UnitTable(VOTERS, plan.unit_cap, DAY),
+        {w.key: SumTable(_key(w), plan.sum_cap, w.needs.past) for w in plan.watches if w.needs.past is not None},
         {},
         _voters_at_maturity(plan),
         number=image.number,
@@ -228,6 +235,7 @@ def load(plan: ModelPlan, image: Image) -> ModelMemory:
     for room, key in pages:
         if room.partition(".")[0] in (UNITS, VOTERS) and room not in known:
             memory.page(room, key, None)
+    _restore_sums(memory, {key: data for (room, key), data in pages.items() if room == SUMS})
     memory.ids = {int(key): snapshot.unpack(data) for (room, key), data in pages.items() if room == "ids"}
     memory.drops = {int(key) for room, key in pages if room == "drops"}
     _restore_watches(memory, pages)
@@ -262,6 +270,19 @@ def _restore_progress(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) 
     memory.arrivals = {stream: dict(minutes) for stream, minutes in p["arrivals"].items()}
     memory.quality = {s: {at: [good, bad] for at, good, bad in slots} for s, slots in p.get("quality", {}).items()}
     memory.units.folded, memory.voters.folded = p["folded"]
+
+
+def _restore_sums(memory: ModelMemory, pages: dict[str, bytes]) -> None:
+    """Sums of the plan's watches, each page under its watch; those of other watches are dropped."""
+    own: dict[str, dict[str, bytes]] = {table.name: {} for table in memory.sums.values()}
+    for key, data in pages.items():
+        watch, _, page = key.rpartition("|")
+        if watch in own:
+            own[watch][page] = data
+        else:
+            memory.page(SUMS, key, None)
+    for table in memory.sums.values():
+        table.restore(own[table.name])
 
 
 def _lanes(plan: ModelPlan, progress: dict[str, Any]) -> dict[str, int]:
@@ -414,6 +435,8 @@ def build_step(
     turn.pages.update(_watch_pages(memory, turn))
     for table in memory.tables():
         turn.pages.update({(table.name, key): data for key, data in table.pages().items()})
+    for sums in memory.sums.values():
+        turn.pages.update({(SUMS, f"{sums.name}|{key}"): data for key, data in sums.pages().items()})
     turn.pages["progress", ""] = pack_progress(memory)
     memory.number += 1
     return Step(

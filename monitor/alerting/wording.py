@@ -74,6 +74,14 @@ WORDINGS: dict[str, Wording] = {
         unknown="whether other groups are hit less hard: only the one that speaks loudest is named.",
         step="look at what this group alone is served: its language, its app version, its part of the catalogue.",
     ),
+    "cohort_sticky": Wording(
+        up="exposed people who come back show higher {metric} than the holdout",
+        down="exposed people who come back show lower {metric} than the holdout",
+        moved="exposed people who come back and the holdout differ in {metric}",
+        over="exposed people who come back and the holdout agree in {metric} again",
+        unknown="whether new people feel it too; and it speaks of the whole time since it watches, so a new harm shows late.",
+        step="compare the versions live since then; if one of them started it, roll it back.",
+    ),
     "cohort_quantile": Wording(
         up="more of the exposed than of the holdout have an unusually large {metric}",
         down="fewer of the exposed than of the holdout have an unusually large {metric}",

@@ -19,6 +19,7 @@ from monitor.alerting.rehearsal import Rehearsal
 from monitor.alerting.routing import notifications
 from monitor.engine import missing, quality
 from monitor.engine.lanes import Lanes
+from monitor.engine.people import summed
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.memory import ARRIVALS, Bank, ModelMemory, OpenWindow, Span
 from monitor.watch import origin
@@ -51,7 +52,11 @@ class Judge:
             if window is None:
                 window = OpenWindow(slot - slot % watch.window, bank.test.empty(prep))
                 memory.open[watch.key] = window
-            if len(rows):
+            if watch.needs.past is not None:
+                if len(rows) and not (watch.needs.gated and memory.shut_between(slot, slot + self._plan.slot)):
+                    changes = summed(memory.sums[watch.key], rows, watch.on, slot)
+                    window.statistic = bank.test.fold(prep, window.statistic, changes)
+            elif len(rows):
                 chosen = rows if watch.cohort is None else rows.take(rows.cohort == watch.cohort)
                 window.statistic = bank.test.fold(prep, window.statistic, _with_value(watch, chosen))
 

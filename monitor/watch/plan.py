@@ -138,6 +138,7 @@ class ModelPlan:
     epoch: int | None = None
     epoch_since: int = 0
     unit_cap: int = 20_000_000
+    sum_cap: int = 5_000_000
     runbook: str = ""
     has_holdout: bool = False
     holdout_policies: tuple[str, ...] | None = None

@@ -47,6 +47,11 @@ def refusals(model: ModelSettings) -> Iterator[Refusal]:
                     ("watch", wanted.key, "window"),
                     f"arrivals are counted every {duration_text(length)}, a fifth of the model's window; leave it out",
                 )
+        elif wanted.window != model.window and DETECTORS[wanted.detector].needs(wanted.params).past is not None:
+            yield (
+                ("watch", wanted.key, "window"),
+                f"people are summed window by window of the model, {duration_text(model.window)} each; leave it out",
+            )
         elif wanted.window % model.window:
             yield ("watch", wanted.key), "its window is no multiple of the model's window"
     for name, settings in model.watch.items():
@@ -143,9 +148,25 @@ def _contrast(model: ModelSettings, settings: WatchSettings) -> Iterator[Refusal
             ("detector", "holdout_share"),
             f"{share:g} is not the planned share of cohorts.holdout, {model.cohorts.holdout.share:g}; evidence rests on it",
         )
+    if settings.detector is not None and settings.detector.kind == "cohort_sticky":
+        yield from _sticky(model, settings.on)
     bounded = settings.detector is not None and settings.detector.kind == "cohort_bounded"
     if bounded and settings.on in model.metrics and model.metrics[settings.on].value != "any":
         yield ("on",), f"{settings.on} is not bounded; use cohort_block or cohort_quantile, or a metric with value: any"
+
+
+def _sticky(model: ModelSettings, on: str | None) -> Iterator[Refusal]:
+    allowed = [name for name, metric in model.metrics.items() if metric.value == "any"]
+    if on not in allowed:
+        yield (
+            ("on",),
+            f"cohort_sticky needs a metric with value: any; allowed: {', '.join(allowed) or 'none is there yet'}",
+        )
+    if model.cohorts is not None and model.cohorts.holdout.rotates is not None:
+        yield (
+            ("detector",),
+            "cohort_sticky is for people who stay held out, and cohorts.holdout.rotates; use cohort_bounded",
+        )
 
 
 def _value(model: ModelSettings, kind: str, needs: Needs, on: str | None) -> Iterator[Refusal]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from detectors import snapshot
 from monitor.join.pending import pack_rows
+from monitor.join.sums import SumTable
 from monitor.join.units import UnitTable
 from monitor.memory import ModelMemory, load, pack_progress
 from monitor.store import codec
@@ -22,6 +23,7 @@ def rooms(memory: ModelMemory) -> dict[str, bytes]:
         "progress": pack_progress(memory),
         "units": pack(_runs(memory.units)),
         "voters": pack(_runs(memory.voters)),
+        "sums": pack(sorted([name, *run] for name, table in memory.sums.items() for run in _sums(table))),
         "ids": pack(sorted([slot, ids.tobytes()] for slot, ids in memory.ids.items())),
         "drops": pack(sorted(memory.drops)),
         "engines": pack(_engines(memory)),
@@ -35,6 +37,11 @@ def _runs(table: UnitTable) -> list[list[Any]]:
     return sorted(
         [epoch, key, snapshot.pack_record(run)] for epoch, runs in table._epochs.items() for key, run in runs.items()
     )
+
+
+def _sums(table: SumTable) -> list[list[Any]]:
+    meta = [table.began, table.halved, table.folded, table.units]
+    return [["meta", snapshot.pack(meta)], *([key, snapshot.pack_record(run)] for key, run in table._runs.items())]
 
 
 def _engines(memory: ModelMemory) -> list[list[Any]]:

@@ -77,6 +77,7 @@ def test_what_an_outcome_means_belongs_to_the_identity_of_its_watches(tmp_path: 
     after = {w.key: w.incarnation for w in plan.watches if w.detector != "freshness"}
     assert {key for key in before if before[key] != after[key]} == {
         "clicks-fall",
+        "clicks-of-regulars",
         "counts-fall",
         "counts-tail",
         "wrong",

@@ -42,6 +42,7 @@ def test_the_tape_makes_every_kind_of_watch_speak(reference: Told) -> None:
         "ages-hint",
         "builds",
         "clicks-fall",
+        "clicks-of-regulars",
         "counts-fall",
         "freshness.click",
         "freshness.predictions",

@@ -18,12 +18,15 @@ from detectors.cohort_block import CohortBlockParams
 from detectors.cohort_bounded import CohortBoundedParams
 from detectors.cohort_by_group import CohortByGroupParams
 from detectors.cohort_quantile import CohortQuantileParams
-from detectors.columns import Category, Columns, Flag, Hash, Hashes, Numeric, Ragged, Vector, flag
+from detectors.cohort_sticky import CohortStickyParams
+from detectors.cohort_sticky.moments import GRID
+from detectors.columns import Category, Columns, Flag, Floats, Hash, Hashes, Numeric, Ragged, Vector, flag
 from detectors.concentration import ConcentrationParams
 from detectors.contamination import ContaminationParams
 from detectors.detector import Params
 from detectors.freshness import FreshnessParams
 from detectors.interleaving import InterleavingParams
+from detectors.math.unit_sample import mixed
 from detectors.missing_rate import MissingRateParams
 from detectors.numeric_shift import NumericShiftParams
 from detectors.rejects import RejectsParams
@@ -119,6 +122,28 @@ def _marked(rng: np.random.Generator, n: int, window: int) -> Columns:
     return healthy(rng, n, window).having(value=flag(rng.random(n) < 0.001))
 
 
+def returning(rng: np.random.Generator, n: int, window: int) -> Columns:
+    """The same n units in every window, once each, with what their sums were before and are after it; the past ends at 5."""
+    unit = np.arange(1, n + 1, dtype=np.uint64)
+    yes = [np.asarray(mixed(unit, t) % np.uint64(5) == 0, np.float64) * GRID for t in range(window + 1)]
+
+    def sums(until: int) -> dict[str, Floats]:
+        past, since = min(until, 5), max(until - 5, 0)
+        nothing = np.zeros(n)
+        values = (nothing + since, sum(yes[5:until], nothing), nothing + past, sum(yes[:past], nothing))
+        return dict(zip(("n", "sum", "pre_n", "pre_sum"), values, strict=True))
+
+    had, has = sums(window), sums(window + 1)
+    return Columns(
+        time=window * HOUR + rng.integers(0, HOUR, n),
+        unit=unit,
+        cohort=(mixed(unit, -1) % np.uint64(2)).astype(np.int8),
+        partition=rng.integers(0, 3, n).astype(np.int32),
+        offset=np.arange(window * n, (window + 1) * n),
+        fields={f"had_{k}": Numeric(v) for k, v in had.items()} | {f"has_{k}": Numeric(v) for k, v in has.items()},
+    )
+
+
 EXAMPLES: dict[str, Example] = {
     "canary": Example(
         CanaryParams(treatment_share=0.5),
@@ -150,6 +175,11 @@ EXAMPLES: dict[str, Example] = {
         CohortQuantileParams(holdout_share=0.5, learn_units=500),
         CohortQuantileParams(holdout_share=0.5, learn_units=400, better="higher", page_if_worse_by=0.5),
         healthy,
+    ),
+    "cohort_sticky": Example(
+        CohortStickyParams(learn_days=0.2, min_holdout=20),
+        CohortStickyParams(learn_days=0.15, min_holdout=30, better="lower", page_if_worse_by=0.1),
+        returning,
     ),
     "sample_ratio": Example(
         SampleRatioParams(holdout_share=0.5), SampleRatioParams(holdout_share=0.5, expected_shift=0.3), healthy

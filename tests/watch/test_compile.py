@@ -67,7 +67,7 @@ def test_an_override_of_no_watch_is_a_fault_with_its_line_and_the_names_there_ar
     line, _, sentence = told.partition(":")
     written = (tmp_path / "loopwatch.yaml").read_text().splitlines()
     assert written[int(line) - 1].strip().startswith('"cliks":')
-    assert "watch.cliks: is no watch of this model; it has clicks, concentration," in sentence
+    assert "watch.cliks: is no watch of this model; it has clicks, clicks.returning, concentration," in sentence
 
 
 def test_an_override_of_what_cannot_be_watched_is_a_fault_with_the_reason(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_the_holdouts_owner_is_told_of_the_holdout_and_the_models_team_of_the_re
 def test_a_team_without_a_destination_is_warned_of_with_what_it_misses(tmp_path: Path) -> None:
     (told,) = plans(tmp_path, model()).warnings
     assert told.startswith(
-        "feed: team default has no destination, so nobody is told what 9 of this model's watches find"
+        "feed: team default has no destination, so nobody is told what 10 of this model's watches find"
     )
     assert "teams.default" in told
 

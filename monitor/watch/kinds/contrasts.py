@@ -8,6 +8,7 @@ from detectors.cohort_block import CohortBlockParams
 from detectors.cohort_bounded import CohortBoundedParams
 from detectors.cohort_by_group import CohortByGroupParams
 from detectors.cohort_quantile import CohortQuantileParams
+from detectors.cohort_sticky import CohortStickyParams
 from detectors.columns import Cohort
 from detectors.contamination import ContaminationParams
 from detectors.sample_ratio import SampleRatioParams
@@ -70,17 +71,21 @@ def metrics(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
         if why or model.cohorts is None:
             missing[name] = why
         elif metric.value == "any":
-            yield _bounded(model, name, metric, model.cohorts.holdout)
+            yield from _bounded(model, name, metric, model.cohorts.holdout)
             yield from _by_group(model, name, metric, model.cohorts.holdout)
         else:
             yield from _unbounded(model, name, metric, model.cohorts.holdout)
 
 
-def _bounded(model: ModelSettings, name: str, metric: Metric, rule: HoldoutSettings) -> Wanted:
+def _bounded(model: ModelSettings, name: str, metric: Metric, rule: HoldoutSettings) -> Iterator[Wanted]:
+    """Everybody once, exact; and where the same people stay held out, what those who come back do, for large n."""
     params = CohortBoundedParams(
         holdout_share=rule.share, better=metric.better, page_if_worse_by=metric.page_if_worse_by
     )
-    return Wanted(name, "cohort_bounded", params, name, model.window, "page", metric=name)
+    yield Wanted(name, "cohort_bounded", params, name, model.window, "page", metric=name)
+    if rule.rotates is None:
+        back = CohortStickyParams(better=metric.better, page_if_worse_by=metric.page_if_worse_by)
+        yield Wanted(f"{name}.returning", "cohort_sticky", back, name, model.window, "page", metric=name)
 
 
 def _by_group(model: ModelSettings, name: str, metric: Metric, rule: HoldoutSettings) -> Iterator[Wanted]:

@@ -1,0 +1,102 @@
+"""Sums by unit: the same as a dictionary's, however often stored, and however small the table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detectors.columns import Cohort
+from detectors.math.unit_sample import mixed
+from monitor.join.sums import Changes, SumTable
+
+SLOT = 10
+Rows = list[tuple[int, int]]
+WINDOWS = st.lists(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 5)), max_size=12), max_size=40)
+
+
+def add(table: SumTable, number: int, given_rows: Rows) -> Changes:
+    unit = mixed(np.array([u for u, _ in given_rows], np.uint64))
+    cohort = np.array([u % 2 for u, _ in given_rows], np.int8)
+    return table.add(unit, cohort, np.array([v for _, v in given_rows], np.int64), number * SLOT)
+
+
+@settings(max_examples=60, deadline=None)
+@given(WINDOWS, st.sets(st.integers(0, 39)))
+def test_changes_are_those_of_a_dictionary_however_often_the_table_is_stored(
+    windows: list[Rows], restarts: set[int]
+) -> None:
+    table, plain, stored, began = SumTable("sums", 10**6, 5 * SLOT), {}, {}, None  # type: ignore[var-annotated]
+    for number, given_rows in enumerate(windows):
+        changes = add(table, number, given_rows)
+        began = number if began is None and given_rows else began
+        expected: dict[int, list[int]] = {}
+        for unit, value in given_rows:
+            had = plain.setdefault(unit, [0, 0, 0, 0])
+            expected.setdefault(unit, list(had))
+            place = 2 if number < (began or 0) + 5 else 0
+            had[place] += 1
+            had[place + 1] += value
+        names = {int(mixed(np.array([u], np.uint64))[0]): u for u in range(31)}
+        got = {
+            names[int(u)]: (b.tolist(), a.tolist())
+            for u, b, a in zip(changes.unit, changes.before, changes.after, strict=True)
+        }
+        assert got == {unit: (before, plain[unit]) for unit, before in expected.items()}
+        assert table.units == len(plain)
+        if number in restarts:
+            for key, data in table.pages().items():
+                stored.pop(key, None) if data is None else stored.update({key: data})
+            table = SumTable("sums", 10**6, 5 * SLOT)
+            table.restore(stored)
+
+
+@settings(max_examples=40, deadline=None)
+@given(WINDOWS, st.sampled_from([3, 8, 20]))
+def test_a_small_table_keeps_held_out_units_first_and_what_it_tells_adds_up_to_what_it_holds(
+    windows: list[Rows], cap: int
+) -> None:
+    table, held = SumTable("sums", cap, 0), {}  # type: ignore[var-annotated]
+    for number, given_rows in enumerate(windows):
+        changes = add(table, number, given_rows)
+        assert len(np.unique(changes.unit)) == len(changes.unit)
+        for unit, before, after in zip(changes.unit.tolist(), changes.before, changes.after, strict=True):
+            assert held.get(unit, [0] * 4) == before.tolist()
+            held[unit] = after.tolist()
+        held = {unit: sums for unit, sums in held.items() if any(sums)}
+        assert len(held) == table.units <= cap
+
+
+def test_of_many_exposed_a_share_is_kept_and_everybody_held_out() -> None:
+    table = SumTable("sums", 1_000, 0)
+    unit = mixed(np.arange(1, 20_001, dtype=np.uint64))
+    cohort = np.where(np.arange(20_000) % 50 == 0, Cohort.HOLDOUT, Cohort.EXPOSED).astype(np.int8)
+    changes = table.add(unit, cohort, np.ones(20_000, np.int64), 0)
+    assert (changes.cohort == Cohort.HOLDOUT).sum() == 400
+    kept = (changes.cohort == Cohort.EXPOSED).sum()
+    assert kept == pytest.approx(19_600 / 2**table.halved, rel=0.2)
+    assert 100 < kept <= 600
+    assert table.folded == 0
+
+
+def test_a_unit_keeps_the_cohort_it_was_first_seen_in() -> None:
+    table = SumTable("sums", 100, 0)
+    unit, one = np.array([7], np.uint64), np.ones(1, np.int64)
+    table.add(unit, np.array([Cohort.HOLDOUT], np.int8), one, 0)
+    assert table.add(unit, np.array([Cohort.EXPOSED], np.int8), one, SLOT).cohort.tolist() == [Cohort.HOLDOUT]
+
+
+def test_what_is_written_grows_with_the_logarithm_of_the_windows() -> None:
+    table, written, windows = SumTable("sums", 10**6, 0), 0, 512
+    stored: dict[str, bytes] = {}
+    for number in range(windows):
+        rows = [(number * 20 + i + 1, 1) for i in range(20)]
+        add(table, number, rows)
+        for key, data in table.pages().items():
+            if data is None:
+                stored.pop(key, None)
+            else:
+                written, stored[key] = written + len(data), data
+    assert table.units == windows * 20
+    assert written < 5 * sum(map(len, stored.values()))
