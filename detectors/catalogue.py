@@ -14,6 +14,7 @@ from detectors.cohort_sticky import CohortSticky
 from detectors.concentration import Concentration
 from detectors.contamination import Contamination
 from detectors.detector import AnyDetector
+from detectors.embedding_shift import EmbeddingShift
 from detectors.freshness import Freshness
 from detectors.interleaving import Interleaving
 from detectors.missing_rate import MissingRate
@@ -35,6 +36,7 @@ _ALL: tuple[AnyDetector, ...] = (
     NumericShift(),
     CategoryShift(),
     MissingRate(),
+    EmbeddingShift(),
     Canary(),
     AbTest(),
     Interleaving(),

@@ -114,6 +114,14 @@ WORDINGS: dict[str, Wording] = {
         unknown="whether the model copes: this counts absent values, not what they do to its answers.",
         step="look at the producer of that field, and at what was deployed near then.",
     ),
+    "embedding_shift": Wording(
+        up="the vectors of {metric} have moved from their reference",
+        down="the vectors of {metric} have moved from their reference",
+        moved="the vectors of {metric} have moved from their reference",
+        over="the vectors of {metric} are back at their reference",
+        unknown="what the vectors stand for that is new, and whether anybody is worse off.",
+        step="look whether the encoder or what is encoded changed; if it was meant, set a new reference.",
+    ),
     "risk": Wording(
         up="predictions turn out wrong more often than they did",
         down="predictions turn out wrong less often than they did",

@@ -24,6 +24,7 @@ from detectors.columns import Category, Columns, Flag, Floats, Hash, Hashes, Num
 from detectors.concentration import ConcentrationParams
 from detectors.contamination import ContaminationParams
 from detectors.detector import Params
+from detectors.embedding_shift import EmbeddingShiftParams
 from detectors.freshness import FreshnessParams
 from detectors.interleaving import InterleavingParams
 from detectors.math.unit_sample import mixed
@@ -91,6 +92,12 @@ def healthy(rng: np.random.Generator, n: int, window: int) -> Columns:
 def _spread(small: Hashes) -> Hashes:
     result: Hashes = small * np.uint64(0xBF58_476D_1CE4_E5B9)
     return result
+
+
+def _on_vectors(rng: np.random.Generator, n: int, window: int) -> Columns:
+    vectors = np.round(rng.normal(size=(n, 6)), 2).astype(np.float32)
+    vectors[rng.random(n) < 0.02] = np.nan
+    return healthy(rng, n, window).having(value=Vector(vectors))
 
 
 def _on_labels(rng: np.random.Generator, n: int, window: int) -> Columns:
@@ -204,6 +211,11 @@ EXAMPLES: dict[str, Example] = {
         MissingRateParams(fields=("value", "label"), learn_units=600, learn_windows=2),
         MissingRateParams(fields=("label", "items", "first"), eps=0.1, learn_units=400, learn_windows=3),
         healthy,
+    ),
+    "embedding_shift": Example(
+        EmbeddingShiftParams(sample_units=300, learn_units=600, learn_windows=2),
+        EmbeddingShiftParams(eps=0.1, seed=7, sample_units=500, learn_units=400, learn_windows=2),
+        _on_vectors,
     ),
     "risk": Example(
         RiskParams(sample_units=300, learn_units=600, learn_windows=2),

@@ -77,6 +77,17 @@ def test_features_are_watched_by_their_type() -> None:
     assert set(missing(predictions=given)) == {"leakage"}
 
 
+def test_an_embedding_is_watched_by_the_hour_or_by_longer_windows() -> None:
+    for window, length in (("5m", HOUR), ("25m", 75 * MINUTE), ("2h", 2 * HOUR)):
+        watch = got(window=window, predictions=predictions(embedding="vector"))["embedding"]
+        assert (watch.detector, watch.on, watch.window, watch.severity) == (
+            "embedding_shift",
+            "embedding",
+            length,
+            "warn",
+        )
+
+
 def test_what_may_be_missing_is_one_watch_and_what_may_not_is_no_part_of_it() -> None:
     given = predictions(score="s", label={"path": "l", "default": "none"}, version={"constant": "v1"}, cost="c")
     watch = got(predictions=given)["missing"]
