@@ -136,5 +136,5 @@ class RunningDaemon:
 
 
 def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     return {**kept, "COLUMNS": "200", "TERM": "dumb", **(extra or {})}
