@@ -177,7 +177,8 @@ class CohortBounded:
 
         total = np.where(live[:, None], before + window, before)
         total = np.where(verdict.restarted[:, None] & live[:, None], window, total)
-        began = np.where(live & informative & ((s.began < 0) | verdict.restarted), tick.start, s.began)
+        kept = np.where(verdict.restarted, -1, s.began)
+        began = np.where(live & informative & (kept < 0), tick.start, kept)
         spans = dyadic.push(s.spans, window, live & informative & (bank.mode != engine.LEARNING))
         after = replace(
             s,

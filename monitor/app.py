@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from detectors.columns import Category, Cohort, Columns, Flag, Hash, Numeric, Ragged
-from monitor import logs, settings
+from monitor import logs, references, settings
 from monitor.alerting.alert import Notifier
 from monitor.alerting.via_apprise import AppriseNotifier
 from monitor.alerting.words import moment
@@ -103,6 +103,13 @@ def look_into(url: str, clock: Clock) -> Store:
     return MemoryStore(clock) if file is not None and not file.exists() else SqlStore(url, clock)
 
 
+def with_references(config: Config, store: Store) -> tuple[Config, tuple[str, ...]]:
+    """The config with the references that people adopted, and sentences on those that are not used, or cap a watch."""
+    known = [references.adopted(p, store.references(p.model)) for p in config.plans.models]
+    plans = replace(config.plans, models=tuple(plan for plan, _ in known))
+    return replace(config, plans=plans), tuple(f"{plan.model}: {sentence}" for plan, said in known for sentence in said)
+
+
 def upgrade_database(url: str) -> bool:
     """Bring the tables to this version; True if there was anything to do. Raises `StoreError`."""
     return upgrade(url)
@@ -157,6 +164,10 @@ class Service:
         if shared.kafka is None:
             raise ValueError("the config has no kafka: section, so there is nothing to read")
         self.store = open_store(config.database, self.clock)
+        config, said = with_references(config, self.store)
+        self.config = config
+        for sentence in said:
+            logs.logger("loopwatch").warning("reference", what=sentence)
         self.metrics = Metrics(VERSION)
         self.health = Health(self.clock)
         self.watch = SelfWatch(self.health, self.metrics, logs.logger("loopwatch"), self.clock)
@@ -263,7 +274,7 @@ def overview(store: Store, plans: Sequence[ModelPlan], clock: Clock, health: Hea
                 [w.key for w in p.watches],
                 store.latest(p.model),
                 store.alerts(p.model),
-                "; ".join(p.not_watched),
+                "; ".join([*p.not_watched, *references.adopted(p, store.references(p.model))[1]]),
             )
             for p in plans
         ],

@@ -339,6 +339,8 @@ def _restore_watches(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) -
         states = []
         for watch in members:
             data = pages.get(("engine", _key(watch)))
+            if data is None and watch.reference is not None:
+                data = watch.reference.state
             states.append(snapshot.unpack_rows(test.state, [data]) if data is not None else test.start([watch.params]))
         memory.banks[name] = Bank(test, members, snapshot.stack_rows(states))
     for (room, key), data in pages.items():

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from monitor import app as house
-from monitor.cli import audit, check, database, demo, operate, reference, replay, run, simulate, status
+from monitor.cli import audit, check, database, demo, operate, reference, replay, run, schema, simulate, status
 from monitor.cli.terminal import out
 
 cli = typer.Typer(
@@ -32,11 +32,16 @@ for _command in (
     operate.arm,
     operate.rearm,
     operate.erase,
-    reference.reference,
+    schema.config,
 ):
     cli.command()(_command)
 db.command()(database.upgrade)
 cli.add_typer(db, name="db")
+references = typer.Typer(no_args_is_help=True, help="What watches learned from history: built, listed, adopted.")
+references.command()(reference.build)
+references.command(name="list")(reference.listed)
+references.command()(reference.adopt)
+cli.add_typer(references, name="reference")
 audited.command()(audit.verify)
 audited.command()(audit.export)
 cli.add_typer(audited, name="audit")

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from monitor import app as house
 from monitor.alerting.words import duration
-from monitor.cli import foretell
+from monitor.cli import foretell, reference
 from monitor.cli.terminal import (
     DEFAULT_CONFIG,
     EXIT_CONFIG,
@@ -43,12 +43,17 @@ def check(
     mean: Annotated[
         list[str] | None, typer.Option(help="METRIC=MEAN, for instance reads=12%; repeat for more metrics.")
     ] = None,
+    history: Annotated[
+        list[str] | None,
+        typer.Option(help="TOPIC=FILE, a healthy period: every watch is run over it; repeat for more files."),
+    ] = None,
     events_per_day: Annotated[float | None, typer.Option(min=1, help="Events a day, of all streams.")] = None,
 ) -> None:
     """Read the config; list every watch, what it may spend and find, what cannot be watched and why, and what it costs."""
     read = read_config(config)
     warn(read)
     traffic = foretell.given(units_per_day, new_per_day, mean or ())
+    topics = reference.topics_of(history or [], read.plans.models)
     for plan in read.plans.models:
         title = f"{plan.model}: {len(plan.watches)} watches, and the false pages that each may cost in 28 days"
         table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
@@ -62,6 +67,9 @@ def check(
         for why in plan.not_watched:
             out.print(Text(f"  not watched: {why}"))
         foretell.tell(read, plan, traffic, events_per_day)
+        if plan.topics() & set(topics):
+            out.print(Text("  over the history, in which nothing is known to be wrong:"))
+            reference.tell(reference.dry_run(plan, topics))
     try:
         house.check_destinations(read)
     except ValueError as error:

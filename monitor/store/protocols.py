@@ -277,6 +277,45 @@ class Ledger(Protocol):
         """Alerts, resolved ones included, by id."""
 
 
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
+    """What a watch learned from history; used once a person has adopted it, from the next start on.
+
+    version        of its content, period and number of records: two of one version are the same.
+    learned_as     the watch's incarnation while it learned: with other parameters it is another quantity.
+    state          the detector's state after learning, packed.
+    start, end     event time of the history, ms; records: how many events it had.
+    failed         why the watch did not pass the dry run over the rest of the history; "" if it did.
+    adopted_at     when a person last adopted it, ms; None if nobody has.
+    """
+
+    model: str
+    watch: str
+    version: str
+    learned_as: str
+    state: bytes
+    start: int
+    end: int
+    records: int
+    failed: str = ""
+    built_at: int = 0
+    built_by: str = ""
+    adopted_at: int | None = None
+    adopted_by: str = ""
+
+
+class References(Protocol):
+    """References of watches."""
+
+    def keep_reference(self, reference: Reference) -> None:
+        """Store one that was built; one whose model, watch and version are stored already is left as it was."""
+
+    def references(self, model: str) -> Sequence[Reference]:
+        """All of a model, newest first."""
+
+    def adopt_reference(self, model: str, watch: str, version: str, author: str, now: int) -> bool:
+        """Record that a person wants a reference to be used, with a command row for the audit; False if there is no such one."""
+
+
 class Kept(StrEnum):
     """What is kept for people and grows without end, and the time that its age is counted by.
 
@@ -294,7 +333,7 @@ class Kept(StrEnum):
     AUDIT = "audit"
 
 
-class Store(StateStore, Outbox, Reader, Ledger, Protocol):
+class Store(StateStore, Outbox, Reader, Ledger, References, Protocol):
     """All sides; what `monitor.app` builds."""
 
     def purge(self, kind: Kept, before: int, lease: Lease, limit: int = 5_000) -> int:

@@ -61,12 +61,22 @@ class RejectLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class Learned:
+    """What a watch starts with instead of learning: a packed state, its version, and how it fared in the dry run."""
+
+    version: str
+    state: bytes = field(repr=False)
+    failed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WatchPlan:
     """A detector placed on a stream.
 
     on        the column (or metric, or arrival stream) that becomes `value`; "" if the detector needs none.
     cohort    whose rows; None for all.
     about     what the numbers come from, as configured: fields, rules, matching; not topics, names or routes.
+    reference what it starts with, where a person has adopted one.
     window    ms of event time, a multiple of the model's; min_units: smaller windows are merged with the next.
     """
 
@@ -83,6 +93,7 @@ class WatchPlan:
     spend: Spend = Spend()
     budget: str = ""
     about: str = ""
+    reference: Learned | None = None
 
     @property
     def test(self) -> AnyDetector:
@@ -100,6 +111,8 @@ class WatchPlan:
         extra = getattr(self.test, "fingerprint_extra", "")
         how = f"{self.detector}|{extra}|{self.params.model_dump_json()}|{self.window}|{self.min_units}"
         text = f"{how}|{self.on}|{self.cohort}|{self.about}"
+        if self.reference is not None:
+            text += f"|{self.reference.version}"
         return blake2b(text.encode(), digest_size=6).hexdigest()
 
 

@@ -41,7 +41,7 @@ class CommandLine:
     def __call__(self, *arguments: str | Path) -> Result:
         """Run a command; `--config` is added where it is understood."""
         words = [str(a) for a in arguments]
-        if words[0] not in ("reference", "demo") and "--config" not in words:
+        if words[0] not in ("config", "demo") and "--config" not in words:
             words += ["--config", str(self.config)]
         return CliRunner(env={"COLUMNS": "160", "TERM": "dumb"}).invoke(cli, words)
 

@@ -27,7 +27,7 @@ EXAMPLE_ENVIRONMENT = {
     "FEED_DIGEST_URL": "json://127.0.0.1",
     "EXPERIMENTS_URL": "json://127.0.0.1",
 }
-COMMANDS = ("run", "check", "replay", "status", "demo", "arm", "rearm", "erase", "reference", "db", "audit")
+COMMANDS = ("run", "check", "replay", "status", "demo", "arm", "rearm", "erase", "config", "reference", "db", "audit")
 
 
 def files(stream: open_bandit.Written) -> list[str]:
@@ -210,10 +210,10 @@ def test_commands_about_what_is_not_there_are_refused_with_what_is(loopwatch: Co
 
 
 def test_the_reference_names_what_can_be_written_and_its_schema_is_json(loopwatch: CommandLine) -> None:
-    text = loopwatch("reference")
+    text = loopwatch("config")
     assert text.exit_code == 0
     assert "`page_if_worse_by`" in text.stdout
-    schema = json.loads(loopwatch("reference", "--schema").stdout)
+    schema = json.loads(loopwatch("config", "--schema").stdout)
     assert "Settings" in schema["$defs"]
 
 

@@ -91,7 +91,7 @@ def test_a_file_that_is_no_gzip_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_line_without_end_is_refused_before_it_fills_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("monitor.ingest.via_files.LONGEST_LINE", 1000)
+    monkeypatch.setattr("monitor.ingest.via_files.lines.LONGEST_LINE", 1000)
     source = FileSource({"events": [written(tmp_path / "a.jsonl", lines(0, 2) + b"x" * 1001)]})
     assert len(source.poll(10, 0)[0]) == 2
     for _ in range(2):

@@ -32,7 +32,18 @@ LAYERS: list[tuple[str, tuple[str, ...]]] = [
     ("store protocol", ("monitor.store",)),
     ("engine", ("monitor.engine", "monitor.memory")),
     ("turns", ("monitor.turns",)),
-    ("daemon, relay", ("monitor.daemon", "monitor.relay", "monitor.retention", "monitor.replay", "monitor.selfwatch")),
+    (
+        "daemon, relay",
+        (
+            "monitor.daemon",
+            "monitor.relay",
+            "monitor.retention",
+            "monitor.replay",
+            "monitor.references",
+            "monitor.selfwatch",
+        ),
+    ),
+    ("references", ("monitor.references",)),
     ("app", ("monitor.app", "monitor.demo", "monitor.simulate", "monitor.xray", "monitor.testing")),
     ("cli", ("monitor.cli",)),
 ]
@@ -59,6 +70,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "prometheus_client": ("monitor.metrics",),
     "structlog": ("monitor.logs",),
     "matplotlib": ("monitor.alerting.plot",),
+    "pyarrow": ("monitor.ingest.via_files",),
     "river": ("detectors.river_bank",),
     "http.server": ("monitor.web.server",),
 }

@@ -13,6 +13,7 @@ from monitor.clock import Clock
 from monitor.events import Reject
 from monitor.store import codec
 from monitor.store.admission import admit, hold, lasting_chunks
+from monitor.store.adoption import adoption
 from monitor.store.chain import ACT, Head, Link, News, act
 from monitor.store.codec import storable
 from monitor.store.delivery import IN_FLIGHT, PARKED, QUEUED, STATES, UNSETTLED, after
@@ -27,6 +28,7 @@ from monitor.store.protocols import (
     Queued,
     RecordedAlert,
     RecordedFinding,
+    Reference,
     RowTaken,
     Step,
     StoreRefused,
@@ -49,6 +51,7 @@ class MemoryStore:
         self._outbox: dict[int, OutboxRow] = {}
         self._keys: set[str] = set()
         self._commands: dict[int, Command] = {}
+        self._references: dict[tuple[str, str, str], Reference] = {}
         self._submitted = 0
         self._queued = 0
 
@@ -319,6 +322,28 @@ class MemoryStore:
                 for id_, alert in sorted(self._alerts.items())
                 if alert.model == model
             ]
+
+    def keep_reference(self, reference: Reference) -> None:
+        """Store a reference that was built."""
+        with self._lock:
+            self._references.setdefault((reference.model, reference.watch, reference.version), reference)
+
+    def references(self, model: str) -> Sequence[Reference]:
+        """References of a model, newest first."""
+        with self._lock:
+            own = [r for r in self._references.values() if r.model == model]
+            return sorted(own, key=lambda r: (-r.built_at, r.watch, r.version))
+
+    def adopt_reference(self, model: str, watch: str, version: str, author: str, now: int) -> bool:
+        """Record that a reference is to be used; False if there is no such one."""
+        with self._lock:
+            found = self._references.get((model, watch, version))
+            if found is None:
+                return False
+            adopted = msgspec.structs.replace(found, adopted_at=now, adopted_by=author)
+            self._references[model, watch, version] = adopted
+            self.submit(adoption(adopted))
+            return True
 
     def purge(self, kind: Kept, before: int, lease: Lease, limit: int = 5_000) -> int:
         """Forget a batch of what is older than `before`. Raises `LeaseLost`."""

@@ -9,8 +9,8 @@ from monitor.alerting.alert import Alert, Delivery
 from monitor.clock import Clock
 from monitor.events import Reject
 from monitor.store.chain import Head, Link
-from monitor.store.protocols import Command, Image, Kept, Lease, Queued, RecordedAlert, RecordedFinding, Step
-from monitor.store.via_sql import dead_letters, ledger, reader, relay_side, retention, schema, state
+from monitor.store.protocols import Command, Image, Kept, Lease, Queued, RecordedAlert, RecordedFinding, Reference, Step
+from monitor.store.via_sql import dead_letters, ledger, reader, references, relay_side, retention, schema, state
 from monitor.store.via_sql import lease as leases
 from monitor.store.via_sql.connection import Database
 from monitor.watch.finding import Finding
@@ -183,6 +183,21 @@ class SqlStore:
         """Alerts by id."""
         with self._database.reading() as connection:
             return ledger.recorded_alerts(connection, model)
+
+    def keep_reference(self, reference: Reference) -> None:
+        """Store a reference that was built."""
+        with self._database.writing() as connection:
+            references.keep(connection, reference)
+
+    def references(self, model: str) -> Sequence[Reference]:
+        """References of a model, newest first."""
+        with self._database.reading() as connection:
+            return references.of_model(connection, model)
+
+    def adopt_reference(self, model: str, watch: str, version: str, author: str, now: int) -> bool:
+        """Record that a reference is to be used; False if there is no such one."""
+        with self._database.writing() as connection:
+            return references.adopt(connection, model, watch, version, author, now)
 
     def purge(self, kind: Kept, before: int, lease: Lease, limit: int = 5_000) -> int:
         """Forget a batch of what is older than `before`. Raises `LeaseLost`."""

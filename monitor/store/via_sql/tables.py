@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every migration, oldest first; the last is the one this version works with."""
 
 VERSION_TABLE = "loopwatch_schema"
@@ -211,4 +211,22 @@ purges = sa.Table(
     sa.Column("model", sa.Text, primary_key=True),
     sa.Column("kind", sa.Text, primary_key=True),
     sa.Column("before", sa.BigInteger, nullable=False),
+)
+
+references = sa.Table(
+    "watch_references",
+    metadata,
+    sa.Column("model", sa.Text, primary_key=True),
+    sa.Column("watch", sa.Text, primary_key=True),
+    sa.Column("version", sa.Text, primary_key=True),
+    sa.Column("learned_as", sa.Text, nullable=False),
+    sa.Column("state", sa.LargeBinary, nullable=False),
+    sa.Column("history_start", sa.BigInteger, nullable=False),
+    sa.Column("history_end", sa.BigInteger, nullable=False),
+    sa.Column("records", sa.BigInteger, nullable=False),
+    sa.Column("failed", sa.Text, nullable=False),
+    sa.Column("built_at", sa.BigInteger, nullable=False),
+    sa.Column("built_by", sa.Text, nullable=False),
+    sa.Column("adopted_at", sa.BigInteger),
+    sa.Column("adopted_by", sa.Text, nullable=False),
 )

@@ -1,22 +1,18 @@
-"""Events from files of JSON lines, plain or gzip: a replay of history."""
+"""Events from files: a replay of history."""
 
 from __future__ import annotations
 
-import gzip
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from monitor.events import Block, TopicPartition
 from monitor.ingest.gap import Gap
 from monitor.ingest.source import SourceRefused
-
-LONGEST_LINE = 16 * 1024 * 1024
-"""Bytes; a longer line is no event, and would have to be held in memory."""
+from monitor.ingest.via_files.lines import lines
 
 
 def untimed(_topic: str, _value: bytes) -> int:
@@ -25,7 +21,7 @@ def untimed(_topic: str, _value: bytes) -> int:
 
 
 class FileSource:
-    """A `Source` over files: the i-th file of a topic is its partition i, a line a record, its index the offset.
+    """A `Source` over files: the i-th file of a topic is its partition i, a line or row a record, its index the offset.
 
     Empty lines are no records, but have an offset. `timestamp(topic, value)` gives a record's time, ms since the epoch.
     Files are read as a stream; one file is open for each partition that was begun and not ended. Partitions take equal shares
@@ -120,7 +116,7 @@ class _Reader:
         self.position = 0
         self.ended = False
         self._line = 0
-        self._file: BinaryIO | gzip.GzipFile | None = None
+        self._lines: Generator[bytes] | None = None
 
     def take(self, count: int) -> tuple[list[tuple[int, bytes]], int]:
         """The next `count` records, fewer only at the end or before a fault; and the next position."""
@@ -145,33 +141,23 @@ class _Reader:
 
     def close(self) -> None:
         """Close the file; `take` opens it again and finds its place."""
-        if self._file is not None:
-            self._file.close()
-        self._file = None
+        if self._lines is not None:
+            self._lines.close()
+        self._lines = None
         self._line = 0
 
     def _records(self) -> Iterator[tuple[int, bytes]]:
-        if self._file is None:
-            self._file = _open(self.path)
+        if self._lines is None:
+            self._lines = lines(self.path)
             self._line = 0
-        while line := self._file.readline(LONGEST_LINE + 1):
-            if len(line) > LONGEST_LINE:
-                raise ValueError(f"longer than {LONGEST_LINE:,} bytes")
+        for value in self._lines:
             index = self._line
             self._line += 1
-            if index < self.position:
-                continue
-            value = line.rstrip(b"\r\n")
-            if value:
+            if value and index >= self.position:
                 yield index, value
         self.position = max(self.position, self._line)
         self.ended = True
-        self._file.close()
-        self._file = None
-
-
-def _open(path: Path) -> BinaryIO | gzip.GzipFile:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+        self.close()
 
 
 def _reason(error: Exception) -> str:
