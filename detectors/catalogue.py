@@ -24,6 +24,7 @@ from detectors.risk import Risk
 from detectors.river_bank import RiverHint
 from detectors.sample_ratio import SampleRatio
 from detectors.shadow import Shadow
+from detectors.share_over import ShareOver
 
 _ALL: tuple[AnyDetector, ...] = (
     CohortBounded(),
@@ -37,6 +38,7 @@ _ALL: tuple[AnyDetector, ...] = (
     CategoryShift(),
     MissingRate(),
     EmbeddingShift(),
+    ShareOver(),
     Canary(),
     AbTest(),
     Interleaving(),

@@ -122,6 +122,14 @@ WORDINGS: dict[str, Wording] = {
         unknown="what the vectors stand for that is new, and whether anybody is worse off.",
         step="look whether the encoder or what is encoded changed; if it was meant, set a new reference.",
     ),
+    "share_over": Wording(
+        up="more of {metric} is over its limit than is allowed",
+        down="less of {metric} is over its limit than is allowed",
+        moved="more of {metric} is over its limit than is allowed",
+        over="no more of {metric} is over its limit than is allowed",
+        unknown="why: this counts values over a limit, not what made them large.",
+        step="look at load, versions and what is called on the way, since then.",
+    ),
     "risk": Wording(
         up="predictions turn out wrong more often than they did",
         down="predictions turn out wrong less often than they did",

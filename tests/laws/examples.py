@@ -36,6 +36,7 @@ from detectors.river_bank import RiverHintParams
 from detectors.river_bank.state import Algorithm
 from detectors.sample_ratio import SampleRatioParams
 from detectors.shadow import Compare, ShadowParams
+from detectors.share_over import ShareOverParams
 
 HOUR = 3_600_000
 ROWS = 300
@@ -98,6 +99,12 @@ def _on_vectors(rng: np.random.Generator, n: int, window: int) -> Columns:
     vectors = np.round(rng.normal(size=(n, 6)), 2).astype(np.float32)
     vectors[rng.random(n) < 0.02] = np.nan
     return healthy(rng, n, window).having(value=Vector(vectors))
+
+
+def _small_values(rng: np.random.Generator, n: int, window: int) -> Columns:
+    value = rng.beta(1, 4, n)
+    value[rng.random(n) < 0.02] = np.nan
+    return healthy(rng, n, window).having(value=Numeric(value))
 
 
 def _on_labels(rng: np.random.Generator, n: int, window: int) -> Columns:
@@ -216,6 +223,9 @@ EXAMPLES: dict[str, Example] = {
         EmbeddingShiftParams(sample_units=300, learn_units=600, learn_windows=2),
         EmbeddingShiftParams(eps=0.1, seed=7, sample_units=500, learn_units=400, learn_windows=2),
         _on_vectors,
+    ),
+    "share_over": Example(
+        ShareOverParams(limit=0.9, at_most=0.15), ShareOverParams(limit=0.5, at_most=0.3, min_units=20), _small_values
     ),
     "risk": Example(
         RiskParams(sample_units=300, learn_units=600, learn_windows=2),
