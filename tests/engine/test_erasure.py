@@ -48,6 +48,7 @@ def erased(store: Store, turns: ModelTurns, run: Run, unit: int) -> None:
     store.submit(Command(number=0, model="shop", verb="erase", arguments={"unit": unit}, author="ana"))
     turns.on_step = same_as_loaded(store)
     turns.turn(run.lease())
+    turns.on_step = None
 
 
 def in_rows(image: Image) -> set[int]:

@@ -8,17 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitor.app import read_config
+from monitor.app import open_store, read_config
 from monitor.clock import ManualClock
 from monitor.engine import Engine, Observed
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.ingest.via_memory import MemorySource
 from monitor.memory import PlanChanged, Span, load
 from monitor.store.protocols import Image
+from monitor.store.verify import verify
 from monitor.store.via_memory import MemoryStore
 from monitor.testing import Contents, Run, run_over
 from monitor.watch.plan import DAY, ModelPlan
-from tests.engine.shop import CONFIG, MINUTE, START, contents, event, shop_contents, shop_plan
+from tests.engine.shop import CONFIG, MINUTE, START, contents, event, shop_contents, shop_plan, watch_of, with_watches
 
 
 def begun(plan: ModelPlan) -> MemoryStore:
@@ -125,3 +126,34 @@ def test_a_gate_blinds_the_windows_of_its_trouble_not_those_of_its_alarm() -> No
     assert memory.shut_between(200, 500) == ""
     assert memory.shut_between(400, 900) == "broken again"
     assert memory.shut_between(150, 501) == "broken once; broken again"
+
+
+def test_a_detector_whose_parameters_changed_restarts_alone_in_a_stored_model(tmp_path: Path) -> None:
+    """Through a file and a restart: the others go on as if nothing had happened, and the audit tells of the change."""
+    url = f"sqlite:///{tmp_path / 'loopwatch.db'}"
+    plan, clock = shop_plan(), ManualClock()
+    first = open_store(url, clock)
+    run = Run(plan, MemorySource(shop_contents()), first, clock, 500)
+    turns, lease = run.turns(), run.lease()
+    while turns.memory.lanes.get(PREDICTIONS, 0) < START + 180 * MINUTE:
+        turns.turn(lease)
+    first.close()
+    milder = replace(
+        watch := watch_of(plan, "visits-fall"), params=watch.params.model_copy(update={"learn_units": 500})
+    )
+    changed = with_watches(plan, [milder if w.key == watch.key else w for w in plan.watches])
+    store = open_store(url, clock)
+    told = Run(changed, MemorySource(shop_contents()), store, clock, 500).to_the_end()
+    undisturbed = run_over(plan, shop_contents())
+    assert told.without([watch.key]).lines() == undisturbed.without([watch.key]).lines()
+    mine = [f for f in told.findings if f.watch == watch.key]
+    assert {f.incarnation for f in mine} == {watch.incarnation, milder.incarnation}
+    restarted = next(f for f in mine if f.incarnation == milder.incarnation)
+    assert restarted.evidence.mode == "learning"
+    assert max(f.end for f in mine if f.incarnation == watch.incarnation) <= restarted.start
+    engines = {page.key for page in store.load("shop").pages if page.room == "engine"}
+    assert {key for key in engines if key.startswith("visits-fall|")} == {f"visits-fall|{milder.incarnation}"}
+    configs = [entry for link in store.links("shop") for entry in link.read() if entry.kind == "config"]
+    assert len(configs) == 2
+    assert verify(store, "shop").faults == []
+    store.close()

@@ -18,9 +18,6 @@ def upgrade(url: str) -> bool:
     All in one transaction; of several processes one does it and the others wait. Raises `SchemaTooNew`, `StoreRefused`,
     `StoreUnavailable`.
     """
-    from alembic import command
-    from alembic.config import Config
-
     database = Database(url)
     try:
         with database.writing() as connection:
@@ -31,15 +28,23 @@ def upgrade(url: str) -> bool:
                 return False
             if found is not None and found not in REVISIONS:
                 raise SchemaTooNew(_too_new(database, found))
-            config = Config()
-            config.set_main_option("script_location", "monitor.store:migrations")
-            config.set_main_option("path_separator", "os")
-            config.attributes["connection"] = connection
-            config.attributes["version_table"] = VERSION_TABLE
-            command.upgrade(config, "head")
+            migrate(connection, REVISIONS[-1])
             return True
     finally:
         database.close()
+
+
+def migrate(connection: sa.Connection, to: str) -> None:
+    """Run the migrations up to `to`, in the connection's transaction."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "monitor.store:migrations")
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    config.attributes["version_table"] = VERSION_TABLE
+    command.upgrade(config, to)
 
 
 def verify(database: Database) -> None:
