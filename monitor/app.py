@@ -32,7 +32,7 @@ from monitor.metrics import Metrics
 from monitor.relay import Relay
 from monitor.retention import Retention
 from monitor.selfwatch import CountingNotifier, SelfWatch
-from monitor.settings.kafka import KafkaSettings
+from monitor.settings.kafka import KafkaSettings, SaslSettings
 from monitor.store.protocols import Kept, Lease, SchemaTooOld, Step, Store, StoreError
 from monitor.store.via_memory import MemoryStore
 from monitor.store.via_sql import SqlStore, sqlite_file, upgrade
@@ -69,6 +69,9 @@ class Config:
         """Everything that must never be shown."""
         kafka = self.loaded.settings.kafka
         sasl = [kafka.sasl.secret] if kafka is not None and kafka.sasl is not None else []
+        if kafka is not None and kafka.sasl is not None and kafka.sasl.token_file is not None:
+            with contextlib.suppress(OSError, ValueError):  # told when it is used
+                sasl = [_token(kafka.sasl.token_file).get_secret_value()]
         token = self.loaded.settings.http.secret
         database = [self.database, urlsplit(self.database).password or ""]
         return [
@@ -138,12 +141,21 @@ def kafka_source(kafka: KafkaSettings, plan: ModelPlan) -> KafkaSource:
     tls = None
     if kafka.tls is not None:
         tls = Tls(kafka.tls.ca_file, kafka.tls.cert_file, kafka.tls.key_file, kafka.tls.check_hostname)
-    sasl = None
-    if kafka.sasl is not None:
-        sasl = Sasl(kafka.sasl.mechanism, kafka.sasl.user, SecretStr(kafka.sasl.secret))
+    sasl = None if kafka.sasl is None else _sasl(kafka.sasl)
     access = KafkaAccess(tuple(kafka.brokers), tls, sasl, "loopwatch")
     reading = KafkaReading(access, tuple(sorted(plan.topics())), kafka.start)
     return KafkaSource(reading)
+
+
+def _sasl(given: SaslSettings) -> Sasl:
+    if given.token_file is not None:
+        return Sasl(given.mechanism, token=partial(_token, given.token_file))
+    return Sasl(given.mechanism, given.user or "", SecretStr(given.secret))
+
+
+def _token(path: Path) -> SecretStr:
+    """The token that a file holds now. Raises OSError, ValueError."""
+    return SecretStr(path.read_text(encoding="ascii").strip())
 
 
 def file_source(files: Mapping[str, Sequence[Path]], plan: ModelPlan) -> Source:

@@ -55,21 +55,38 @@ class TlsSettings(SettingsType):
 
 
 class SaslSettings(SettingsType):
-    """Who we are to the brokers."""
+    """Who we are to the brokers: a user with a password, or with OAUTHBEARER a token."""
 
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(description="How the password is proved.")
-    user: Text = Field(description="The user's name.")
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = Field(
+        description="How it is proved. PLAIN shows the brokers the password, so it needs tls."
+    )
+    user: Text | None = Field(
+        default=None, description="The user's name; not with OAUTHBEARER, where the token says it."
+    )
+    token_file: ExistingFile | None = Field(
+        default=None,
+        description="With OAUTHBEARER: a file that holds the token. It is read anew for each connection, so whoever renews the "
+        "token only has to replace the file.",
+    )
     password: Secret | None = Field(default=None, description="The password, usually as ${NAME}.")
     password_file: SecretFile | None = Field(default=None, description="A file that holds the password.")
 
     @model_validator(mode="after")
-    def _one_password(self) -> Self:
+    def _one_proof(self) -> Self:
+        if self.mechanism == "OAUTHBEARER":
+            if self.token_file is None or self.user or self.password or self.password_file:
+                raise sentence("OAUTHBEARER needs token_file, and neither user nor password")
+            return self
+        if self.token_file is not None:
+            raise sentence(f"token_file belongs to OAUTHBEARER; {self.mechanism} needs user and password_file")
+        if self.user is None:
+            raise sentence(f"user is needed with {self.mechanism}")
         only_one("password", self.password, self.password_file, needed=True)
         return self
 
     @property
     def secret(self) -> str:
-        """The password, whichever way it was given. Never to be shown."""
+        """The password, whichever way it was given; "" with OAUTHBEARER. Never to be shown."""
         given = self.password or self.password_file
         return given.get_secret_value() if given else ""
 
@@ -93,3 +110,12 @@ class KafkaSettings(SettingsType):
         default="latest",
         description="Where a partition is begun that has no stored position: earliest, latest, or a time (then ms since the epoch).",
     )
+
+    @model_validator(mode="after")
+    def _not_in_clear(self) -> Self:
+        if self.sasl is not None and self.tls is None and self.sasl.mechanism in ("PLAIN", "OAUTHBEARER"):
+            what = "password" if self.sasl.mechanism == "PLAIN" else "token"
+            raise sentence(
+                f"{self.sasl.mechanism} shows the {what} to whoever listens; add tls: true, or take SCRAM-SHA-512"
+            )
+        return self

@@ -104,7 +104,7 @@ class KafkaCluster:
         identity = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
         for broker in self.brokers.values():
             broker.directory.mkdir()
-            broker.settings.write_text(properties(broker, self.brokers, self._keystore(), self.password))
+            broker.settings.write_text(self._properties(broker))
             self._format(broker, identity)
         for broker in self.brokers.values():
             self._launch(broker)
@@ -238,6 +238,9 @@ class KafkaCluster:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"Kafka's storage could not be formatted: {done.stdout}{done.stderr}")
+
+    def _properties(self, broker: Broker) -> str:
+        return properties(broker, self.brokers, self._keystore(), self.password)
 
     def _keystore(self) -> Path:
         return self.directory / "broker.p12"

@@ -7,7 +7,7 @@ import pytest
 from monitor.settings import ConfigErrors, Settings, load
 
 MODEL = "model: feed\nkind: recommender\npredictions: { topic: slates }\n"
-KAFKA = "kafka:\n  brokers: 'a:1'\n  sasl: { mechanism: PLAIN, user: u, %s }\n"
+KAFKA = "kafka:\n  brokers: 'a:1'\n  sasl: { mechanism: SCRAM-SHA-512, user: u, %s }\n"
 FAKE = "example-only"
 URL = "postgresql://user:example-only@127.0.0.1/db"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from kafka.errors import (  # type: ignore[import-untyped]  # ships no types
@@ -12,6 +13,7 @@ from kafka.errors import (  # type: ignore[import-untyped]  # ships no types
     InvalidTopicError,
     KafkaConfigurationError,
     SaslAuthenticationFailedError,
+    TopicAuthorizationFailedError,
     UnsupportedCodecError,
     UnsupportedSaslMechanismError,
     UnsupportedVersionError,
@@ -23,7 +25,7 @@ from monitor.ingest.via_kafka.probe import tls_context
 from monitor.ingest.via_kafka.settings import KafkaAccess, Sasl
 
 REFUSALS: tuple[tuple[type[Exception], str], ...] = (
-    (SaslAuthenticationFailedError, "refused the user or the password"),
+    (SaslAuthenticationFailedError, "refused"),
     (UnsupportedSaslMechanismError, "do not offer this SASL mechanism"),
     (IllegalSaslStateError, "do not accept SASL on this port"),
     (AuthorizationError, "do not permit this user to read"),
@@ -39,12 +41,35 @@ REFUSALS: tuple[tuple[type[Exception], str], ...] = (
 
 def in_words(error: Exception, access: KafkaAccess) -> SourceError:
     """The client's error as ours: `SourceRefused` if only a person can help, else `SourceUnavailable`."""
-    brokers = ", ".join(access.brokers)
+    brokers, sasl = ", ".join(access.brokers), access.sasl
+    if isinstance(error, TopicAuthorizationFailedError):
+        told = error.args[0] if error.args else ()
+        return forbidden(access, [str(topic) for topic in told] if isinstance(told, set | frozenset | list) else [])
     for kind, words in REFUSALS:
         if isinstance(error, kind):
-            who = f" (user {access.sasl.user!r}, {access.sasl.mechanism})" if access.sasl else ""
-            return SourceRefused(f"the Kafka brokers at {brokers} {words}{who}: {error}")
+            if sasl is None:
+                return SourceRefused(f"the Kafka brokers at {brokers} {words}: {error}")
+            proof = "the token" if sasl.token is not None else "the user or the password"
+            said = f"{words} {proof}" if isinstance(error, SaslAuthenticationFailedError) else words
+            return SourceRefused(f"the Kafka brokers at {brokers} {said} ({_name(sasl)}): {error}")
     return SourceUnavailable(f"the Kafka brokers at {brokers} cannot serve now: {error}")
+
+
+def forbidden(access: KafkaAccess, topics: Collection[str]) -> SourceRefused:
+    """Some topics may not be read: which right is missing, and the command that gives it."""
+    named = access.sasl is not None and access.sasl.token is None
+    who = f"user {access.sasl.user!r}" if named and access.sasl is not None else "this user"
+    principal = f"User:{access.sasl.user}" if named and access.sasl is not None else "User:<name>"
+    names = ", ".join(repr(topic) for topic in sorted(topics)) or "a topic"
+    options = " ".join(f"--topic {topic}" for topic in sorted(topics)) or "--topic <name>"
+    return SourceRefused(
+        f"the Kafka brokers at {', '.join(access.brokers)} do not permit {who} to read {names}; needed is the right Read: "
+        f"kafka-acls.sh --bootstrap-server {access.brokers[0]} --add --allow-principal {principal} --operation Read {options}"
+    )
+
+
+def _name(sasl: Sasl) -> str:
+    return sasl.mechanism if sasl.token is not None else f"user {sasl.user!r}, {sasl.mechanism}"
 
 
 def is_refusal(error: Exception) -> bool:
@@ -78,4 +103,8 @@ class _Tokens(AbstractTokenProvider):  # type: ignore[misc]  # the base has no t
         self.sasl = sasl
 
     def token(self) -> str:
-        return self.sasl.token().get_secret_value() if self.sasl.token else ""
+        try:
+            return self.sasl.token().get_secret_value() if self.sasl.token else ""
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no plain text"
+            raise KafkaConfigurationError(f"the token cannot be had: {type(error).__name__}: {reason}") from None

@@ -24,10 +24,11 @@ from kafka.errors import (  # type: ignore[import-untyped]  # ships no types
 from monitor.events import Block, TopicPartition
 from monitor.ingest.gap import Gap, GapReason
 from monitor.ingest.source import SourceError, SourceRefused, SourceUnavailable
-from monitor.ingest.via_kafka.access import access_options, in_words
+from monitor.ingest.via_kafka.access import access_options, forbidden, in_words
 from monitor.ingest.via_kafka.batches import PartitionRecords, free_parked_records, own_parser_fits, plain
 from monitor.ingest.via_kafka.client import Client
 from monitor.ingest.via_kafka.probe import diagnosis, tls_context
+from monitor.ingest.via_kafka.rights import denied
 from monitor.ingest.via_kafka.settings import KafkaReading
 
 METADATA_AGE_MS = 5_000
@@ -178,8 +179,10 @@ class KafkaSource:
         missing = sorted(topic for topic, partitions in known.items() if not partitions)
         if missing:
             self._disconnect()
+            if hidden := denied(self.reading, missing):
+                raise forbidden(self.reading.access, hidden)
             names = ", ".join(repr(topic) for topic in missing)
-            raise SourceRefused(f"Kafka at {self._address()} has no topic {names}, or this user may not see it")
+            raise SourceRefused(f"Kafka at {self._address()} has no topic {names}")
         if not self._first_seen:
             self._first_seen = known
         self._follow(self._consumer)
@@ -192,12 +195,14 @@ class KafkaSource:
     def _follow(self, consumer: Any) -> None:
         """Read what the topics consist of now: partitions that were added, and topics that were made anew under their old name.
 
-        Raises `SourceUnavailable` while a topic does not exist.
+        Raises `SourceUnavailable` while a topic does not exist, `SourceRefused` where this user may not see it.
         """
         cluster = self._cluster()
         known = {topic: cluster.partitions_for_topic(topic) for topic in self.reading.topics}
         gone = sorted(topic for topic, partitions in known.items() if not partitions)
         if gone:
+            if hidden := denied(self.reading, gone):
+                raise forbidden(self.reading.access, hidden)
             names = ", ".join(repr(topic) for topic in gone)
             raise SourceUnavailable(
                 f"Kafka at {self._address()} has no topic {names} any more; waiting for it to come back"
