@@ -10,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from detectors.promises import promise_of
 from monitor import app as house
 from monitor.alerting.words import duration
 from monitor.cli import foretell, reference
@@ -57,12 +58,12 @@ def check(
     for plan in read.plans.models:
         title = f"{plan.model}: {len(plan.watches)} watches, and the false pages that each may cost in 28 days"
         table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-        for name in ("watch", "detector", "on", "window", "loudest", "cost"):
+        for name in ("watch", "detector", "on", "window", "loudest", "cost", "promise"):
             table.add_column(name, no_wrap=name != "on", overflow="fold")
         for w in plan.watches:
             loudest = "page" if w.policy.may_page else "warn"
             cost = f"{w.spend.page * 28 * DAY:.2g}" if w.spend.page else "-"
-            table.add_row(w.key, w.detector, w.on or "-", duration(w.window), loudest, cost)
+            table.add_row(w.key, w.detector, w.on or "-", duration(w.window), loudest, cost, promise_of(w.detector))
         out.print(table)
         for why in plan.not_watched:
             out.print(Text(f"  not watched: {why}"))

@@ -1,7 +1,8 @@
 """What each unit has done so far, summed: sorted runs merged by addition, so that what is written grows with what is new.
 
-A window adds one run with the sums of the units that came. When eight runs of one size class have gathered they are added up
-into one of the next. A unit's sums are those of all runs together.
+A window adds one run with the sums of the units that came. A run is added up with the one before while that is not at least
+twice as long: so there are few runs, each half of the one before, and as many rows as twice the units at most. A unit's sums are
+those of all runs together.
 
 Held-out units are all kept. Where the exposed ones are too many, a share of them is kept, by a hash that has nothing to do with
 their assignment; who falls out is given back, with sums of nothing, so that whoever adds up changes stays exact.
@@ -24,7 +25,7 @@ from detectors.math.unit_sample import mixed
 WIDTH = 4
 """Predictions and value since watching began, and the same from before."""
 
-_FAN = 8
+_RATIO = 2
 _SALT = 0x6C6F6F70
 _META = "meta"
 _COHORT = npt.NDArray[np.int8]
@@ -90,7 +91,7 @@ class SumTable:
         self.units += int(new.sum())
         run = Run(units[kept], cohorts[kept], now[kept])
         if len(run.unit):
-            self._add(run, 0)
+            self._add(run)
         self._dirty[_META] = snapshot.pack([self.began, self.halved, self.folded, self.units])
         gone = np.isin(given_back.unit, run.unit, invert=True)
         return Changes(
@@ -136,20 +137,20 @@ class SumTable:
         self._runs.clear()
         self.units = int(keeps.sum())
         if self.units:
-            level = int(np.log2(max(self.units, 1)) // np.log2(_FAN))
-            self._write(Run(everybody.unit[keeps], everybody.cohort[keeps], everybody.sums[keeps]), level)
+            self._add(Run(everybody.unit[keeps], everybody.cohort[keeps], everybody.sums[keeps]))
         gone = ~keeps
         before = everybody.sums[gone]
         return Changes(everybody.unit[gone], everybody.cohort[gone], before, np.zeros_like(before))
 
-    def _add(self, run: Run, level: int) -> None:
-        peers = [key for key in self._runs if int(key.split(".")[0]) == level]
-        if len(peers) + 1 < _FAN:
-            self._write(run, level)
-            return
-        parts = [self._runs.pop(key) for key in peers] + [run]
-        self._dirty.update(dict.fromkeys(peers))
-        self._add(self._added_up(parts), level + 1)
+    def _add(self, run: Run) -> None:
+        for key in reversed(list(self._runs)):
+            if len(self._runs[key].unit) >= _RATIO * len(run.unit):
+                break
+            run = self._added_up([self._runs.pop(key), run])
+            self._dirty[key] = None
+        self._made += 1
+        self._runs[f"{self._made:09d}"] = run
+        self._dirty[f"{self._made:09d}"] = snapshot.pack_record(run)
 
     def _added_up(self, parts: list[Run]) -> Run:
         if not parts:
@@ -158,12 +159,6 @@ class SumTable:
         sums = keyed.add(keyed.nothing(WIDTH), unit, np.concatenate([p.sums for p in parts]))
         _, first = np.unique(unit, return_index=True)
         return Run(sums.keys, np.concatenate([p.cohort for p in parts])[first], sums.sums)
-
-    def _write(self, run: Run, level: int) -> None:
-        self._made += 1
-        key = f"{level}.{self._made:09d}"
-        self._runs[key] = run
-        self._dirty[key] = snapshot.pack_record(run)
 
     def pages(self) -> dict[str, bytes | None]:
         """What changed since the last call, by key; None was dropped."""
@@ -177,7 +172,7 @@ class SumTable:
                 self.began, self.halved, self.folded, self.units = snapshot.unpack(pages[key])
                 continue
             self._runs[key] = snapshot.unpack_record(Run, pages[key])
-            self._made = max(self._made, int(key.split(".")[1]))
+            self._made = int(key)
 
 
 def _no_changes() -> Changes:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from detectors.columns import Cohort
 from detectors.math.unit_sample import mixed
-from monitor.join.sums import Changes, SumTable
+from detectors.snapshot import unpack_record
+from monitor.join.sums import Changes, Run, SumTable
 
 SLOT = 10
 Rows = list[tuple[int, int]]
@@ -99,4 +100,17 @@ def test_what_is_written_grows_with_the_logarithm_of_the_windows() -> None:
             else:
                 written, stored[key] = written + len(data), data
     assert table.units == windows * 20
-    assert written < 5 * sum(map(len, stored.values()))
+    assert len(stored) <= 1 + np.log2(windows) + 1
+    assert written < (1 + np.log2(windows)) * sum(map(len, stored.values()))
+
+
+def test_of_the_same_units_again_and_again_no_more_than_two_rows_each_are_held() -> None:
+    table, stored = SumTable("sums", 10**6, 0), {}  # type: ignore[var-annotated]
+    rng = np.random.default_rng(3)
+    for number in range(200):
+        add(table, number, [(int(u), 1) for u in rng.integers(1, 500, 100)])
+        for key, data in table.pages().items():
+            stored.pop(key, None) if data is None else stored.update({key: data})
+    rows = [len(unpack_record(Run, data).unit) for key, data in stored.items() if key != "meta"]
+    assert table.units == 499
+    assert sum(rows) <= 2 * table.units

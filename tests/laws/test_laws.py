@@ -17,6 +17,7 @@ from detectors.catalogue import DETECTORS
 from detectors.columns import Columns
 from detectors.detector import AnyDetector, Needs, Tick
 from detectors.evidence import Crossing, Evidence, Mode, Standing
+from detectors.promises import Promise, promise_of
 from detectors.snapshot import pack, pack_record, pack_row, stack_rows, take_rows, unpack_record, unpack_rows
 from tests.laws.examples import EXAMPLES, HOUR, ROWS, WINDOWS, Example
 
@@ -371,3 +372,11 @@ def test_every_parameter_describes_itself(name: str) -> None:
     assert isinstance(example.params, detector.params)
     assert detector.params.model_config.get("extra") == "forbid"
     assert detector.params.model_config.get("frozen") is True
+
+
+@every_detector
+def test_what_is_told_of_the_promise_beside_a_watch_is_what_its_evidence_says(name: str) -> None:
+    detector, example = _of(name)
+    told = {e.exact for e in _run(detector, example, example.params)[1] if e.mode is Mode.WATCHING}
+    if promise_of(name) is not Promise.NONE:
+        assert told == {promise_of(name) is Promise.EXACT}
