@@ -163,7 +163,8 @@ def evidence(
         log10_e=float(max(step.log_harm[row], step.log_sound[row]) / np.log(10)) if not tick.gated[row] else None,
         threshold=float(-np.log10(level)),
         verdict=verdicts[end],
-        detail={"started_at": int(s.started[row])} if s.started[row] != one_shot.NEVER else {},
+        detail={"ended": end is not End.OPEN}
+        | ({"started_at": int(s.started[row])} if s.started[row] != one_shot.NEVER else {}),
     )
 
 

@@ -18,7 +18,7 @@ equals the memory that committed it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,9 +39,14 @@ from monitor.store.protocols import Chunk, Image, Page, Step
 from monitor.watch.description import PlanDescription
 from monitor.watch.finding import Finding
 from monitor.watch.plan import DAY, ModelPlan, WatchPlan
+from monitor.watch.trials import seen_by_people
+from monitor.watch.verdicts import Word
 
 ARRIVALS = "arrivals"
 """The lane of arrival minutes; every other lane is named after its stream."""
+
+IN_EXPERIMENTS = "enrolled"
+"""Begins the rooms of units enrolled in experiments."""
 
 UNITS = "units"
 """The room of enrolled units; where everybody is assigned afresh from time to time, with the rule in its name."""
@@ -158,6 +163,8 @@ class ModelMemory:
     sums: dict[str, SumTable]
     banks: dict[str, Bank]
     matured: dict[str, UnitTable] = field(default_factory=dict)
+    enrolled: dict[str, UnitTable] = field(default_factory=dict)
+    words: dict[str, Word] = field(default_factory=dict)
     number: int = 0
     sequence: int = 0
     first_event: int | None = None
@@ -185,14 +192,14 @@ class ModelMemory:
         """Note that a page has changed; the last word of a turn counts."""
         self.turn.pages[room, key] = data
 
-    def shut_between(self, start: int, end: int) -> str:
-        """Why gates were shut in any part of a window, or "" if none was."""
-        spans = [span for _, spans in sorted(self.gates.items()) for span in spans]
+    def shut_between(self, start: int, end: int, gates: Collection[str] | None = None) -> str:
+        """Why one of these gates (None: any) was shut in any part of a window, or "" if none was."""
+        spans = [span for key, spans in sorted(self.gates.items()) if gates is None or key in gates for span in spans]
         return "; ".join(dict.fromkeys(s.why for s in spans if s.start < end and (s.end is None or s.end > start)))
 
     def tables(self) -> list[UnitTable]:
         """All tables of units."""
-        return [self.units, self.voters, *self.matured.values()]
+        return [self.units, self.voters, *self.matured.values(), *self.enrolled.values()]
 
     def taken_ids(self) -> Hashes:
         """Ids of predictions in slots that are remembered, sorted."""
@@ -224,7 +231,8 @@ def load(plan: ModelPlan, image: Image) -> ModelMemory:
         UnitTable(VOTERS, plan.unit_cap, DAY),
         {w.key: SumTable(_key(w), plan.sum_cap, w.needs.past) for w in plan.watches if w.needs.past is not None},
         {},
-        _voters_at_maturity(plan),
+        matured=_voters_at_maturity(plan),
+        enrolled={e.name: UnitTable(e.room, plan.unit_cap) for e in plan.experiments},
         number=image.number,
         offsets=dict(image.offsets),
     )
@@ -233,7 +241,7 @@ def load(plan: ModelPlan, image: Image) -> ModelMemory:
         table.restore({key: data for (room, key), data in pages.items() if room == table.name})
     known = {table.name for table in memory.tables()}
     for room, key in pages:
-        if room.partition(".")[0] in (UNITS, VOTERS) and room not in known:
+        if room.partition(".")[0] in (UNITS, VOTERS, IN_EXPERIMENTS) and room not in known:
             memory.page(room, key, None)
     _restore_sums(memory, {key: data for (room, key), data in pages.items() if room == SUMS})
     memory.ids = {int(key): snapshot.unpack(data) for (room, key), data in pages.items() if room == "ids"}
@@ -266,6 +274,8 @@ def _restore_progress(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) 
     memory.missing, memory.intake = [Missing(*m) for m in p.get("missing", ())], p.get("intake", "")
     memory.standings = {key: summary for key, summary in p["standings"].items() if key in same}
     memory.rearmed = {key for key in p["rearmed"] if key in same}
+    words = p.get("words", {})
+    memory.words = {key: msgspec.convert(word, Word) for key, word in words.items() if key in same}
     memory.counters = Counter(p["counters"])
     memory.arrivals = {stream: dict(minutes) for stream, minutes in p["arrivals"].items()}
     memory.quality = {s: {at: [good, bad] for at, good, bad in slots} for s, slots in p.get("quality", {}).items()}
@@ -318,6 +328,7 @@ def pack_progress(memory: ModelMemory) -> bytes:
             "intake": memory.intake,
             "lengths": [memory.plan.slot, memory.plan.arrivals],
             "standings": dict(sorted(memory.standings.items())),
+            "words": {key: msgspec.to_builtins(word) for key, word in sorted(memory.words.items())},
             "versions": dict(sorted(memory.versions.items())),
             "counters": dict(sorted(memory.counters.items())),
             "arrivals": {
@@ -369,7 +380,7 @@ def _restore_rows(memory: ModelMemory, image: Image, pages: dict[tuple[str, str]
                 PREDICTIONS, slot, "id", snapshot.unpack(taken) if taken is not None else np.zeros(0, np.uint64)
             )
             if len(rows):
-                memory.pending.replace(PREDICTIONS, slot, enrol(memory, slot, rows))
+                memory.pending.replace(PREDICTIONS, slot, enrol(memory, slot, seen_by_people(rows)))
 
 
 def _restore_alert(memory: ModelMemory, alert: Alert) -> None:

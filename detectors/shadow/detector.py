@@ -4,7 +4,7 @@ Answers are paired by request. What is compared is an `answer`, a vector of k nu
     answer   disagreement of a pair: one number that differs by more than `differs_by`, or, of k items, fewer than
              `least_overlap` of them in common;
     more     how much more often the shadow has it than the live release: the answer is 0 or 1 (slow or not).
-Every unit votes once, with the pair of the request by which it was enrolled. Pairing needs no randomisation: both answered.
+Every unit votes once, with the pair whose live or shadow row is its enrolment (`first`). Pairing needs no randomisation: both answered.
 
 Nulls: `harm` tests that the mean is at most `tolerated`, `sound` that it is at least so much; bets on bounded means, exact for
 independent units. Nobody is harmed by a shadow, so harm is a reason to hold, told once, not a page. Requests that only one of
@@ -222,7 +222,8 @@ def _capped(left: Pairs) -> tuple[Pairs, Ints]:
 
 
 def _voting(live: Answers, shadow: Answers) -> tuple[Answers, Answers]:
-    return live.take(live.votes), shadow.take(live.votes)
+    votes = live.votes | shadow.votes
+    return live.take(votes), shadow.take(votes)
 
 
 def _compared(p: ShadowParams, live: Answers, shadow: Answers) -> Floats:

@@ -89,7 +89,8 @@ _INTERVAL_KINDS = {
 
 def message(alert: Alert, kind: Kind, context: Context) -> tuple[str, str]:
     """The title (lock screen, at most `TITLE_LIMIT`) and the text (mrkdwn, at most `TEXT_LIMIT`), both escaped."""
-    words = wording_of(alert.finding.detector)
+    split = "experiment" in alert.labels and alert.finding.detector == "sample_ratio"
+    words = wording_of("split" if split else alert.finding.detector)
     body = _recovery(alert, words) if kind is Kind.RESOLVED else _degradation(alert, words, context)
     return _title(alert, kind, words, context), _fit([*body, *_footer(alert, kind, context)])
 
@@ -110,6 +111,8 @@ def _title(alert: Alert, kind: Kind, words: Wording, context: Context) -> str:
         return cut(f"{name}: {words.over.format(metric=_metric(alert))}", TITLE_LIMIT - 12) + ": resolved"
     shown = _headline(alert.finding.evidence)
     sentence = words.sentence(_direction(alert.finding.evidence)).format(metric=_metric(alert))
+    if verdict := alert.finding.evidence.verdict:
+        sentence = f"{_metric(alert)}: {verdict}"
     raised = f"now {alert.severity}" if kind is Kind.ESCALATED else str(alert.severity)
     ending = f"{f', {shown}' if shown else ''}: {raised}"
     return cut(f"{name}: {sentence}", TITLE_LIMIT - len(ending)) + ending

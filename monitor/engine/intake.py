@@ -18,6 +18,7 @@ from monitor.ingest.mapping import PREDICTIONS
 from monitor.join import clocks
 from monitor.memory import ARRIVALS, ModelMemory, Source
 from monitor.watch.plan import ModelPlan
+from monitor.watch.trials import is_shadow
 
 
 class Intake:
@@ -129,6 +130,8 @@ class Intake:
             _add_arrivals(memory, REJECTED + stream, self._arrival_windows(memory, arrived[arrived > 0]))
 
     def _count_arrivals(self, memory: ModelMemory, stream: str, rows: Columns, arrived: cols.Ints) -> None:
+        if stream == PREDICTIONS and (shadow := is_shadow(rows)).any():
+            rows, arrived = rows.take(~shadow), arrived[~shadow]
         windows = self._arrival_windows(memory, arrived)
         if stream in self._arrivals_wanted:
             _add_arrivals(memory, stream, windows)

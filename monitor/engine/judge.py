@@ -22,9 +22,10 @@ from monitor.engine.lanes import Lanes
 from monitor.engine.people import summed
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.memory import ARRIVALS, Bank, ModelMemory, OpenWindow, Span
-from monitor.watch import origin
+from monitor.watch import origin, trials
 from monitor.watch.finding import Finding
 from monitor.watch.plan import DAY, ModelPlan, WatchPlan
+from monitor.watch.verdicts import Word, together
 
 _MERGE_AT_MOST = DAY
 
@@ -36,15 +37,21 @@ class Judge:
         self._plan = plan
         self._lanes = lanes
         self._lane_of = {watch.key: lane for lane, members in lanes.watches.items() for watch in members}
+        self._experiments = {e.name: e for e in plan.experiments}
+        self._gates: dict[str, set[str]] = {}
+        for watch in plan.watches:
+            if watch.test.family is Family.INTEGRITY:
+                self._gates.setdefault(watch.experiment, set()).add(watch.key)
 
-    def fold(self, memory: ModelMemory, lane: str, slot: int, rows: Columns) -> None:
-        """Add a slot's rows to the open windows of everyone who watches the lane."""
+    def fold(self, memory: ModelMemory, lane: str, slot: int, rows: Columns, shadows: Columns | None = None) -> None:
+        """Add a slot's rows to the open windows of everyone who watches the lane; `shadows` are for experiments alone."""
         if not self._lanes.watches[lane]:
             return
         voters = memory.voters if lane == PREDICTIONS else memory.matured.get(lane)
         if voters is not None and len(rows):
             seen = voters.lookup(rows.unit, slot)
             rows = rows.having(voting=cols.flag(seen.known & (seen.slot == slot)))
+        inside: dict[str, Columns] = {}
         for watch in self._lanes.watches[lane]:
             bank = memory.banks[watch.detector]
             prep = bank.test.prepare(watch.params, bank.state, bank.watches.index(watch))
@@ -52,13 +59,38 @@ class Judge:
             if window is None:
                 window = OpenWindow(slot - slot % watch.window, bank.test.empty(prep))
                 memory.open[watch.key] = window
-            if watch.needs.past is not None:
-                if len(rows) and not (watch.needs.gated and memory.shut_between(slot, slot + self._plan.slot)):
-                    changes = summed(memory.sums[watch.key], rows, watch.on, slot)
-                    window.statistic = bank.test.fold(prep, window.statistic, changes)
-            elif len(rows):
-                chosen = rows if watch.cohort is None else rows.take(rows.cohort == watch.cohort)
-                window.statistic = bank.test.fold(prep, window.statistic, _with_value(watch, chosen))
+            chosen = self._read_by(memory, watch, slot, rows, shadows, inside)
+            if len(chosen):
+                window.statistic = bank.test.fold(prep, window.statistic, chosen)
+
+    def _read_by(
+        self,
+        memory: ModelMemory,
+        watch: WatchPlan,
+        slot: int,
+        rows: Columns,
+        shadows: Columns | None,
+        inside: dict[str, Columns],
+    ) -> Columns:
+        """What a watch folds of a slot's rows; `inside` keeps the rows of experiments, which several watches share."""
+        if watch.experiment:
+            if watch.experiment not in inside:
+                inside[watch.experiment] = self._members(memory, watch.experiment, slot, rows, shadows)
+            own = inside[watch.experiment]
+            return trials.compared(self._experiments[watch.experiment], own, watch.on) if len(own) else own
+        if not len(rows):
+            return rows
+        if watch.needs.past is not None:
+            shut = watch.needs.gated and memory.shut_between(slot, slot + self._plan.slot, self._gates.get("", ()))
+            return cols.no_rows() if shut else summed(memory.sums[watch.key], rows, watch.on, slot)
+        return _with_value(watch, rows if watch.cohort is None else rows.take(rows.cohort == watch.cohort))
+
+    def _members(self, memory: ModelMemory, name: str, slot: int, rows: Columns, shadows: Columns | None) -> Columns:
+        """The rows of an experiment, with who of them was enrolled in this slot."""
+        plan, table = self._experiments[name], memory.enrolled[name]
+        own = trials.members(plan, rows if shadows is None else trials.side_by_side(rows, shadows))
+        seen = table.lookup(own.unit, slot)
+        return trials.enrolled(plan, own, seen.known & (seen.slot == slot))
 
     def close_windows(self, memory: ModelMemory, lane: str, end: int) -> None:
         """Close the windows that end here; those with too few units go on into the next."""
@@ -80,7 +112,7 @@ class Judge:
         rows = np.array([bank.watches.index(w) for w in watches])
         windows = [memory.open.pop(w.key) for w in watches]
         reasons = [
-            memory.shut_between(w.start, end) if each.needs.gated else ""
+            memory.shut_between(w.start, end, self._gates.get(each.experiment, ())) if each.needs.gated else ""
             for w, each in zip(windows, watches, strict=True)
         ]
         staleness = [self._stale(memory, each, w.start, end) for w, each in zip(windows, watches, strict=True)]
@@ -111,7 +143,10 @@ class Judge:
 
     def _tell(self, memory: ModelMemory, watch: WatchPlan, start: int, end: int, evidence: Evidence) -> None:
         """Keep the finding, and let the policy decide what people hear of it."""
-        where, why = origin.of(watch.test.family, evidence, has_holdout=self._plan.has_holdout)
+        if watch.experiment:
+            evidence = self._in_experiment(memory, watch, evidence)
+        family = Family.DEPLOYMENT if watch.experiment else watch.test.family
+        where, why = origin.of(family, evidence, has_holdout=self._plan.has_holdout)
         finding = Finding(
             model=self._plan.model,
             watch=watch.key,
@@ -148,6 +183,25 @@ class Judge:
             kind, _ = decision.notify
             memory.turn.outbox.extend(notifications(decision.alert, kind, watch.routing, context, end))
 
+    def _in_experiment(self, memory: ModelMemory, watch: WatchPlan, evidence: Evidence) -> Evidence:
+        """What the experiment as a whole says by this watch, with its arms by their names."""
+        evidence = _with_arms_named(evidence)
+        if watch.test.family is not Family.DEPLOYMENT:
+            return evidence
+        peers = {
+            other.key: memory.words.get(other.key, Word())
+            for other in self._plan.watches
+            if other.experiment == watch.experiment
+            and other.test.family is Family.DEPLOYMENT
+            and other.key != watch.key
+        }
+        alone = {o.key: bool(getattr(o.params, "alone", True)) for o in self._plan.watches if o.key in peers}
+        peers = {key: msgspec.structs.replace(word, alone=alone[key]) for key, word in peers.items()}
+        alpha = float(getattr(watch.params, "alpha", 0.05))
+        evidence, word = together(watch.key, evidence, memory.words.get(watch.key), peers, alpha)
+        memory.words[watch.key] = word
+        return evidence
+
     def _set_gate(self, memory: ModelMemory, watch: WatchPlan, finding: Finding) -> None:
         """A gate is shut for the event time from when its trouble most likely began until it recovers.
 
@@ -174,7 +228,7 @@ class Judge:
         ]
         rehearsal = Rehearsal(armed=memory.armed, first_event=memory.first_event, duration_ms=self._plan.rehearsal)
         holdout = ""
-        if self._plan.has_holdout and watch.needs.contrast:
+        if self._plan.has_holdout and watch.needs.contrast and not watch.experiment:
             holdout = self._state_of_holdout(memory)
         return Context(
             model=self._plan.model,
@@ -188,10 +242,10 @@ class Judge:
 
     def _state_of_holdout(self, memory: ModelMemory) -> str:
         """What the gates say now; nothing where none watches, or none has judged."""
-        shut = [span.why for spans in memory.gates.values() for span in spans if span.end is None]
+        gates = self._gates.get("", ())
+        shut = [span.why for key, spans in memory.gates.items() if key in gates for span in spans if span.end is None]
         if shut:
             return "; ".join(sorted(shut))
-        gates = [w.key for w in self._plan.watches if w.test.family is Family.INTEGRITY]
         sound = gates and all(memory.standings.get(key, "").startswith("watching/ok") for key in gates)
         return "its share of new units is as planned." if sound else ""
 
@@ -200,9 +254,20 @@ def _trouble(evidence: Evidence) -> str:
     mixed_up = evidence.arms.get("mixed up")
     if mixed_up is not None:
         return f"{mixed_up:.2%} of the people are mixed up, at most {evidence.margin:.2%} may be"
-    planned, seen = evidence.arms.get("planned"), evidence.arms.get("holdout")
+    arm = "control" if "control" in evidence.n else "holdout"
+    planned, seen = evidence.arms.get("planned"), evidence.arms.get(arm)
     known = planned is not None and seen is not None
-    return f"the holdout is {seen:.2%}, planned {planned:.2%}" if known else "the holdout is broken"
+    return f"the {arm} is {seen:.2%}, planned {planned:.2%}" if known else f"the {arm} is broken"
+
+
+def _with_arms_named(evidence: Evidence) -> Evidence:
+    """Detectors of two cohorts call them exposed and holdout; in an experiment they are treatment and control."""
+    names = {"exposed": "treatment", "holdout": "control"}
+    return msgspec.structs.replace(
+        evidence,
+        n={names.get(arm, arm): n for arm, n in evidence.n.items()},
+        arms={names.get(arm, arm): value for arm, value in evidence.arms.items()},
+    )
 
 
 def _with_value(watch: WatchPlan, rows: Columns) -> Columns:

@@ -59,4 +59,6 @@ def _lane_of(watch: WatchPlan, metrics: Mapping[str, MetricPlan], outcomes: Mapp
         return ARRIVALS
     if watch.on in metrics:
         return metrics[watch.on].outcome
+    if watch.experiment and watch.on in outcomes:
+        return watch.on
     return next((name for name, outcome in outcomes.items() if watch.on == outcome.truth), PREDICTIONS)

@@ -13,7 +13,7 @@ from detectors.evidence import Evidence, Mode, Standing
 from monitor.engine.lanes import Lanes
 from monitor.ingest.gap import Gap, GapReason
 from monitor.join import clocks
-from monitor.memory import Missing, ModelMemory
+from monitor.memory import IN_EXPERIMENTS, Missing, ModelMemory
 from monitor.watch.finding import Finding, Origin
 from monitor.watch.plan import ModelPlan, WatchPlan
 
@@ -60,11 +60,12 @@ def fold_away(memory: ModelMemory, kind: str, slot: int, count: int, cap: int) -
     if before is not None:
         memory.missing.remove(before)
     start = slot if before is None else before.start
-    memory.missing.append(Missing(kind, start, slot + memory.plan.slot, _CAPS[kind].format(cap=cap)))
+    memory.missing.append(Missing(kind, start, slot + memory.plan.slot, _CAPS[kind.partition(".")[0]].format(cap=cap)))
 
 
 _CAPS = {
     UNITS: "the table of units is full at {cap:,}: units that came later are compared nowhere",
+    IN_EXPERIMENTS: "the table of an experiment's units is full at {cap:,}: units that came later are not in it",
     VOTERS: "the table of a day's voters is full at {cap:,}: units that came later have no vote that day",
 }
 

@@ -11,8 +11,11 @@ from monitor.engine import missing, quality
 from monitor.engine.judge import Judge
 from monitor.engine.lanes import LONGEST_SILENCE, Lanes
 from monitor.ingest.mapping import PREDICTIONS
+from monitor.join.credit import credit
 from monitor.join.joiner import Match, Window, join
+from monitor.join.units import UnitTable
 from monitor.memory import ModelMemory, enrol
+from monitor.watch import trials
 from monitor.watch.plan import MetricPlan, ModelPlan, OutcomePlan
 
 _VERSIONS_KEPT = 200
@@ -74,15 +77,17 @@ class Slots:
     def _close_slot(self, memory: ModelMemory, lane: str) -> None:
         slot = memory.lanes[lane]
         memory.lanes[lane] = slot + self._plan.slot
-        rows = self._seal(memory, slot) if lane == PREDICTIONS else self._mature(memory, self._outcomes[lane], slot)
-        self._judge.fold(memory, lane, slot, rows)
+        if lane == PREDICTIONS:
+            self._judge.fold(memory, lane, slot, *self._seal(memory, slot))
+        else:
+            self._judge.fold(memory, lane, slot, self._mature(memory, self._outcomes[lane], slot))
         self._judge.close_windows(memory, lane, slot + self._plan.slot)
         if lane == PREDICTIONS:
             missing.tell(memory, self._lanes, slot, slot + self._plan.slot)
         self._drop(memory, lane, slot)
 
-    def _seal(self, memory: ModelMemory, slot: int) -> Columns:
-        """The slot's predictions, each once, in canonical order, with their units enrolled."""
+    def _seal(self, memory: ModelMemory, slot: int) -> tuple[Columns, Columns]:
+        """The slot's predictions, each once, in canonical order, with their units enrolled; and the shadows that nobody saw."""
         taken, everything = memory.taken_ids(), memory.pending.identities(PREDICTIONS, slot, "id")
         rows, repeated = memory.pending.seal(PREDICTIONS, slot, "id", taken)
         memory.counters[f"{PREDICTIONS}.repeated"] += repeated
@@ -93,18 +98,24 @@ class Slots:
             memory.drops.add(slot)
             memory.page("drops", str(slot), snapshot.pack(np.intersect1d(everything, taken)))
         if not len(rows):
-            return rows
+            return rows, rows
         memory.ids[slot] = np.sort(rows.hashes("id"))
         memory.page("ids", str(slot), snapshot.pack(memory.ids[slot]))
+        rows, shadows = trials.seen_by_people(rows), rows.take(trials.is_shadow(rows))
+        memory.counters[f"{PREDICTIONS}.shadows"] += len(shadows)
         for table in (memory.units, memory.voters):
-            before = table.folded
-            table.observe(rows.unit, rows.cohort, slot)
-            missing.fold_away(memory, table.name, slot, table.folded - before, table.cap)
+            _observe(memory, table, rows, slot)
         self._note_versions(memory, slot, rows)
         rows = enrol(memory, slot, rows)
         memory.counters[f"{PREDICTIONS}.crossed"] += int(rows.flags("crossed").sum())
         memory.pending.replace(PREDICTIONS, slot, rows)
-        return rows
+        self._enrol_in_experiments(memory, slot, rows, shadows)
+        return rows, shadows
+
+    def _enrol_in_experiments(self, memory: ModelMemory, slot: int, rows: Columns, shadows: Columns) -> None:
+        for experiment in self._plan.experiments:
+            own = trials.enrolling(experiment, trials.members(experiment, trials.side_by_side(rows, shadows)))
+            _observe(memory, memory.enrolled[experiment.name], own, slot)
 
     def _note_versions(self, memory: ModelMemory, slot: int, rows: Columns) -> None:
         version = rows.fields.get("version")
@@ -136,7 +147,20 @@ class Slots:
         }
         if (voters := memory.matured.get(outcome.name)) is not None:
             voters.observe(rows.unit, rows.cohort, slot)
-        return rows.having(**metrics, **{outcome.truth: Numeric(_truth(outcome, joined.count, joined.total))})
+        return rows.having(
+            **metrics,
+            **self._credits(outcome, rows, outcomes),
+            **{outcome.truth: Numeric(_truth(outcome, joined.count, joined.total))},
+        )
+
+    def _credits(self, outcome: OutcomePlan, rows: Columns, outcomes: Columns | None) -> dict[str, Numeric]:
+        """Who won each list, for every experiment that this outcome decides."""
+        window = Window(outcome.within, self._plan.early)
+        return {
+            trials.credit_column(e): Numeric(credit(window, rows, outcomes, trials.sign_of_team(e, rows)))
+            for e in self._plan.experiments
+            if e.kind == "interleaving" and e.outcome == outcome.name
+        }
 
     def _told_in_time(self, times: cols.Ints, within: int) -> cols.Bools:
         """Whether the outcomes of predictions are complete before everybody is assigned afresh: later, the next coin has a say."""
@@ -168,6 +192,13 @@ class Slots:
 def _truth(outcome: OutcomePlan, count: cols.Ints, total: cols.Floats) -> cols.Floats:
     silence = np.nan if outcome.silence is None else outcome.silence
     return np.where(count > 0, total / np.maximum(count, 1), silence)
+
+
+def _observe(memory: ModelMemory, table: UnitTable, rows: Columns, slot: int) -> None:
+    """The units of a slot; that some no longer fit in is told."""
+    before = table.folded
+    table.observe(rows.unit, rows.cohort, slot)
+    missing.fold_away(memory, table.name, slot, table.folded - before, table.cap)
 
 
 def _metric(metric: MetricPlan, count: cols.Ints, total: cols.Floats) -> cols.Floats:

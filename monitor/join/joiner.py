@@ -134,6 +134,23 @@ def _by_id(match: Match, predictions: Columns, outcomes: Columns) -> npt.NDArray
     return row[code]
 
 
+def items_of_outcomes(
+    window: Window, predictions: Columns, outcomes: Columns
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Of every outcome that names a prediction and one of its items, in time: the element of the items, and the row.
+
+    Each outcome counts once; an item that a prediction shows twice is the first of both.
+    """
+    outcomes = _once(outcomes)
+    item, owner = _showings(predictions)
+    keys, first = np.unique(_pair(predictions.hashes("id")[owner], item), return_index=True)
+    at = _find(keys, _pair(outcomes.hashes("id"), outcomes.hashes("item")))
+    element = first[np.maximum(at, 0)]
+    delay = outcomes.time - predictions.time[owner[element]]
+    hit = (at >= 0) & (delay >= -window.early) & (delay <= window.within)
+    return element[hit], owner[element[hit]]
+
+
 def _showings(predictions: Columns) -> tuple[Hashes, npt.NDArray[np.intp]]:
     """Every item shown and the row that showed it."""
     items = predictions.fields.get("items")

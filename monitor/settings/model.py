@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema
 
 from detectors.catalogue import DETECTORS
 from detectors.detector import Params
 from monitor.settings.base import SettingsType, also_as
+from monitor.settings.experiments import Arms, ExperimentSettings
 from monitor.settings.quantities import (
     Duration,
     FieldPath,
@@ -35,13 +28,6 @@ from monitor.settings.quantities import (
 from monitor.settings.service import DEFAULT_TEAM
 from monitor.settings.streams import OutcomeSettings, Predictions
 
-
-def _arm(value: object) -> str:
-    if not isinstance(value, str | int) or value == "":
-        raise refusal("is not the text of an arm; put it in quotes, as the events spell it")
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 _LONGEST_SPAN = 3_600_000
 
 
@@ -52,12 +38,6 @@ def _span(value: int) -> int:
 
 
 RejectSpan = Annotated[PositiveDuration, AfterValidator(_span)]
-
-
-Arms = Annotated[
-    tuple[Annotated[str, BeforeValidator(_arm), WithJsonSchema({"type": ["string", "integer", "boolean"]})], ...],
-    Field(min_length=1),
-]
 
 
 class ArmSettings(SettingsType):
@@ -245,6 +225,9 @@ class ModelSettings(SettingsType):
     watch: dict[Name, Annotated[WatchSettings, BeforeValidator(_watch)]] = Field(
         default={},
         description="What differs from the watches that the kind brings, and detectors placed by hand; by name.",
+    )
+    experiments: dict[Name, ExperimentSettings] = Field(
+        default={}, description="Releases and ideas that some get and others do not, compared once; by name."
     )
     rejects: RejectSettings = Field(
         default=RejectSettings(), description="How many records of a stream may be unusable."

@@ -13,6 +13,7 @@ from monitor.alerting.routing import Routing
 from monitor.ingest.mapping import TRUTH, EventMapping
 from monitor.join.joiner import Match
 from monitor.settings import ConfigError, Loaded, ModelSettings, mappings
+from monitor.settings.experiments import ExperimentSettings
 from monitor.settings.quantities import Rate
 from monitor.settings.service import DEFAULT_TEAM, TeamSettings
 from monitor.settings.streams import OutcomeSettings
@@ -20,6 +21,7 @@ from monitor.watch import kinds
 from monitor.watch.plan import DAY, MetricPlan, ModelPlan, OutcomePlan, RejectLimit, Spend, WatchPlan
 from monitor.watch.refusals import refusals
 from monitor.watch.spend import shares
+from monitor.watch.trials import ExperimentPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ def _plan(loaded: Loaded, model: ModelSettings, streams: tuple[EventMapping, ...
         watches=tuple(_watch(loaded, model, wanted) for wanted in watched.watches),
         outcomes=tuple(OutcomePlan(n, _match(o), o.within, _silence(o)) for n, o in model.outcomes.items()),
         metrics=tuple(MetricPlan(n, m.of, m.value) for n, m in model.metrics.items()),
+        experiments=tuple(_experiment(model, n, e) for n, e in model.experiments.items()),
         arrivals=kinds.arrival_window(model),
         rejects=RejectLimit(model.rejects.at_most, model.rejects.at_least),
         rehearsal=loaded.settings.rehearsal,
@@ -82,6 +85,21 @@ def _plan(loaded: Loaded, model: ModelSettings, streams: tuple[EventMapping, ...
         holdout_policies=None if model.cohorts is None else model.cohorts.holdout.policies,
         hash_key=b"loopwatch." + model.model.encode()[:50],
         not_watched=tuple(f"{key}: {why}" for key, why in watched.missing.items()),
+    )
+
+
+def _experiment(model: ModelSettings, name: str, settings: ExperimentSettings) -> ExperimentPlan:
+    control, treatment = settings.arms()
+    return ExperimentPlan(
+        name=name,
+        kind=settings.kind,
+        control=control,
+        treatment=treatment,
+        identity=settings.id or "",
+        slow=settings.slow,
+        answer=kinds.answer_of(model),
+        outcome=settings.of or "",
+        unit=repr(model.predictions.unit),
     )
 
 
@@ -107,12 +125,18 @@ def _watch(loaded: Loaded, model: ModelSettings, wanted: kinds.Wanted) -> WatchP
         params=wanted.params,
         on=wanted.on,
         window=wanted.window,
-        policy=Policy(may_page=wanted.severity == "page", hint=hint, labels=kinds.labels(model, wanted)),
+        policy=Policy(
+            may_page=wanted.severity == "page",
+            hint=hint,
+            labels=kinds.labels(model, wanted),
+            send_resolved=DETECTORS[wanted.detector].family is not Family.DEPLOYMENT,
+        ),
         routing=routing,
         team=name,
         cohort=wanted.cohort,
         min_units=wanted.min_units,
         about=_about(model, wanted),
+        experiment=wanted.experiment,
     )
 
 
@@ -123,7 +147,9 @@ def _about(model: ModelSettings, wanted: kinds.Wanted) -> str:
         return ""
     predictions = model.predictions
     parts: list[object] = [predictions.unit, sorted(predictions.where.items())]
-    if test.needs(wanted.params).contrast:
+    if wanted.experiment:
+        parts += _about_experiment(model, wanted)
+    elif test.needs(wanted.params).contrast:
         parts.append(model.cohorts.model_dump(exclude={"holdout": {"team"}}) if model.cohorts is not None else None)
     if wanted.on in model.metrics:
         metric = model.metrics[wanted.on]
@@ -141,6 +167,18 @@ def _joined(outcome: OutcomeSettings) -> tuple[object, ...]:
     return outcome.match, outcome.within, outcome.value, sorted(outcome.where.items())
 
 
+def _about_experiment(model: ModelSettings, wanted: kinds.Wanted) -> list[object]:
+    """Who is in the experiment, and the fields that its comparisons rest on."""
+    experiment = model.experiments[wanted.experiment]
+    read = {"variant", "role", "experiment_id", "request_id", "error_code", "latency_ms", kinds.answer_of(model)}
+    parts: list[object] = [experiment.arms(), experiment.id, experiment.slow]
+    parts.append([f for f in mappings(model)[0].fields if f.name in read])
+    if experiment.of in model.outcomes:
+        outcome = model.outcomes[experiment.of]
+        parts += [outcome.match, outcome.within, sorted(outcome.where.items())]
+    return parts
+
+
 def _team(loaded: Loaded, name: str) -> TeamSettings:
     return loaded.settings.teams.get(name) or loaded.settings.teams.get(DEFAULT_TEAM) or TeamSettings()
 
@@ -154,11 +192,11 @@ def _with_budgets(loaded: Loaded, plans: list[ModelPlan]) -> list[ModelPlan]:
     for name, members in by_team.items():
         team = _team(loaded, name)
         pages, warnings = team.false_pages, team.false_warnings
-        families = [w.test.family for _, w in members]
+        families = [None if w.test.family is Family.DEPLOYMENT else w.test.family for _, w in members]
         paging = [f if w.policy.may_page else None for f, (_, w) in zip(families, members, strict=True)]
         for (model, watch), page, warn in zip(members, shares(paging), shares(families), strict=True):
             each = Spend(page * pages.count / pages.period, warn * warnings.count / warnings.period)
-            told = _LIMIT if watch.test.family is Family.QUALITY else _budget(page, pages, warn, warnings)
+            told = _of_its_own(watch) or _budget(page, pages, warn, warnings)
             spend[model, watch.key] = each, told
     return [
         replace(
@@ -171,7 +209,14 @@ def _with_budgets(loaded: Loaded, plans: list[ModelPlan]) -> list[ModelPlan]:
     ]
 
 
-_LIMIT = "a limit, not a test: it costs nothing of the budget"
+def _of_its_own(watch: WatchPlan) -> str:
+    """What a watch costs that spends nothing of the budget, for its messages; "" for all others."""
+    if watch.test.family is Family.QUALITY:
+        return "a limit, not a test: it costs nothing of the budget"
+    if watch.test.family is not Family.DEPLOYMENT:
+        return ""
+    alpha = 100 * float(getattr(watch.params, "alpha", 0.0))
+    return f"tested once, beside the budget: at most {alpha:.2g} % chance ever to say this without cause"
 
 
 def _budget(page: float, pages: Rate, warn: float, warnings: Rate) -> str:

@@ -12,6 +12,7 @@ _NOTHING = (Origin.UNKNOWN, "")
 _CONTRAST = (Origin.MODEL_INDUCED, "the exposed differ from a randomised holdout seen in the same windows")
 _PLAIN = {
     Family.INTEGRITY: (Origin.HOLDOUT_ANOMALY, "the cohorts do not have their planned sizes"),
+    Family.DEPLOYMENT: (Origin.VERSION_CHANGE, "both ran at the same time, and only what was tried differs"),
     Family.FRESHNESS: (Origin.DATA_QUALITY, "events stopped arriving"),
     Family.QUALITY: (Origin.DATA_QUALITY, "too many records cannot be used"),
 }
@@ -31,6 +32,8 @@ def of(family: Family, evidence: Evidence, *, has_holdout: bool) -> tuple[Origin
         if "holdout" not in evidence.n:
             return _NOTHING
         return _of_narrowing(evidence.detail["narrowed"]) if "narrowed" in evidence.detail else _CONTRAST
+    if family is Family.DEPLOYMENT and "planned" in evidence.arms:
+        return Origin.DATA_QUALITY, "the arms do not have their planned sizes"
     return _PLAIN.get(family, _NOTHING)
 
 

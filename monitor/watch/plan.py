@@ -12,6 +12,7 @@ from monitor.alerting.policy import Policy
 from monitor.alerting.routing import Routing
 from monitor.ingest.mapping import TRUTH, EventMapping
 from monitor.join.joiner import Match
+from monitor.watch.trials import ExperimentPlan
 
 MINUTE = 60_000
 DAY = 86_400_000
@@ -77,6 +78,7 @@ class WatchPlan:
     cohort    whose rows; None for all.
     about     what the numbers come from, as configured: fields, rules, matching; not topics, names or routes.
     reference what it starts with, where a person has adopted one.
+    experiment  the experiment whose rows it looks at; "" for the model's own.
     window    ms of event time, a multiple of the model's; min_units: smaller windows are merged with the next.
     """
 
@@ -94,6 +96,7 @@ class WatchPlan:
     budget: str = ""
     about: str = ""
     reference: Learned | None = None
+    experiment: str = ""
 
     @property
     def test(self) -> AnyDetector:
@@ -141,6 +144,7 @@ class ModelPlan:
     watches: tuple[WatchPlan, ...]
     outcomes: tuple[OutcomePlan, ...] = ()
     metrics: tuple[MetricPlan, ...] = ()
+    experiments: tuple[ExperimentPlan, ...] = ()
     future: int = 5 * MINUTE
     early: int = 2 * MINUTE
     idle: int = MINUTE

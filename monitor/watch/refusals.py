@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 
 from detectors.catalogue import DETECTORS
-from detectors.detector import Needs, Stream, Value
+from detectors.detector import Family, Needs, Stream, Value
 from monitor.ingest.mapping import TRUTH, Kind
 from monitor.settings import columns, mappings
 from monitor.settings.model import ModelSettings, WatchSettings
 from monitor.settings.quantities import duration_text
 from monitor.watch import kinds
 from monitor.watch.plan import DAY
+from monitor.watch.refused_experiments import Refusal, experiments
 
 ARRIVALS = "arrivals"
 
@@ -25,9 +26,6 @@ _MANY = {Value.NUMBER: "numbers", Value.CATEGORY: "categories", Value.VECTOR: "v
 
 _PER_UNIT = ("first", "voting")
 
-Refusal = tuple[tuple[str, ...], str]
-"""A key path within the model, and the problem in words."""
-
 
 def refusals(model: ModelSettings) -> Iterator[Refusal]:
     """Everything that keeps the model from running as it was written."""
@@ -35,6 +33,7 @@ def refusals(model: ModelSettings) -> Iterator[Refusal]:
     if DAY % model.window and model.window % DAY:
         yield ("window",), "must divide a day, or be a number of days: 5m, 1h, 1d"
     yield from _rotation(model)
+    yield from experiments(model)
     for name, problem in kinds.unknown(model):
         yield ("watch", name), problem
     if model.cohorts is not None and model.cohorts.holdout.policies and model.predictions.policy is None:
@@ -116,6 +115,9 @@ def _placed(model: ModelSettings, settings: WatchSettings) -> Iterator[Refusal]:
         return
     kind, on = settings.detector.kind, settings.on
     needs = DETECTORS[kind].needs(settings.detector.params())
+    if DETECTORS[kind].family is Family.DEPLOYMENT:
+        yield ("detector",), f"{kind} compares the arms of an experiment; write it under experiments"
+        return
     if needs.stream is Stream.ARRIVALS:
         yield ("detector",), f"{kind} is there for every stream already, and cannot be placed by hand"
         return

@@ -56,9 +56,17 @@ def test_silence_is_a_matter_of_the_data() -> None:
     assert found(Family.FRESHNESS, said()) is Origin.DATA_QUALITY
 
 
-@pytest.mark.parametrize("family", [Family.SHIFT, Family.HINT, Family.DEPLOYMENT])
+@pytest.mark.parametrize("family", [Family.SHIFT, Family.HINT])
 def test_a_change_against_the_past_alone_names_no_cause(family: Family) -> None:
     assert found(family, said("exposed", "holdout")) is Origin.UNKNOWN
+
+
+def test_what_is_tried_beside_what_was_there_is_the_cause_unless_its_arms_are_off_plan() -> None:
+    assert found(Family.DEPLOYMENT, said("treatment", "control")) is Origin.VERSION_CHANGE
+    uneven = Evidence(
+        mode=Mode.RECOVERING, crossing=Crossing.WARN, n={"treatment": 9, "control": 1}, arms={"planned": 0.5}
+    )
+    assert found(Family.DEPLOYMENT, uneven) is Origin.DATA_QUALITY
 
 
 @pytest.mark.parametrize("family", Family)

@@ -7,10 +7,12 @@ to the digest unless the config says otherwise. What cannot be watched is listed
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from detectors.detector import Params
 from monitor.settings.model import ModelSettings, WatchSettings
 from monitor.watch.kinds.contrasts import HOLDOUT, holdout, metrics
+from monitor.watch.kinds.experiments import answer_of, experiments
 from monitor.watch.kinds.exposure import narrowing
 from monitor.watch.kinds.labelled import labelled
 from monitor.watch.kinds.placed import placed
@@ -18,7 +20,7 @@ from monitor.watch.kinds.shifts import shifts
 from monitor.watch.kinds.silence import arrival_window, refused, silence
 from monitor.watch.kinds.wanted import Wanted, Watched
 
-__all__ = ["HOLDOUT", "Wanted", "Watched", "arrival_window", "labels", "margins", "unknown", "watches_of"]
+__all__ = ["HOLDOUT", "Wanted", "Watched", "answer_of", "arrival_window", "labels", "margins", "unknown", "watches_of"]
 
 
 def watches_of(model: ModelSettings) -> Watched:
@@ -58,17 +60,11 @@ def _overridden(wanted: Wanted, override: WatchSettings) -> Wanted:
     margin = override.page_if_worse_by
     own = margins(wanted.params)
     params = wanted.params if margin is None or not own else wanted.params.model_copy(update={own[0]: margin})
-    return Wanted(
-        key=wanted.key,
-        detector=wanted.detector,
+    return replace(
+        wanted,
         params=params,
-        on=wanted.on,
         window=override.window or wanted.window,
         severity=override.severity or wanted.severity,
-        metric=wanted.metric,
-        cohort=wanted.cohort,
-        min_units=wanted.min_units,
-        team=wanted.team,
     )
 
 
@@ -79,9 +75,11 @@ def _brought(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
     yield from labelled(model, missing)
     yield from shifts(model, missing)
     yield from silence(model)
+    yield from experiments(model, missing)
     yield from refused(model)
 
 
 def labels(model: ModelSettings, wanted: Wanted) -> Mapping[str, str]:
     """Stable labels of a watch's alerts."""
-    return {"team": wanted.team or model.team, "metric": wanted.metric or wanted.on or wanted.key}
+    experiment = {"experiment": wanted.experiment} if wanted.experiment else {}
+    return {"team": wanted.team or model.team, "metric": wanted.metric or wanted.on or wanted.key} | experiment

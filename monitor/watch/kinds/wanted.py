@@ -10,7 +10,7 @@ from detectors.detector import Params
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A watch before it has a budget: which detector, on what, over which window (ms), how loud, and whose."""
+    """A watch before it has a budget: which detector, on what, over which window (ms), how loud, whose, in which experiment."""
 
     key: str
     detector: str
@@ -22,6 +22,7 @@ class Wanted:
     cohort: Cohort | None = None
     min_units: int = 0
     team: str = ""
+    experiment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
