@@ -75,7 +75,10 @@ def made_by(release: Path, url: str) -> Counter[str]:
 
 
 def test_every_migration_but_the_newest_has_a_database_of_its_release() -> None:
-    assert [release.name[1:5] for release in RELEASES] == list(REVISIONS[:-1])
+    missing = sorted(set(REVISIONS[:-1]) - {release.name[1:5] for release in RELEASES})
+    assert not missing, (
+        f"no database of {missing}: write it with tests/store/release.py as it was before the next migration"
+    )
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name[:5])
@@ -97,17 +100,21 @@ def test_a_database_of_an_earlier_release_is_named_then_upgraded_and_read(releas
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name[:5])
-def test_an_upgraded_database_goes_on_and_its_chain_begins_with_the_next_step(release: Path, url: str) -> None:
+def test_an_upgraded_database_goes_on_with_its_chain_or_begins_one(release: Path, url: str) -> None:
     held = made_by(release, url)
     upgrade(url)
     store = SqlStore(url, ManualClock(NOW))
     lease = store.acquire("testing", TTL)
     assert lease is not None
-    last = store.load("shop").number
-    store.commit(Step(model="shop", number=last + 1, findings=[finding(model="shop")], commands=[2]), lease)
+    before, last = verify(store, "shop"), store.load("shop").number
+    assert before.faults == []
+    assert before.findings + before.alerts + before.uncovered == held["findings"] + held["alerts"]
+    (waiting,) = store.commands("shop")
+    told = [finding(model="shop")]
+    store.commit(Step(model="shop", number=last + 1, findings=told, commands=[waiting.number]), lease)
     report = verify(store, "shop")
-    assert (report.faults, report.links, report.findings) == ([], 1, 1)
-    assert report.uncovered == held["findings"] + held["alerts"]
+    assert (report.faults, report.links) == ([], held["audit"] + 1)
+    assert (report.findings, report.uncovered) == (before.findings + 1, before.uncovered)
     assert store.commands("shop") == []
     store.close()
 
