@@ -51,7 +51,7 @@ def refusals(model: ModelSettings) -> Iterator[Refusal]:
                 ("watch", wanted.key, "window"),
                 f"people are summed window by window of the model, {duration_text(model.window)} each; leave it out",
             )
-        elif wanted.window % model.window:
+        elif wanted.window % model.window and (wanted.key in model.watch or not wanted.experiment):
             yield ("watch", wanted.key), "its window is no multiple of the model's window"
     for name, settings in model.watch.items():
         for key, problem in (

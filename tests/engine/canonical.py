@@ -24,6 +24,7 @@ def rooms(memory: ModelMemory) -> dict[str, bytes]:
         "units": pack(_runs(memory.units)),
         "voters": pack(_runs(memory.voters)),
         "sums": pack(sorted([name, *run] for name, table in memory.sums.items() for run in _sums(table))),
+        "enrolled": pack(sorted([name, *run] for name, table in memory.enrolled.items() for run in _runs(table))),
         "ids": pack(sorted([slot, ids.tobytes()] for slot, ids in memory.ids.items())),
         "drops": pack(sorted(memory.drops)),
         "engines": pack(_engines(memory)),

@@ -53,6 +53,8 @@ def _split(model: ModelSettings, name: str, e: ExperimentSettings) -> Wanted:
 
 def _metrics(model: ModelSettings, name: str, chosen: tuple[str, ...], missing: dict[str, str]) -> Iterator[str]:
     for metric in chosen:
+        if metric not in model.metrics:
+            continue  # refused, with its place in the file
         if model.metrics[metric].value == "any":
             yield metric
         else:
