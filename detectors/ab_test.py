@@ -156,6 +156,7 @@ class AbTest:
                 ps[i],
                 total[i],
                 float(radius[i]),
+                {"se": float(se[i]), "tau": float(tau[i]), "alpha": ps[i].alpha},
                 _base(ps[i], tests, step, tick, i, informative=bool(informative[i])),
             )
             for i in range(w)
@@ -188,13 +189,15 @@ def _base(
     return msgspec.structs.replace(base, log10_e=None if base.log10_e is None else float(both / np.log(10)))
 
 
-def _evidence(p: AbTestParams, total: Floats, radius: float, base: Evidence) -> Evidence:
+def _evidence(p: AbTestParams, total: Floats, radius: float, inputs: dict[str, float], base: Evidence) -> Evidence:
     n1, n0 = int(total[N1]), int(total[N0])
     known = n1 > 0 and n0 > 0
     m1, m0 = float(total[S1]) / max(n1, 1), float(total[S0]) / max(n0, 1)
     effect = m1 - m0 if known else None
     interval = (
-        Interval(low=effect - radius, high=effect + radius, level=1.0 - p.alpha)
+        Interval(
+            low=effect - radius, high=effect + radius, level=1.0 - p.alpha, formula="normal_mixture", inputs=inputs
+        )
         if effect is not None and np.isfinite(radius)
         else None
     )

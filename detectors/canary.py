@@ -160,6 +160,7 @@ class Canary:
                 ps[i],
                 total[i],
                 float(radius[i]),
+                float(after.tau[i]),
                 three_way.evidence(
                     tests,
                     step,
@@ -184,14 +185,20 @@ def _tau(tau: Floats, total: Floats, worse: Floats, allowance: Floats) -> Floats
     return np.where(ready, np.maximum(worse * pooled + allowance, np.where(np.isfinite(se), se, 0.0)), tau)
 
 
-def _evidence(p: CanaryParams, total: Floats, radius: float, base: Evidence) -> Evidence:
+def _evidence(p: CanaryParams, total: Floats, radius: float, tau: float, base: Evidence) -> Evidence:
     n1, n0 = int(total[N1]), int(total[N0])
     known = n1 > 0 and n0 > 0
     m1, m0 = float(total[S1]) / max(n1, 1), float(total[S0]) / max(n0, 1)
     effect = m1 - m0 if known else None
     margin = p.worse_by * m0 + p.allowance
     interval = (
-        Interval(low=effect - radius, high=effect + radius, level=LEVEL)
+        Interval(
+            low=effect - radius,
+            high=effect + radius,
+            level=LEVEL,
+            formula="normal_mixture",
+            inputs={"se": float(two_arms.standard_error(total[None])[0]), "tau": tau, "alpha": 1.0 - LEVEL},
+        )
         if effect is not None and np.isfinite(radius)
         else None
     )

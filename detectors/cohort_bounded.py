@@ -233,6 +233,8 @@ def _report(
             {kind: (sums[i], float(radius[i])) for kind, (sums, radius) in views.items()},
             baseline=float(s.baseline[i]),
             margin=float(s.margin[i]),
+            tau=float(s.tau[i]),
+            offered=int(offered[i]),
             base=_stale(engine.evidence(verdict, tick, modes, i), units[i]),
             pace=cohort_reach.Pace.seen(s.total[i], int(s.began[i]), tick, i),
             watched=float(min(s.bank.windows[i] * (tick.end[i] - tick.start[i]), tick.end[i] - s.began[i])),
@@ -254,6 +256,8 @@ def _evidence(
     *,
     baseline: float,
     margin: float,
+    tau: float,
+    offered: int,
     base: Evidence,
     pace: cohort_reach.Pace,
     watched: float,
@@ -271,7 +275,18 @@ def _evidence(
     known = n1 > 0 and n0 > 0
     effect = m1 - m0 if known else None
     interval = (
-        Interval(low=effect - radius, high=effect + radius, level=LEVEL, kind=kind)
+        Interval(
+            low=effect - radius,
+            high=effect + radius,
+            level=LEVEL,
+            kind=kind,
+            formula="normal_mixture",
+            inputs={
+                "se": float(two_arms.standard_error(sums[None])[0]),
+                "tau": tau,
+                "alpha": (1.0 - LEVEL) / (offered if kind == "recent" else 1),
+            },
+        )
         if effect is not None and np.isfinite(radius)
         else None
     )

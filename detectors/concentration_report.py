@@ -58,7 +58,14 @@ def tell(period: Period) -> Evidence:
         effect=effect,
         relative=effect,
         unit="share",
-        interval=Interval(low=_bounds(period.effect)[0], high=_bounds(period.effect)[1], level=LEVEL, kind=kind)
+        interval=Interval(
+            low=_bounds(period.effect)[0],
+            high=_bounds(period.effect)[1],
+            level=LEVEL,
+            kind=kind,
+            formula="bootstrap",
+            inputs={"log": float(period.effect[0]), "se": float(period.effect[1]), "alpha": 1.0 - LEVEL},
+        )
         if period.compared
         else None,
         margin=period.margin if period.mode is not Mode.LEARNING else None,

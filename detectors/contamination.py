@@ -185,7 +185,16 @@ def _report(
                 n={"units": int(units), "mixed up": int(marked)},
                 arms={} if share is None else {"mixed up": share},
                 effect=share,
-                interval=None if share is None else Interval(low=low, high=high, level=LEVEL, kind=kind),
+                interval=None
+                if share is None
+                else Interval(
+                    low=low,
+                    high=high,
+                    level=LEVEL,
+                    kind=kind,
+                    formula="share_sequence",
+                    inputs={"yes": marked, "n": units, "alpha": (1.0 - LEVEL) / float(views[kind][1][i])},
+                ),
                 unit="share of units",
                 margin=p.at_most,
                 detail={"at_most": p.at_most, "dilution": share or 0.0}

@@ -56,12 +56,15 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: `since_start` (valid at every look), `recent` (descriptive: the last windows, corrected for the choice of their
     number), `fresh` (only data after the alert opened: confirms or refutes it).
+    formula, inputs: how it was computed, for `detectors.recompute`.
     """
 
     low: float
     high: float
     level: float = 0.95
     kind: str = "since_start"
+    formula: str = ""
+    inputs: dict[str, float] = {}
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

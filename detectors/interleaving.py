@@ -211,7 +211,13 @@ def _evidence(p: InterleavingParams, total: Floats, base: Evidence, *, fair: boo
         n={"units": units},
         arms={"treatment": won, "control": 1.0 - won} if units else {},
         effect=won - 0.5 if units else None,
-        interval=Interval(low=won - 0.5 - radius, high=won - 0.5 + radius, level=1.0 - p.alpha)
+        interval=Interval(
+            low=won - 0.5 - radius,
+            high=won - 0.5 + radius,
+            level=1.0 - p.alpha,
+            formula="normal_mixture",
+            inputs={"se": float(se[0]), "tau": p.expected_lead, "alpha": p.alpha},
+        )
         if units and np.isfinite(radius)
         else None,
         unit="share of units",

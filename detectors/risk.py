@@ -225,10 +225,15 @@ def _moments(sums: Floats) -> tuple[Floats, Floats, Floats]:
     return n, mean, np.maximum(sums[:, _Q] / np.maximum(n, 1.0) - mean**2, 0.0)
 
 
-def _radius(sums: Floats, margin: Floats, alpha: Floats | float) -> Floats:
+def _standard_error(sums: Floats) -> Floats:
     n, _, variance = _moments(sums)
-    se = np.sqrt((variance + 1.0 / (n + 1.0) ** 2) / np.maximum(n, 1.0))
-    return np.where(n > 1, normal_mixture_radius(se, np.maximum(margin, _SMALLEST), alpha), np.inf)
+    result: Floats = np.sqrt((variance + 1.0 / (n + 1.0) ** 2) / np.maximum(n, 1.0))
+    return result
+
+
+def _radius(sums: Floats, margin: Floats, alpha: Floats | float) -> Floats:
+    n, _, _ = _moments(sums)
+    return np.where(n > 1, normal_mixture_radius(_standard_error(sums), np.maximum(margin, _SMALLEST), alpha), np.inf)
 
 
 def _below(s: RiskState, spans: dyadic.Spans, limit: Floats, margin: Floats) -> Bools:
@@ -283,7 +288,9 @@ def _report(
         sums = views[kind][row : row + 1]
         half = float(_radius(sums, margin[row : row + 1], alpha)[0])
         told.append(
-            _evidence(p, s, base, kind, sums[0], half, float(margin[row]), float(limit[row]), window[row, _N], row)
+            _evidence(
+                p, s, base, kind, alpha, sums[0], half, float(margin[row]), float(limit[row]), window[row, _N], row
+            )
         )
     return told
 
@@ -293,6 +300,7 @@ def _evidence(
     s: RiskState,
     base: Evidence,
     kind: str,
+    alpha: float,
     sums: Floats,
     half: float,
     margin: float,
@@ -318,7 +326,14 @@ def _evidence(
         effect=now - before if known else None,
         relative=now / before - 1.0 if known and before > 0 else None,
         unit="share" if p.loss == "error" else "loss",
-        interval=Interval(low=now - before - half, high=now - before + half, level=LEVEL, kind=kind)
+        interval=Interval(
+            low=now - before - half,
+            high=now - before + half,
+            level=LEVEL,
+            kind=kind,
+            formula="normal_mixture",
+            inputs={"se": float(_standard_error(sums[None])[0]), "tau": max(margin, _SMALLEST), "alpha": alpha},
+        )
         if known and np.isfinite(half)
         else None,
         margin=None if learns else margin,

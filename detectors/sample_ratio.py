@@ -257,13 +257,16 @@ def _report(
         _evidence(
             ps[i],
             {kind: (sums[i], float(low[i]), float(high[i])) for kind, (sums, low, high) in views.items()},
+            int(offered[i]),
             engine.evidence(verdict, tick, modes, i),
         )
         for i in range(len(ps))
     ]
 
 
-def _evidence(p: SampleRatioParams, views: dict[str, tuple[Floats, float, float]], base: Evidence) -> Evidence:
+def _evidence(
+    p: SampleRatioParams, views: dict[str, tuple[Floats, float, float]], offered: int, base: Evidence
+) -> Evidence:
     kind = "since_start"
     if base.crossing is not Crossing.NONE:
         kind = "recent"
@@ -276,7 +279,20 @@ def _evidence(p: SampleRatioParams, views: dict[str, tuple[Floats, float, float]
     n = exposed + held
     interval = None
     if n:
-        interval = Interval(low=low - p.holdout_share, high=high - p.holdout_share, level=LEVEL, kind=kind)
+        interval = Interval(
+            low=low - p.holdout_share,
+            high=high - p.holdout_share,
+            level=LEVEL,
+            kind=kind,
+            formula="share",
+            inputs={
+                "yes": float(held),
+                "n": float(n),
+                "planned": p.holdout_share,
+                "tau": p.expected_shift,
+                "alpha": (1.0 - LEVEL) / (offered if kind == "recent" else 1),
+            },
+        )
     seen = held / n if n else None
     if n == 0 and base.standing is Standing.OK:
         base = msgspec.structs.replace(base, standing=Standing.INSUFFICIENT, reason=NOBODY)

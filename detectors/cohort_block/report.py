@@ -104,7 +104,14 @@ def _watching(p: CohortBlockParams, s: CohortBlockState, views: Views, row: int,
         arms={"exposed": float(sums[MEAN1] / count), "holdout": held} if known else {},
         effect=effect,
         relative=effect / abs(held) if effect is not None and held else None,
-        interval=Interval(low=effect - radius, high=effect + radius, level=LEVEL, kind=kind)
+        interval=Interval(
+            low=effect - radius,
+            high=effect + radius,
+            level=LEVEL,
+            kind=kind,
+            formula="normal_mixture",
+            inputs={"se": float(se[0]), "tau": float(tau[0]), "alpha": alpha},
+        )
         if effect is not None and np.isfinite(radius)
         else None,
         unit="per unit and window" if p.per == "unit" else "per prediction",

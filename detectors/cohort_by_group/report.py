@@ -90,7 +90,14 @@ def _filled(p: CohortByGroupParams, base: Evidence, sums: Floats, kind: str, alp
         arms={"exposed": m1, "holdout": m0},
         effect=effect,
         relative=effect / m0 if m0 > 0 else None,
-        interval=Interval(low=effect - radius, high=effect + radius, level=LEVEL, kind=kind)
+        interval=Interval(
+            low=effect - radius,
+            high=effect + radius,
+            level=LEVEL,
+            kind=kind,
+            formula="normal_mixture",
+            inputs={"se": float(se[0]), "tau": max(margin, float(se[0])), "alpha": float(alpha)},
+        )
         if np.isfinite(radius)
         else None,
         unit="per unit",

@@ -73,7 +73,14 @@ def evidence(
         arms={"exposed": float(beyond1), "holdout": float(beyond0)} if known else {},
         effect=effect,
         relative=effect / float(beyond0) if effect is not None and beyond0 > 0 else None,
-        interval=Interval(low=effect - radius, high=effect + radius, level=LEVEL, kind=kind)
+        interval=Interval(
+            low=effect - radius,
+            high=effect + radius,
+            level=LEVEL,
+            kind=kind,
+            formula="normal_mixture",
+            inputs={"se": float(se[0]), "tau": max(margin, float(se[0])), "alpha": float(alpha)},
+        )
         if effect is not None and np.isfinite(radius)
         else None,
         unit=f"share beyond {NAMES[cut]}",

@@ -48,7 +48,17 @@ def report(
                 arms={"exposed": float(seen.means[i, 0]), "holdout": held} if known else {},
                 effect=effect if known else None,
                 relative=effect / held if known and held else None,
-                interval=Interval(low=effect - float(radius[i]), high=effect + float(radius[i]), level=LEVEL)
+                interval=Interval(
+                    low=effect - float(radius[i]),
+                    high=effect + float(radius[i]),
+                    level=LEVEL,
+                    formula="normal_mixture",
+                    inputs={
+                        "se": float(seen.se[i]),
+                        "tau": max(_SCALE * float(s.margin[i]), 1e-12),
+                        "alpha": 1.0 - LEVEL,
+                    },
+                )
                 if known
                 else None,
                 unit="per prediction",
@@ -56,6 +66,7 @@ def report(
                 detail={
                     "baseline": float(s.baseline[i]),
                     "unadjusted_effect": float(seen.plain[i]),
+                    "adjustment": float(seen.plain[i]) - effect,
                     "theta": float(seen.theta[i]),
                     "standard_error": float(seen.se[i]) if np.isfinite(seen.se[i]) else None,
                     "page_if_worse_by": p.page_if_worse_by,

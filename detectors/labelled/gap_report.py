@@ -80,7 +80,18 @@ def _evidence(labels: Labels, views: Views, base: Evidence, row: int, lacks: str
         arms={"predicted": float(now.predicted[0, place]), "observed": float(now.observed[0, place])} if known else {},
         effect=effect,
         unit="share",
-        interval=Interval(low=effect - half, high=effect + half, level=LEVEL, kind=kind)
+        interval=Interval(
+            low=effect - half,
+            high=effect + half,
+            level=LEVEL,
+            kind=kind,
+            formula="normal_mixture",
+            inputs={
+                "se": float(gaps.standard_error(sums[None])[0, place]),
+                "tau": float(views.margin[row, place]),
+                "alpha": alpha / BINS,
+            },
+        )
         if effect is not None and np.isfinite(half)
         else None,
         margin=None if learns else float(views.margin[row, place]),

@@ -116,9 +116,17 @@ def worst(moved: Floats, margin: Floats, kept: Bools) -> Ints:
 def radius(sums: Floats, margin: Floats, alpha: Floats) -> Floats:
     """Half-width of each bin's mean gap, for all bins at once and at every look, (W, BINS), at error `alpha` (W,). Asymptotic."""
     seen = moments(sums)
+    return np.where(seen.n > 1, normal_mixture_radius(standard_error(sums), margin, alpha[:, None] / BINS), np.inf)
+
+
+def standard_error(sums: Floats) -> Floats:
+    """Of each bin's mean gap, (W, BINS)."""
+    seen = moments(sums)
     smooth = (seen.observed * seen.n + 0.5) / (seen.n + 1.0)
-    se = np.sqrt(np.maximum(seen.variance, smooth * (1.0 - smooth) / (seen.n + 1.0)) / np.maximum(seen.n, 1.0))
-    return np.where(seen.n > 1, normal_mixture_radius(se, margin, alpha[:, None] / BINS), np.inf)
+    result: Floats = np.sqrt(
+        np.maximum(seen.variance, smooth * (1.0 - smooth) / (seen.n + 1.0)) / np.maximum(seen.n, 1.0)
+    )
+    return result
 
 
 def inside(calm: Floats, half: Floats, b: Bounds) -> Bools:

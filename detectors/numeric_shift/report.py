@@ -108,7 +108,14 @@ def _watching(p: NumericShiftParams, s: NumericShiftState, views: Views, base: E
         arms=above if n else {},
         effect=effect,
         unit="KS",
-        interval=Interval(low=max(effect - radius, 0.0), high=min(effect + radius, 1.0), level=LEVEL, kind=kind)
+        interval=Interval(
+            low=max(effect - radius, 0.0),
+            high=min(effect + radius, 1.0),
+            level=LEVEL,
+            kind=kind,
+            formula="empirical_cdf",
+            inputs={"n": float(n), "alpha": alpha, "at_least": 0.0, "at_most": 1.0},
+        )
         if effect is not None
         else None,
         margin=float(views.margin[row]),

@@ -300,10 +300,17 @@ def _evidence(
         n={"pairs": n, "live only": int(unmatched[0]), "shadow only": int(unmatched[1])},
         arms=arms,
         effect=mean if n else None,
-        interval=Interval(low=mean - radius if more else max(mean - radius, 0.0), high=mean + radius) if n else None,
+        interval=Interval(
+            low=mean - radius if more else max(mean - radius, 0.0),
+            high=mean + radius,
+            formula="normal_mixture",
+            inputs={"se": float(se[0]), "tau": p.tolerated, "alpha": 1.0 - LEVEL, "at_least": -1.0 if more else 0.0},
+        )
+        if n
+        else None,
         unit="share of pairs",
         margin=p.tolerated,
-        detail=base.detail | {"where": where, "compare": str(p.compare)},
+        detail=base.detail | {"sum": float(total[1]), "where": where, "compare": str(p.compare)},
     )
     if base.standing is Standing.BLIND:
         return filled

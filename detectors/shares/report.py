@@ -12,7 +12,7 @@ from detectors.columns import Floats
 from detectors.detector import Tick
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from detectors.increments.shares import SIDES
-from detectors.shares.watch import LEVEL, Learning, ShareWatch, Views, radius, shares_of
+from detectors.shares.watch import LEVEL, Learning, ShareWatch, Views, radius, shares_of, standard_error
 
 NameOf = Callable[[int, int], str]
 """The name of a cell: (row, cell) to words."""
@@ -67,7 +67,20 @@ def _watching(s: ShareWatch, views: Views, base: Evidence, margin: Floats, row: 
         effect=effect,
         relative=effect / float(before[cell]) if effect is not None and before[cell] > 0 else None,
         unit="share",
-        interval=Interval(low=max(effect - half, -1.0), high=min(effect + half, 1.0), level=LEVEL, kind=kind)
+        interval=Interval(
+            low=max(effect - half, -1.0),
+            high=min(effect + half, 1.0),
+            level=LEVEL,
+            kind=kind,
+            formula="normal_mixture",
+            inputs={
+                "se": float(standard_error(tally[None])[0, cell]),
+                "tau": float(margin[row, cell]),
+                "alpha": alpha / margin.shape[1],
+                "at_least": -1.0,
+                "at_most": 1.0,
+            },
+        )
         if effect is not None and np.isfinite(half)
         else None,
         margin=float(margin[row, cell]),

@@ -147,10 +147,15 @@ def radius(tally: Floats, margin: Floats, alpha: Floats) -> Floats:
 
     Asymptotic: a vote's variance is at most p (1 - p), taken at p with half a vote added to both sides.
     """
-    n, cells = tally[:, -1:], tally.shape[1] - 1
+    return normal_mixture_radius(standard_error(tally), margin, alpha[:, None] / (tally.shape[1] - 1))
+
+
+def standard_error(tally: Floats) -> Floats:
+    """Of each share in `tally` (W, K + 1), at most; (W, K). Infinite without votes."""
+    n = tally[:, -1:]
     smooth = (tally[:, :-1] + 0.5) / (n + 1.0)
-    se = np.where(n > 0, np.sqrt(smooth * (1.0 - smooth) / np.maximum(n, 1.0)), np.inf)
-    return normal_mixture_radius(se, margin, alpha[:, None] / cells)
+    result: Floats = np.where(n > 0, np.sqrt(smooth * (1.0 - smooth) / np.maximum(n, 1.0)), np.inf)
+    return result
 
 
 def _inside(s: ShareWatch, spans: dyadic.Spans, log_weights: Floats, margin: Floats, tested: shares.Bounds) -> Bools:

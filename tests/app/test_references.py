@@ -17,6 +17,7 @@ from monitor.memory import load
 from monitor.store.protocols import Image, Reference
 from monitor.testing import told
 from monitor.watch.plan import ModelPlan
+from tests.app.conftest import CommandLine
 
 HOUR = 3_600_000
 START = 1_704_067_200_000
@@ -184,3 +185,47 @@ def test_the_daemon_starts_with_what_was_adopted(healthy: tuple[ModelPlan, refer
     watch = next(w for w in used.plans.models[0].watches if w.key == "score")
     assert watch.reference is not None
     assert watch.reference.version == mine.version
+
+
+def test_the_commands_build_list_and_adopt(loopwatch: CommandLine, tmp_path: Path) -> None:
+    plan = _plan(tmp_path)
+    files = _files(tmp_path, first=0, hours=30, score=0.0)
+    given = [f"{topic}={path}" for topic, paths in files.items() for path in paths]
+    checked = loopwatch(
+        "check", *(word for each in given for word in ("--history", each)), "--config", tmp_path / "loopwatch.yaml"
+    )
+    assert "score: learned from " in checked.stdout
+    assert "; passed the dry run" in checked.stdout
+    built = loopwatch("reference", "build", *given, "--config", tmp_path / "loopwatch.yaml")
+    assert built.exit_code == 0, built.output
+    version = built.stdout.split("score: version ")[1].split()[0]
+    refused = loopwatch(
+        "reference",
+        "adopt",
+        "--model",
+        plan.model,
+        "--watch",
+        "score",
+        "--version",
+        "none",
+        "--config",
+        tmp_path / "loopwatch.yaml",
+    )
+    assert refused.exit_code == 2
+    assert f"feed has no reference 'none' of 'score'; it has {version}" in refused.stderr
+    taken = loopwatch(
+        "reference",
+        "adopt",
+        "--model",
+        plan.model,
+        "--watch",
+        "score",
+        "--version",
+        version,
+        "--config",
+        tmp_path / "loopwatch.yaml",
+    )
+    assert f"score starts with reference {version} when loopwatch run starts next" in taken.stdout
+    listed = loopwatch("reference", "list", "--config", tmp_path / "loopwatch.yaml").stdout
+    assert version in listed
+    assert "since " in listed
