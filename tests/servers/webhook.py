@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, cast
 
 
@@ -55,6 +57,9 @@ class Webhook(ThreadingHTTPServer):
     def url(self, scheme: str, path: str = "/services/T0/B0/hidden") -> str:
         return f"{scheme}://127.0.0.1:{self.port}{path}"
 
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up is no fault of ours."""
+
     def stop(self) -> None:
         """End the server and every request that hangs."""
         self.stopped.set()
@@ -85,9 +90,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def webhook(*script: Answer, port: int = 0) -> Iterator[Webhook]:
-    """A running server with the given script, on a free port unless one is named."""
+def webhook(*script: Answer, port: int = 0, certificate: Path | None = None) -> Iterator[Webhook]:
+    """A running server with the given script, on a free port unless one is named; with TLS if it has a PEM file of key and certificate."""
     server = Webhook(script, port)
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
