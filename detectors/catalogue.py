@@ -25,6 +25,7 @@ from detectors.river_bank import RiverHint
 from detectors.sample_ratio import SampleRatio
 from detectors.shadow import Shadow
 from detectors.share_over import ShareOver
+from detectors.volume import Volume
 
 _ALL: tuple[AnyDetector, ...] = (
     CohortBounded(),
@@ -39,6 +40,7 @@ _ALL: tuple[AnyDetector, ...] = (
     MissingRate(),
     EmbeddingShift(),
     ShareOver(),
+    Volume(),
     Canary(),
     AbTest(),
     Interleaving(),

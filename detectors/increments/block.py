@@ -101,9 +101,12 @@ def standardised(blocks: Floats, bound: Floats, s: Floats) -> Floats:
 def log_increments(z: Floats, kappa: Floats) -> Floats:
     """Log e-increments against "the mean of z is at most 0", shape (W, BETS); z, kappa (W,), kappa >= 1.
 
-    Negate z for the other side.
+    Negate z for the other side. Each bet cuts z off from above at 3 / (kappa lam), where it wins most: beyond, a larger z would
+    count for less, and a total failure for nothing. Cutting off from above raises neither the mean nor the variance.
     """
-    increments: Floats = _LAMBDAS * z[:, None] - kappa[:, None] * _LAMBDAS**2 * (z[:, None] ** 2 + 2.0) / 6.0
+    most = 3.0 / (np.maximum(kappa, 1.0)[:, None] * _LAMBDAS)
+    told = np.minimum(z[:, None], most)
+    increments: Floats = _LAMBDAS * told - kappa[:, None] * _LAMBDAS**2 * (told**2 + 2.0) / 6.0
     return increments
 
 

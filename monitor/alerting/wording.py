@@ -170,6 +170,14 @@ WORDINGS: dict[str, Wording] = {
         unknown="why: this counts values over a limit, not what made them large.",
         step="look at load, versions and what is called on the way, since then.",
     ),
+    "volume": Wording(
+        up="more predictions come than is usual at this time of the week",
+        down="fewer predictions come than is usual at this time of the week",
+        moved="as many predictions do not come as is usual at this time of the week",
+        over="as many predictions come as is usual at this time of the week",
+        unknown="whether people do something else or events are lost or doubled on the way.",
+        step="compare with requests at the edge; look at campaigns, holidays and deploys since then.",
+    ),
     "risk": Wording(
         up="predictions turn out wrong more often than they did",
         down="predictions turn out wrong less often than they did",

@@ -131,3 +131,10 @@ def test_a_series_that_never_moved_says_nothing() -> None:
     z = block.standardised(np.array([2.0]), np.zeros(1), learned.s)
     assert z.tolist() == [0.0]
     assert (block.log_increments(z, learned.kappa) <= 0).all()
+
+
+def test_a_larger_departure_never_counts_for_less() -> None:
+    z = np.geomspace(0.01, 1e6, 200)
+    counted = block.log_increments(z, np.full(200, 1.7))
+    assert (np.diff(counted, axis=0) >= 0).all()
+    assert (counted[-1] > 0.5).all()

@@ -37,6 +37,7 @@ from detectors.river_bank.state import Algorithm
 from detectors.sample_ratio import SampleRatioParams
 from detectors.shadow import Compare, ShadowParams
 from detectors.share_over import ShareOverParams
+from detectors.volume import VolumeParams
 
 HOUR = 3_600_000
 ROWS = 300
@@ -226,6 +227,9 @@ EXAMPLES: dict[str, Example] = {
     ),
     "share_over": Example(
         ShareOverParams(limit=0.9, at_most=0.15), ShareOverParams(limit=0.5, at_most=0.3, min_units=20), _small_values
+    ),
+    "volume": Example(
+        VolumeParams(learn_days=0.2), VolumeParams(change_by=1.0, learn_days=0.25), healthy, silence_is_data=True
     ),
     "risk": Example(
         RiskParams(sample_units=300, learn_units=600, learn_windows=2),
