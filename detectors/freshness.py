@@ -121,7 +121,8 @@ class Freshness:
 
     def fold(self, prep: None, a: Arrived, rows: Columns) -> Arrived:  # noqa: ARG002
         """Add the counts; a missing one counts as none."""
-        return Arrived(a.records + int(np.rint(np.nan_to_num(rows.numbers("count"))).astype(np.int64).sum()))
+        told = rows.numbers("count")
+        return Arrived(a.records + int(np.rint(told[np.isfinite(told)]).sum()))
 
     def merge(self, prep: None, a: Arrived, b: Arrived) -> Arrived:  # noqa: ARG002
         """Counts add."""

@@ -138,7 +138,8 @@ class Rejects:
 
 
 def _total(rows: Columns, name: str) -> int:
-    return int(np.rint(np.nan_to_num(rows.numbers(name))).astype(np.int64).sum())
+    told = rows.numbers(name)
+    return int(np.rint(told[np.isfinite(told)]).sum())
 
 
 def _pushed(ring: Ints, newest: Sequence[int], live: Bools, cleared: Bools) -> Ints:

@@ -94,6 +94,13 @@ class Bank:
     watches: list[WatchPlan]
     state: Any
 
+    def __post_init__(self) -> None:
+        self._rows = {watch.key: row for row, watch in enumerate(self.watches)}
+
+    def row(self, watch: WatchPlan) -> int:
+        """Where a watch's state stands."""
+        return self._rows[watch.key]
+
     def params(self, rows: Sequence[int]) -> list[Params]:
         """Parameters of the given rows."""
         return [self.watches[i].params for i in rows]

@@ -131,7 +131,7 @@ def _reference(
 
 def _without_evidence(bank: Bank, watch: WatchPlan, end: int) -> bytes:
     """The watch's state after a window without data in which it is re-armed: what it learned, and nothing else."""
-    row = bank.watches.index(watch)
+    row = bank.row(watch)
     own = snapshot.take_rows(bank.state, np.array([row]))
     nothing = bank.test.empty(bank.test.prepare(watch.params, own, 0))
     tick = Tick.plain(end, end + watch.window, page=0.0, warn=0.0, rearm=True)

@@ -38,11 +38,14 @@ def close_arrivals(memory: ModelMemory, plan: ModelPlan, lanes: Lanes, judge: Ju
         closed = 0 if any(start in windows for windows in memory.arrivals.values()) else closed + 1
         memory.lanes[ARRIVALS] = start + length
         came = {stream: windows.pop(start, 0) for stream, windows in memory.arrivals.items()}
+        rows = {
+            stream: _arrival_row(start, came.get(stream, 0), came.get(REJECTED + stream, 0))
+            for stream in {watch.on for watch in watches}
+        }
         for watch in watches:
             bank = memory.banks[watch.detector]
-            prep = bank.test.prepare(watch.params, bank.state, bank.watches.index(watch))
-            row = _arrival_row(start, came.get(watch.on, 0), came.get(REJECTED + watch.on, 0))
-            statistic = bank.test.fold(prep, bank.test.empty(prep), row)
+            prep = bank.test.prepare(watch.params, bank.state, bank.row(watch))
+            statistic = bank.test.fold(prep, bank.test.empty(prep), rows[watch.on])
             memory.open[watch.key] = OpenWindow(start, statistic)
         for name in sorted({w.detector for w in watches}):
             own = [w for w in watches if w.detector == name]

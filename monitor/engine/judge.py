@@ -54,7 +54,7 @@ class Judge:
         inside: dict[str, Columns] = {}
         for watch in self._lanes.watches[lane]:
             bank = memory.banks[watch.detector]
-            prep = bank.test.prepare(watch.params, bank.state, bank.watches.index(watch))
+            prep = bank.test.prepare(watch.params, bank.state, bank.row(watch))
             window = memory.open.get(watch.key)
             if window is None:
                 window = OpenWindow(slot - slot % watch.window, bank.test.empty(prep))
@@ -109,7 +109,7 @@ class Judge:
 
     def advance(self, memory: ModelMemory, bank: Bank, watches: Sequence[WatchPlan], end: int) -> None:
         """Close the open windows of watches of one detector, and tell what they found."""
-        rows = np.array([bank.watches.index(w) for w in watches])
+        rows = np.array([bank.row(w) for w in watches])
         windows = [memory.open.pop(w.key) for w in watches]
         reasons = [
             memory.shut_between(w.start, end, self._gates.get(each.experiment, ())) if each.needs.gated else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import blake2b
 
 from detectors.catalogue import DETECTORS
@@ -70,7 +71,7 @@ class Learned:
     failed: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WatchPlan:
     """A detector placed on a stream.
 
@@ -103,12 +104,12 @@ class WatchPlan:
         """The detector."""
         return DETECTORS[self.detector]
 
-    @property
+    @cached_property
     def needs(self) -> Needs:
         """What the detector reads, with these parameters."""
         return self.test.needs(self.params)
 
-    @property
+    @cached_property
     def incarnation(self) -> str:
         """Changes whenever the state of an older plan must not be taken up: what is judged, and how."""
         extra = getattr(self.test, "fingerprint_extra", "")
