@@ -228,8 +228,20 @@ def load(plan: ModelPlan, image: Image) -> ModelMemory:
 
     States and open windows of watches that the plan no longer has, or has with other parameters, are dropped with the next
     step, and so are their alerts and rows of streams that are gone. Raises `PlanChanged` if the model's window is another
-    one, `SnapshotError` if a page is damaged.
+    one, or if what is stored is damaged or was written by a release that kept it otherwise.
     """
+    try:
+        return _loaded(plan, image)
+    except PlanChanged:
+        raise
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise PlanChanged(
+            f"{plan.model}: what is stored of it cannot be read ({type(error).__name__}: {error}); it is damaged, or another release "
+            "wrote it. Run that release, restore a backup, or give the model another name to start afresh"
+        ) from error
+
+
+def _loaded(plan: ModelPlan, image: Image) -> ModelMemory:
     pages = {(p.room, p.key): p.data for p in image.pages if p.data is not None}
     memory = ModelMemory(
         plan,

@@ -35,6 +35,8 @@ def erase(memory: ModelMemory, unit: int) -> None:
                 memory.page("drops", str(slot), None)
     for table in memory.tables():
         table.erase(unit)
+    for sums in memory.sums.values():
+        sums.erase(unit)
     for slot, ids in memory.ids.items():
         left = ids[~np.isin(ids, mine)]
         if len(left) < len(ids):

@@ -101,6 +101,24 @@ class SumTable:
             np.concatenate([before[kept] + run.sums, given_back.after[gone]]),
         )
 
+    def erase(self, unit: int) -> None:
+        """Forget a unit. What it added to the changes given so far stays in whatever added them up: there it is no person's."""
+        known = False
+        for key, run in list(self._runs.items()):
+            keep = run.unit != np.uint64(unit)
+            if keep.all():
+                continue
+            known = True
+            if keep.any():
+                self._runs[key] = Run(run.unit[keep], run.cohort[keep], run.sums[keep])
+                self._dirty[key] = snapshot.pack_record(self._runs[key])
+            else:
+                del self._runs[key]
+                self._dirty[key] = None
+        if known:
+            self.units -= 1
+            self._dirty[_META] = snapshot.pack([self.began, self.halved, self.folded, self.units])
+
     def _added(self, unit: Hashes, values: Ints, slot: int) -> Ints:
         """Predictions and value of each unit (ascending), in the columns of now or of the past."""
         is_past = self.began is not None and slot < self.began + self.past

@@ -71,6 +71,9 @@ def test_a_unit_is_in_no_row_once_its_erasure_is_taken_and_all_others_stay(perso
         after = store.load("shop")
         assert unit not in in_rows(after) | enrolled(after)
         assert enrolled(before) - enrolled(after) == {unit}
+        raw = unit.to_bytes(8, "little")
+        stored = [chunk.data for chunk in after.chunks] + [page.data or b"" for page in after.pages]
+        assert not any(raw in data for data in stored)
         assert rooms(load(PLAN, after)) == rooms(turns.memory)
 
 

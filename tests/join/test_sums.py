@@ -114,3 +114,21 @@ def test_of_the_same_units_again_and_again_no_more_than_two_rows_each_are_held()
     rows = [len(unpack_record(Run, data).unit) for key, data in stored.items() if key != "meta"]
     assert table.units == 499
     assert sum(rows) <= 2 * table.units
+
+
+def test_a_unit_that_is_erased_is_unknown_here_and_after_a_restart() -> None:
+    table = SumTable("sums", 10**6, 0)
+    units, cohort = np.arange(1, 41, dtype=np.uint64), np.zeros(40, np.int8)
+    pages: dict[str, bytes | None] = {}
+    for slot in range(3):
+        table.add(units[slot:], cohort[slot:], np.ones(40 - slot, np.int64), slot)
+        pages |= table.pages()
+    table.erase(7)
+    table.erase(99)
+    pages |= table.pages()
+    restored = SumTable("sums", 10**6, 0)
+    restored.restore({key: data for key, data in pages.items() if data is not None})
+    for each in (table, restored):
+        assert each.units == 39
+        changes = each.add(units[5:8], cohort[5:8], np.ones(3, np.int64), 9)
+        assert changes.before[:, 0].tolist() == [3, 0, 3]
