@@ -297,7 +297,7 @@ def _evidence(
     arms = {"live": float(total[3]) / n, "shadow": float(total[4]) / n} if more and n else {}
     filled = msgspec.structs.replace(
         base,
-        n={"pairs": n, "live only": int(unmatched[0]), "shadow only": int(unmatched[1])},
+        n={"live": n, "shadow": n} if more else {"pairs": n},
         arms=arms,
         effect=mean if n else None,
         interval=Interval(
@@ -310,7 +310,14 @@ def _evidence(
         else None,
         unit="share of pairs",
         margin=p.tolerated,
-        detail=base.detail | {"sum": float(total[1]), "where": where, "compare": str(p.compare)},
+        detail=base.detail
+        | {
+            "sum": float(total[1]),
+            "where": where,
+            "compare": str(p.compare),
+            "unmatched_live": int(unmatched[0]),
+            "unmatched_shadow": int(unmatched[1]),
+        },
     )
     if base.standing is Standing.BLIND:
         return filled
@@ -318,13 +325,15 @@ def _evidence(
 
 
 def _reason(p: ShadowParams, e: Evidence, where: list[dict[str, Any]], *, held: bool) -> str:
-    what = "the shadow has it more often" if p.compare is Compare.MORE else "the two disagree more"
+    what = "the shadow exceeds the live release by more" if p.compare is Compare.MORE else "the two disagree more"
     worst = f"; most where {where[0]['column']} is {where[0]['value']} ({where[0]['mean']:.1%})" if where else ""
-    lost = f"; {e.n['shadow only']:,} of the shadow's answers belong to no live request" if e.n["shadow only"] else ""
+    live, shadow = e.detail["unmatched_live"], e.detail["unmatched_shadow"]
+    lost = f"; without a partner: {live:,} live answers, {shadow:,} of the shadow" if live or shadow else ""
+    seen = next(iter(e.n.values()))
     if held:
         return f"hold: {what} than tolerated{worst}{lost}"
     if e.verdict is Verdict.PROMOTE:
         return f"promote: more than what is tolerated is excluded{lost}"
     if e.verdict is Verdict.INCONCLUSIVE:
-        return f"inconclusive after {p.at_most / DAY:g} d with {e.n['pairs']:,} pairs{worst}{lost}"
-    return f"hold: no verdict yet with {e.n['pairs']:,} pairs{lost}"
+        return f"inconclusive after {p.at_most / DAY:g} d with {seen:,} pairs{worst}{lost}"
+    return f"hold: no verdict yet with {seen:,} pairs{lost}"

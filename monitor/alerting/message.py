@@ -12,7 +12,7 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from detectors.evidence import Crossing, Evidence, Interval
+from detectors.evidence import Crossing, Evidence, Interval, Verdict
 from monitor.alerting.alert import Alert, Kind, Severity
 from monitor.alerting.wording import Wording, wording_of
 from monitor.alerting.words import (
@@ -87,6 +87,15 @@ _INTERVAL_KINDS = {
 }
 
 
+_STEPS = {
+    Verdict.ROLLBACK: "take the release back; when that is done, {rearm}",
+    Verdict.PROMOTE: "roll it out, and end the experiment in the config.",
+    Verdict.HOLD: "do not switch; find out why first.",
+    Verdict.INCONCLUSIVE: "decide without it, or run it again with more people.",
+}
+"""What follows from a verdict; for all others, the detector's own words."""
+
+
 def message(alert: Alert, kind: Kind, context: Context) -> tuple[str, str]:
     """The title (lock screen, at most `TITLE_LIMIT`) and the text (mrkdwn, at most `TEXT_LIMIT`), both escaped."""
     split = "experiment" in alert.labels and alert.finding.detector == "sample_ratio"
@@ -137,9 +146,13 @@ def _degradation(alert: Alert, words: Wording, context: Context) -> list[str]:
         lines.append(f"*Data is missing:* {escape('; '.join(finding.missing), 300)}.")
     if context.holdout:
         lines.append(f"*Holdout:* {escape(context.holdout, 200)}")
-    step = words.step.format(metric=_metric(alert))
+    step = _STEPS.get(evidence.verdict, words.step).format(metric=_metric(alert), rearm=_rearm(alert))
     runbook = f" {link(context.runbook, 'runbook')}" if context.runbook else ""
     return [*lines, f"*Next:* {step}{runbook}"]
+
+
+def _rearm(alert: Alert) -> str:
+    return code(f"loopwatch rearm --model {shlex.quote(alert.model)} --watch {shlex.quote(alert.watch)}")
 
 
 def _recovery(alert: Alert, words: Wording) -> list[str]:

@@ -104,7 +104,7 @@ WORDINGS: dict[str, Wording] = {
         moved="{metric}: treatment and control are alike",
         over="{metric}: the experiment has its verdict",
         unknown="what people do later, and what is not compared here. Each person counts once, with the first answer they got.",
-        step="do as the verdict says; after a rollback re-arm the watch before the next try.",
+        step="look at both arms below.",
     ),
     "ab_test": Wording(
         up="{metric}: treatment has more than control",
@@ -128,7 +128,7 @@ WORDINGS: dict[str, Wording] = {
         moved="{metric}: the shadow is like the live release",
         over="{metric}: the shadow has its verdict",
         unknown="what people would do with its answers: nobody sees them, so no outcome is joined to them.",
-        step="do as the verdict says; look first where the two disagree most.",
+        step="look first where the two disagree most.",
     ),
     "numeric_shift": Wording(
         up="the values of {metric} have moved from their reference",

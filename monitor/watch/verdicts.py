@@ -111,7 +111,8 @@ def _among_others(
     Each is the set that e-BH selects at one stopping time, so its false discovery rate is bounded as it stands.
     """
     if word.closing:
-        return msgspec.structs.replace(said, crossing=Crossing.RECOVERED), msgspec.structs.replace(word, closing=False)
+        over = msgspec.structs.replace(said, crossing=Crossing.RECOVERED, standing=Standing.OK)
+        return over, msgspec.structs.replace(word, closing=False)
     family = {key: word, **{name: other for name, other in others.items() if not other.alone}}
     chosen = e_bh(np.array([w.log_e for w in family.values()]), alpha)
     selected = {name: w.better for (name, w), is_in in zip(family.items(), chosen.tolist(), strict=True) if is_in}
@@ -132,7 +133,9 @@ def _among_others(
         )
         return heard, msgspec.structs.replace(word, told=True, closing=True)
     if key in selected:
-        return msgspec.structs.replace(said, verdict=_preference(key, selected)), word
+        reason = f"of {len(family)} metrics that decide together these differ: {listed}"
+        verdict = _preference(key, selected)
+        return msgspec.structs.replace(said, standing=Standing.OK, verdict=verdict, reason=reason), word
     return said, word
 
 

@@ -75,3 +75,20 @@ def same_for_both(share: float, runs: int, *, windows: int, units: int, seed: in
         state, told = detector.close([p] * runs, state, stats, tick(window, runs))
         ever |= crossings([told], Crossing.WARN)[0]
     return float(ever.mean())
+
+
+def ever_different(share: float, runs: int, *, windows: int, seed: int, alpha: float = 0.05) -> float:
+    """The same for arms of any size, with the values by which units are enrolled alone: all that the test looks at.
+
+    The smaller arm has its first look after about four windows.
+    """
+    units = int(50 / min(share, 1.0 - share))
+    rng, p = np.random.default_rng(seed), AbTestParams(alpha=alpha, at_most=10**12)
+    detector = AbTest()
+    state, ever = detector.start([p] * runs), np.zeros(runs, np.bool_)
+    for window in range(windows):
+        state, told = detector.close(
+            [p] * runs, state, enrolled(rng, runs, units, share, (0.1, 0.1)), tick(window, runs)
+        )
+        ever |= crossings([told], Crossing.WARN)[0]
+    return float(ever.mean())

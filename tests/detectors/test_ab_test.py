@@ -10,7 +10,7 @@ from detectors.ab_test import AbTest, AbTestParams
 from detectors.columns import Columns
 from detectors.evidence import Crossing, Evidence, Standing, Verdict
 from detectors.math.intervals import normal_mixture_radius
-from tests.detectors.releases import correlated_events, crossings, enrolled, same_for_both, tick
+from tests.detectors.releases import correlated_events, crossings, enrolled, ever_different, same_for_both, tick
 
 DETECTOR = AbTest()
 
@@ -31,11 +31,8 @@ def run(
 def test_two_equal_arms_looked_at_after_every_window_are_ever_called_different_no_more_often_than_alpha(
     share: float,
 ) -> None:
-    p, runs = AbTestParams(at_most=10**12), 400
-    units = int(200 / min(share, 1 - share))
-    told = run(p, share, (0.1, 0.1), runs=runs, windows=60, units=units // 4, seed=81)
-    ever = crossings(told, Crossing.WARN).any(axis=0).mean()
-    assert ever <= p.alpha + 3 * np.sqrt(p.alpha / runs)
+    runs = 400
+    assert ever_different(share, runs, windows=60, seed=81) <= 0.05 + 3 * np.sqrt(0.05 / runs)
 
 
 def test_ten_to_fifty_correlated_events_of_a_unit_count_as_one_unit() -> None:

@@ -104,8 +104,8 @@ def test_answers_without_a_partner_are_counted_once_their_partner_could_have_com
     later = [both(np.array([1_000 + t]), np.ones(1), np.ones(1)) for t in range(2)]
     split = close(p, [live, shadow, *later])  # the border of a window runs between the two answers
     assert [e.n["pairs"] for e in split] == [0, 70, 71, 72]
-    assert [e.n["shadow only"] for e in split] == [0, 0, 10, 10]
-    assert split[-1].n["live only"] == 20
+    assert [e.detail["unmatched_shadow"] for e in split] == [0, 0, 10, 10]
+    assert split[-1].detail["unmatched_live"] == 20
 
 
 def test_lists_disagree_where_too_few_items_are_common() -> None:

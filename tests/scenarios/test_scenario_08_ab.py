@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from detectors.evidence import Standing
-from monitor.alerting.alert import Kind, Severity
+from monitor.alerting.alert import Kind, Phase, Severity
 from monitor.web.overview import State
 from tests.scenarios.world import MINUTE, START, Ended, configured, replayed, written
 
@@ -86,6 +86,7 @@ def test_metrics_that_decide_together_are_told_once(dropped: Ended) -> None:
     assert first.watch == "bolder.saves"
     assert first.first.evidence.verdict == "treatment is better"
     assert "bolder.shares" not in first.first.evidence.reason
+    assert first.phase is Phase.RESOLVED  # told once: nothing is left open
 
 
 def test_two_arms_alike_end_inconclusive_with_what_is_excluded_and_nobody_is_woken(tmp_path: Path) -> None:

@@ -72,13 +72,14 @@ def test_the_verdict_is_hold_and_the_reason_is_latency(slower: Ended) -> None:
     assert arms["shadow"] > arms["live"] + 0.02
     told = slower.message(alert, Kind.FIRING)
     assert "v58.slow: hold" in told.title
-    assert "pairs" in told.text
+    assert "live against shadow" in told.text
+    assert "do not switch" in told.text
 
 
 def test_answers_without_a_partner_are_counted(slower: Ended) -> None:
     last = [f for f in slower.told.findings if f.watch == "v58.disagreement"][-1].evidence
-    assert last.n["shadow only"] == LOST
-    assert last.n["live only"] == LOST
+    assert last.detail["unmatched_shadow"] == LOST
+    assert last.detail["unmatched_live"] == LOST
     assert last.n["pairs"] > 0.9 * REQUESTS
 
 
