@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,37 +13,29 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from detectors.columns import Category, Cohort, Columns, Flag, Hash, Numeric, Ragged
-from monitor import logs, references, settings
+from monitor import references, settings
 from monitor.alerting.alert import Notifier
 from monitor.alerting.via_apprise import AppriseNotifier
 from monitor.alerting.words import moment
-from monitor.clock import Clock, SteadyClock, SystemClock
-from monitor.daemon import Daemon, owner_name
-from monitor.engine import Engine
+from monitor.clock import Clock
 from monitor.ingest.decode import compile_mapping
 from monitor.ingest.mapping import PREDICTIONS, EventMapping
 from monitor.ingest.source import Source, SourceRefused
 from monitor.ingest.via_files import FileSource
 from monitor.ingest.via_kafka import KafkaAccess, KafkaReading, KafkaSource, Sasl, Tls
-from monitor.memory import ModelMemory
 from monitor.metrics import Metrics
 from monitor.relay import Relay
-from monitor.retention import Retention
-from monitor.selfwatch import CountingNotifier, SelfWatch
+from monitor.selfwatch import CountingNotifier
 from monitor.settings.kafka import KafkaSettings, SaslSettings
-from monitor.store.protocols import Kept, Lease, SchemaTooOld, Step, Store, StoreError
+from monitor.store.protocols import Lease, SchemaTooOld, Store
 from monitor.store.via_memory import MemoryStore
 from monitor.store.via_sql import SqlStore, sqlite_file, upgrade
-from monitor.turns import ModelTurns, TurnLimits
 from monitor.watch.compile import Plans, compile_plans
 from monitor.watch.plan import ModelPlan
 from monitor.web.health import Health
 from monitor.web.overview import Overview, section
-from monitor.web.server import Pages, WebServer
 
 VERSION = version("loopwatch")
-
-_RELAY_REST_MS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +64,13 @@ class Config:
                 sasl = [_token(kafka.sasl.token_file).get_secret_value()]
         token = self.loaded.settings.http.secret
         database = [self.database, urlsplit(self.database).password or ""]
+        heartbeat = self.loaded.settings.heartbeat
         return [
             *sasl,
             *filter(None, database),
             *self.destinations().values(),
             *([token.get_secret_value()] if token is not None else []),
+            *([heartbeat.secret.get_secret_value()] if heartbeat is not None else []),
         ]
 
 
@@ -122,13 +114,13 @@ def relay(
     config: Config, store: Store, clock: Clock, held: Callable[[], Lease | None], metrics: Metrics | None = None
 ) -> Relay:
     """What sends the outbox to the config's destinations; counted in `metrics`. Raises `BadDestination`, a ValueError."""
-    notifier: Notifier = AppriseNotifier(config.destinations())
-    return Relay(store, notifier if metrics is None else CountingNotifier(notifier, metrics), clock, held)
+    sends = notifier(config)
+    return Relay(store, sends if metrics is None else CountingNotifier(sends, metrics), clock, held)
 
 
-def check_destinations(config: Config) -> None:
-    """Raises `BadDestination`, a ValueError, if a destination's URL is not understood. Nothing is sent."""
-    AppriseNotifier(config.destinations())
+def notifier(config: Config) -> Notifier:
+    """The config's destinations. Raises `BadDestination`, a ValueError, if a URL is not understood. Nothing is sent."""
+    return AppriseNotifier(config.destinations())
 
 
 def memory_store(clock: Clock) -> Store:
@@ -165,113 +157,6 @@ def file_source(files: Mapping[str, Sequence[Path]], plan: ModelPlan) -> Source:
         t: max((int(p.stat().st_mtime * 1000) for p in paths if p.exists()), default=0) for t, paths in own.items()
     }
     return FileSource(own, lambda topic, _: written[topic])
-
-
-class Service:
-    """The daemon with its relay and its pages, and what forgets, on four threads; `run` ends when `stop` is set."""
-
-    def __init__(self, config: Config, clock: Clock | None = None) -> None:
-        self.config, self.clock = config, SteadyClock(clock or SystemClock())
-        shared = config.loaded.settings
-        if shared.kafka is None:
-            raise ValueError("the config has no kafka: section, so there is nothing to read")
-        self.store = open_store(config.database, self.clock)
-        config, said = with_references(config, self.store)
-        self.config = config
-        for sentence in said:
-            logs.logger("loopwatch").warning("reference", what=sentence)
-        self.metrics = Metrics(VERSION)
-        self.health = Health(self.clock)
-        self.watch = SelfWatch(self.health, self.metrics, logs.logger("loopwatch"), self.clock)
-        self.relay = relay(config, self.store, self.clock, lambda: self.daemon.lease, self.metrics)
-        limits = TurnLimits(records=shared.limits.turn_records, milliseconds=shared.limits.turn)
-        self.sources = {plan.model: kafka_source(shared.kafka, plan) for plan in config.plans.models}
-        turns = [
-            ModelTurns(
-                Engine(p),
-                self.sources[p.model],
-                self.store,
-                self.clock,
-                limits=limits,
-                on_step=partial(self._stepped, p),
-            )
-            for p in config.plans.models
-        ]
-        self.daemon = Daemon(turns, self.store, self.clock, self.watch, owner_name(), shared.limits.lease)
-        keep = {kind: getattr(shared.retention, kind) for kind in Kept}
-        self.retention = Retention(self.store, self.clock, keep, lambda: self.daemon.lease, self.watch)
-        pages = Pages(
-            self.health,
-            self._exposition,
-            self.overview,
-            lambda error: logs.logger("web").warning("a page failed", kind=type(error).__name__),
-            shared.http.secret.get_secret_value() if shared.http.secret is not None else None,
-        )
-        self.web = WebServer(pages, address=shared.http.host, port=shared.http.port)
-
-    @property
-    def address(self) -> str:
-        """Where its page is."""
-        return f"http://{self.config.loaded.settings.http.host}:{self.web.port}/"
-
-    def overview(self) -> Overview:
-        """What the page shows now."""
-        return overview(self.store, self.config.plans.models, self.clock, self.health)
-
-    def _stepped(self, plan: ModelPlan, memory: ModelMemory, step: Step, seconds: float) -> None:
-        self.watch.step(memory, step, seconds)
-        self.watch.behind(plan, self.sources[plan.model].behind())
-
-    def _exposition(self) -> tuple[str, bytes]:
-        """The metrics; while the store is away, its rows are those last seen."""
-        with contextlib.suppress(StoreError):
-            states = Counter[str]()
-            for plan in self.config.plans.models:
-                states.update(self.store.status(plan.model)["outbox"])
-            self.watch.outbox(states)
-        return Metrics.content_type, self.metrics.exposition()
-
-    def run(self, stop: threading.Event) -> None:
-        """Until `stop` is set: then the turn that has begun is finished, and everything is closed."""
-        self.web.start()
-        relaying = threading.Thread(target=self._deliver, args=(stop,), name="relay", daemon=True)
-        relaying.start()
-        forgetting = threading.Thread(target=self.retention.run, args=(stop,), name="retention", daemon=True)
-        forgetting.start()
-        try:
-            self.daemon.run(stop)
-        finally:
-            stop.set()
-            relaying.join(timeout=15)
-            forgetting.join(timeout=15)
-            self.web.close()
-            for source in self.sources.values():
-                source.close()
-            self.store.close()
-
-    def _deliver(self, stop: threading.Event) -> None:
-        """Send while this daemon owns the store; what its predecessor left in flight is due again, once, when it takes over."""
-        while not stop.is_set():
-            lease = self.daemon.lease
-            if lease is not None:
-                try:
-                    self.store.recover(self.clock.now(), lease)
-                    self.relay.run(_WhileOwner(stop, self.daemon, lambda: self.watch.relay(self.relay)))
-                except Exception as error:  # noqa: BLE001 - whatever goes wrong, messages must go on being sent
-                    self.watch.part("delivery", False, f"{type(error).__name__}: {error}")
-            self.clock.sleep(_RELAY_REST_MS)
-
-
-class _WhileOwner:
-    """A stop signal that is asked between rounds, set when the store is lost, too; each time the state of delivery is told."""
-
-    def __init__(self, stop: threading.Event, daemon: Daemon, notice: Callable[[], None]) -> None:
-        self._stop, self._daemon, self._notice = stop, daemon, notice
-
-    def is_set(self) -> bool:
-        """Whether to end."""
-        self._notice()
-        return self._stop.is_set() or self._daemon.lease is None
 
 
 def overview(store: Store, plans: Sequence[ModelPlan], clock: Clock, health: Health | None = None) -> Overview:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -65,15 +65,38 @@ class Daemon:
         self._lease_ms = lease_ms
         self._rest = {t.model: _Rest() for t in turns}
         self._lease: Lease | None = None
+        self._next: tuple[Mapping[str, Callable[[], ModelTurns]], Collection[str]] | None = None
 
     @property
     def lease(self) -> Lease | None:
         """The lease that it holds, as far as it knows. May be asked from any thread."""
         return self._lease
 
+    def take_up(self, models: Mapping[str, Callable[[], ModelTurns]], changed: Collection[str]) -> None:
+        """From the next round on, run these models and no others. May be called from any thread.
+
+        models    how each one's turns are made.
+        changed   those that are made anew although they run; they load what was last committed.
+        """
+        self._next = models, changed
+
+    def _change(self) -> None:
+        if self._next is None:
+            return
+        (models, changed), self._next = self._next, None
+        running = {turns.model: turns for turns in self._turns}
+        for model, turns in running.items():
+            if model not in models or model in changed:
+                turns.source.close()
+        self._turns = [
+            running[model] if model in running and model not in changed else make() for model, make in models.items()
+        ]
+        self._rest = {turns.model: _Rest() for turns in self._turns}
+
     def run(self, stop: Stop) -> None:
         """Until `stop` is set; then the lease is given back. A turn that has begun is finished."""
         while not stop.is_set():
+            self._change()
             lease = self._hold_lease()
             if lease is None:
                 self._clock.sleep(_STAND_BY_MS)
@@ -86,7 +109,7 @@ class Daemon:
                 if current is None:
                     break
                 self._give_turn(turns, current, share)
-            if all(r.until > self._clock.now() for r in self._rest.values()):
+            if all(map(self._rests, self._rest.values())):
                 self._clock.sleep(_WAIT_MS)
         self._give_back()
 
@@ -100,7 +123,7 @@ class Daemon:
                     self._told.part("lease", False, "another daemon owns the store; standing by")
                 else:
                     self._told.part("lease", True)
-            elif self._lease.expires_at - now < self._lease_ms * 2 // 3:
+            elif not self._lease_ms * 2 // 3 <= self._lease.expires_at - now <= self._lease_ms:
                 self._lease = self._store.renew(self._lease, self._lease_ms)
                 self._told.part("store", True)
         except LeaseLost:
@@ -119,7 +142,7 @@ class Daemon:
 
     def _give_turn(self, turns: ModelTurns, lease: Lease, timeout_ms: int) -> None:
         rest = self._rest[turns.model]
-        if rest.until > self._clock.now():
+        if self._rests(rest):
             return
         try:
             turns.turn(lease, timeout_ms)
@@ -138,6 +161,10 @@ class Daemon:
             rest.failures = 0
             self._told.part("store", True)
             self._told.model(turns.model, None)
+
+    def _rests(self, rest: _Rest) -> bool:
+        """Not yet to be tried again; a clock that was set back makes no rest longer."""
+        return 0 < rest.until - self._clock.now() <= _LONG_REST_MS
 
     def _fail(self, turns: ModelTurns, error: Exception, rest_ms: int) -> None:
         rest = self._rest[turns.model]

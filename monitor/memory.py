@@ -314,14 +314,19 @@ def _restore_sums(memory: ModelMemory, pages: dict[str, bytes]) -> None:
         table.restore(own[table.name])
 
 
-def _lanes(plan: ModelPlan, progress: dict[str, Any]) -> dict[str, int]:
-    """Lanes of the plan's streams; an outcome that is new begins where predictions are."""
-    if progress["lengths"] != [plan.slot, plan.arrivals]:
-        was, now = progress["lengths"][0] / 60_000, plan.slot / 60_000
+def refuse_other_lengths(lengths: Sequence[int], plan: ModelPlan) -> None:
+    """Raises `PlanChanged` if the windows so far, [slot, arrivals] in ms, are not those of the plan."""
+    if list(lengths) != [plan.slot, plan.arrivals]:
+        was, now = lengths[0] / 60_000, plan.slot / 60_000
         raise PlanChanged(
             f"{plan.model}: its window was {was:g} min and is now {now:g} min; rows that wait for the old windows cannot be taken "
             "over. Set it back, or give the model another name to start afresh"
         )
+
+
+def _lanes(plan: ModelPlan, progress: dict[str, Any]) -> dict[str, int]:
+    """Lanes of the plan's streams; an outcome that is new begins where predictions are."""
+    refuse_other_lengths(progress["lengths"], plan)
     lanes: dict[str, int] = progress["lanes"]
     wanted = (PREDICTIONS, *(o.name for o in plan.outcomes), ARRIVALS)
     kept = {name: at for name, at in lanes.items() if name in wanted}

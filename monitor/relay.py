@@ -90,6 +90,10 @@ class Relay:
         self._batch = batch
         self._resting: dict[str, int] = {}
 
+    def send_through(self, notifier: Notifier) -> None:
+        """Another set of destinations, from the next row on. May be called from any thread."""
+        self._notifier = notifier
+
     def run(self, stop: Stop, poll_ms: int = 500) -> None:
         """Send until told to stop; while the store is away or another's, wait for it. Call `Outbox.recover` first."""
         while not stop.is_set():

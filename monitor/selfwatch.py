@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
 
 from monitor.alerting.alert import Delivery, Notification, Notifier, Phase, Severity
@@ -32,6 +32,9 @@ _COUNTERS = {
 """What the counters of a memory are called here, and the label that tells of what they are."""
 
 
+_LOOK_AT_RECORDS, _MANY_REFUSED = 1_000, 0.05
+
+
 class Log(Protocol):
     """A structured logger."""
 
@@ -52,6 +55,7 @@ class SelfWatch:
         self._waiting: dict[str, bool] = {}
         self._counted: dict[tuple[str, str], int] = {}
         self._missing: dict[str, tuple[str, ...]] = {}
+        self._looked: dict[str, tuple[int, int]] = {}
 
     def part(self, name: str, ok: bool, reason: str = "") -> None:
         """A part of the daemon is well, or why it is not; logged when that changes."""
@@ -98,6 +102,7 @@ class SelfWatch:
                     getattr(self._metrics, metric).labels(model=step.model, **{label: stream}).inc(rise)
                 self._counted[step.model, name] = value
         self._tell_missing(step.model, tuple(m.what for m in memory.missing))
+        self._tell_refused(step.model, memory)
         if memory.clocks:
             idle = {tuple(source) for source in step.observed.get("idle", ())}
             awake = [clock for source, clock in memory.clocks.items() if source not in idle]
@@ -123,6 +128,38 @@ class SelfWatch:
                 severity=str(alert.severity),
             )
 
+    def reloaded(self, changed: Sequence[str], refused: Sequence[str]) -> None:
+        """The config was read again: models that go on by it from now on, and why others, or all, do not."""
+        for sentence in refused:
+            self._log.warning("config not taken up", reason=sentence)
+        self._log.info("config read again", changed=list(changed), refused=len(refused))
+        self._health.note("config", "; ".join(refused))
+
+    def forget(self, model: str) -> None:
+        """A model that is not watched any more."""
+        tables: Sequence[MutableMapping[str, Any]] = (self._faults, self._waiting, self._missing, self._looked)
+        for known in tables:
+            known.pop(model, None)
+        self._counted = {key: value for key, value in self._counted.items() if key[0] != model}
+        for what in ("data", "dead letters"):
+            self._health.note(f"{model}: {what}", "")
+        self._metrics.forget(model)
+
+    def _tell_refused(self, model: str, memory: ModelMemory) -> None:
+        """Once in a thousand records or more: whether many of them could not be used."""
+        read, refused = (
+            sum(value for name, value in memory.counters.items() if name.endswith(f".{what}"))
+            for what in ("read", "rejected")
+        )
+        read_before, refused_before = self._looked.get(model, (0, 0))
+        new = read - read_before
+        if new < _LOOK_AT_RECORDS:
+            return
+        share = (refused - refused_before) / new
+        self._looked[model] = read, refused
+        many = f"{share:.0%} of the last {new:,} records could not be used; `loopwatch status` counts them"
+        self._health.note(f"{model}: dead letters", many if share >= _MANY_REFUSED else "")
+
     def _tell_missing(self, model: str, now: tuple[str, ...]) -> None:
         for what in dict.fromkeys(now):
             if what not in self._missing.get(model, ()):
@@ -134,6 +171,8 @@ class SelfWatch:
         """How delivery goes."""
         failing = "; ".join(f"{name}: {why}" for name, why in sorted(relay.failing.items()))
         self.part("delivery", not failing, failing)
+        given_up = f"{relay.parked:,} message(s) were given up since the start" if relay.parked else ""
+        self._health.note("messages", given_up)
 
     def forgotten(self, kind: str, rows: int) -> None:
         """Retention deleted rows."""

@@ -72,7 +72,7 @@ def check(
             out.print(Text("  over the history, in which nothing is known to be wrong:"))
             reference.tell(reference.dry_run(plan, topics))
     try:
-        house.check_destinations(read)
+        house.notifier(read)
     except ValueError as error:
         err.print(Text(f"{config}: {error}"))
         raise typer.Exit(EXIT_CONFIG) from None

@@ -20,6 +20,7 @@ from monitor.cli.terminal import (
     read_config,
     warn,
 )
+from monitor.service import Service
 from monitor.store.protocols import StoreError
 
 
@@ -27,10 +28,11 @@ def run(
     config: ConfigPath = DEFAULT_CONFIG,
     log_level: Annotated[str, typer.Option(help="debug (with lines of libraries), info, warning or error.")] = "info",
 ) -> None:
-    """Watch: read from Kafka, judge, tell. Ends cleanly on SIGTERM or Ctrl-C."""
+    """Watch: read from Kafka, judge, tell. Ends cleanly on SIGTERM or Ctrl-C; reads its config again on SIGHUP."""
     read = read_config(config)
     try:
-        logs.configure(logs.Redactor(read.secrets()), level=log_level)
+        redactor = logs.Redactor(read.secrets())
+        logs.configure(redactor, level=log_level)
     except ValueError as error:
         err.print(Text(str(error)))
         raise typer.Exit(EXIT_CONFIG) from None
@@ -42,7 +44,7 @@ def run(
         raise typer.Exit(EXIT_CONFIG)
     warn(read)
     try:
-        service = house.Service(read)
+        service = Service(read, path=config, redactor=redactor)
     except ValueError as error:
         err.print(Text(f"{config}: {error}"))
         raise typer.Exit(EXIT_CONFIG) from None
@@ -56,6 +58,7 @@ def run(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    signal.signal(signal.SIGHUP, lambda *_: service.reload())
     log = logs.logger("loopwatch")
     log.info("started", models=[p.model for p in read.plans.models], page=service.address, version=house.VERSION)
     service.run(stop)

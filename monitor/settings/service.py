@@ -146,6 +146,14 @@ class LimitSettings(SettingsType):
         return self
 
 
+class HeartbeatSettings(SecretUrl):
+    """Who hears that all is well, and misses it when it is not: a GET to this URL after a good turn of every model."""
+
+    expected: ClassVar[str] = "the URL of a dead-man's switch: https://..."
+
+    every: PositiveDuration = as_written("1m", "Time between two beats at least.")
+
+
 class Settings(SettingsType):
     """The shared file; in a one-file config these keys stand beside those of the model."""
 
@@ -166,6 +174,9 @@ class Settings(SettingsType):
     limits: LimitSettings = Field(
         default=LimitSettings(),
         description="How much is taken in before state is committed, and how soon another daemon may take over.",
+    )
+    heartbeat: Annotated[HeartbeatSettings | None, text_as("url")] = Field(
+        default=None, description="Who hears regularly that all is well; default: nobody."
     )
     retention: RetentionSettings = Field(
         default=RetentionSettings(), description="How long what grows without end is kept."

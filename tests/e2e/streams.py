@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -127,9 +127,10 @@ class Outcome:
         """End of the newest window of the watch on clicks, event time, ms."""
         return max((f.end for f in self.store.latest(MODEL) if f.watch == "clicks"), default=0)
 
-    def findings(self, until: int) -> list[str]:
+    def findings(self, until: int, without: Collection[str] = ()) -> list[str]:
         """Findings up to a time, one line each, in one order."""
-        return _comparable(self.store.findings(MODEL, limit=1_000_000), until)
+        found = self.store.findings(MODEL, limit=1_000_000)
+        return _comparable([f for f in found if f.watch not in without], until)
 
     def alerts(self) -> list[Alert]:
         """Alerts about event time."""

@@ -36,6 +36,8 @@ LAYERS: list[tuple[str, tuple[str, ...]]] = [
         "daemon, relay",
         (
             "monitor.daemon",
+            "monitor.heartbeat",
+            "monitor.reload",
             "monitor.relay",
             "monitor.retention",
             "monitor.replay",
@@ -44,7 +46,7 @@ LAYERS: list[tuple[str, tuple[str, ...]]] = [
         ),
     ),
     ("references", ("monitor.references",)),
-    ("app", ("monitor.app", "monitor.demo", "monitor.simulate", "monitor.xray", "monitor.testing")),
+    ("app", ("monitor.app", "monitor.demo", "monitor.simulate", "monitor.xray", "monitor.testing", "monitor.service")),
     ("cli", ("monitor.cli",)),
 ]
 """Lowest first. A module belongs to the longest of these names that it begins with; it may import its own layer and lower ones."""
@@ -63,7 +65,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "sqlalchemy": ("monitor.store.via_sql", "monitor.store.migrations"),
     "alembic": ("monitor.store.via_sql", "monitor.store.migrations"),
     "apprise": ("monitor.alerting.via_apprise",),
-    "requests": ("monitor.alerting.via_apprise",),
+    "requests": ("monitor.alerting.via_apprise", "monitor.alerting.via_http"),
     "ruamel": ("monitor.settings",),
     "typer": ("monitor.cli",),
     "rich": ("monitor.cli",),

@@ -85,6 +85,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer.body)
 
+    def do_GET(self) -> None:
+        self.do_POST()
+
     def log_message(self, *args: object) -> None:
         """Print nothing."""
 

@@ -1,0 +1,208 @@
+"""The daemon put together: its turns, its relay, its pages, what forgets and what beats, each on a thread of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from monitor import app, logs
+from monitor.alerting import via_http
+from monitor.app import Config
+from monitor.clock import Clock, SteadyClock, SystemClock
+from monitor.daemon import Daemon, owner_name
+from monitor.engine import Engine
+from monitor.heartbeat import Heartbeat
+from monitor.ingest.source import Source
+from monitor.memory import ModelMemory
+from monitor.metrics import Metrics
+from monitor.reload import reloaded
+from monitor.retention import Retention
+from monitor.selfwatch import CountingNotifier, SelfWatch
+from monitor.settings import ConfigErrors
+from monitor.settings.kafka import KafkaSettings
+from monitor.store.protocols import Kept, Step, StoreError
+from monitor.turns import ModelTurns, TurnLimits
+from monitor.watch.plan import ModelPlan
+from monitor.web.health import Health
+from monitor.web.overview import Overview
+from monitor.web.server import Pages, WebServer
+
+_RELAY_REST_MS = 1_000
+
+
+class Service:
+    """Everything that `loopwatch run` runs; `run` ends when `stop` is set.
+
+    path       where the config can be read again.
+    redactor   learns the secrets of a config that is read again.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock | None = None,
+        *,
+        path: Path | None = None,
+        redactor: logs.Redactor | None = None,
+    ) -> None:
+        self.config, self.clock, self.path = config, SteadyClock(clock or SystemClock()), path
+        self._redactor = redactor or logs.Redactor()
+        shared = config.loaded.settings
+        if shared.kafka is None:
+            raise ValueError("the config has no kafka: section, so there is nothing to read")
+        self._kafka: KafkaSettings = shared.kafka
+        self.store = app.open_store(config.database, self.clock)
+        self.config = config = self._with_references(config)
+        self.plans: Sequence[ModelPlan] = config.plans.models
+        self.metrics = Metrics(app.VERSION)
+        self.health = Health(self.clock)
+        self.watch = SelfWatch(self.health, self.metrics, logs.logger("loopwatch"), self.clock)
+        self.relay = app.relay(config, self.store, self.clock, lambda: self.daemon.lease, self.metrics)
+        self.heartbeat = self._heartbeat()
+        self.sources: dict[str, Source] = {}
+        turns = [self._turns(plan) for plan in self.plans]
+        told = self.heartbeat or self.watch
+        self.daemon = Daemon(turns, self.store, self.clock, told, owner_name(), shared.limits.lease)
+        keep = {kind: getattr(shared.retention, kind) for kind in Kept}
+        self.retention = Retention(self.store, self.clock, keep, lambda: self.daemon.lease, self.watch)
+        pages = Pages(
+            self.health,
+            self._exposition,
+            self.overview,
+            lambda error: logs.logger("web").warning("a page failed", kind=type(error).__name__),
+            shared.http.secret.get_secret_value() if shared.http.secret is not None else None,
+        )
+        self.web = WebServer(pages, address=shared.http.host, port=shared.http.port)
+        self._asked = threading.Event()
+
+    @property
+    def address(self) -> str:
+        """Where its page is."""
+        return f"http://{self.config.loaded.settings.http.host}:{self.web.port}/"
+
+    def overview(self) -> Overview:
+        """What the page shows now."""
+        return app.overview(self.store, self.plans, self.clock, self.health)
+
+    def reload(self) -> None:
+        """Read the config again soon; may be called from a signal handler."""
+        self._asked.set()
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set: then the turn that has begun is finished, and everything is closed."""
+        self.web.start()
+        jobs: dict[str, Callable[[threading.Event], None]] = {
+            "relay": self._deliver,
+            "retention": self.retention.run,
+            "reload": self._reload_when_asked,
+        }
+        if self.heartbeat is not None:
+            jobs["heartbeat"] = self.heartbeat.run
+        threads = [threading.Thread(target=job, args=(stop,), name=name, daemon=True) for name, job in jobs.items()]
+        for thread in threads:
+            thread.start()
+        try:
+            self.daemon.run(stop)
+        finally:
+            stop.set()
+            self._asked.set()
+            for thread in threads:
+                thread.join(timeout=15)
+            self.web.close()
+            for source in self.sources.values():
+                source.close()
+            self.store.close()
+
+    def _with_references(self, config: Config) -> Config:
+        """With the references that were adopted; what is said of them goes into the log."""
+        config, said = app.with_references(config, self.store)
+        for sentence in said:
+            logs.logger("loopwatch").warning("reference", what=sentence)
+        return config
+
+    def _turns(self, plan: ModelPlan) -> ModelTurns:
+        """The turns of a model, with a source of its own."""
+        shared = self.config.loaded.settings
+        source = self.sources[plan.model] = app.kafka_source(self._kafka, plan)
+        limits = TurnLimits(records=shared.limits.turn_records, milliseconds=shared.limits.turn)
+        heard = partial(self._stepped, plan, source)
+        return ModelTurns(Engine(plan), source, self.store, self.clock, limits=limits, on_step=heard)
+
+    def _stepped(self, plan: ModelPlan, source: Source, memory: ModelMemory, step: Step, seconds: float) -> None:
+        self.watch.step(memory, step, seconds)
+        self.watch.behind(plan, source.behind())
+
+    def _heartbeat(self) -> Heartbeat | None:
+        wanted = self.config.loaded.settings.heartbeat
+        if wanted is None:
+            return None
+        beat = partial(via_http.get, wanted.secret.get_secret_value())
+        return Heartbeat(self.watch, beat, self.clock, wanted.every, [plan.model for plan in self.plans])
+
+    def _exposition(self) -> tuple[str, bytes]:
+        """The metrics; while the store is away, its rows are those last seen."""
+        with contextlib.suppress(StoreError):
+            states = Counter[str]()
+            for plan in self.plans:
+                states.update(self.store.status(plan.model)["outbox"])
+            self.watch.outbox(states)
+        return Metrics.content_type, self.metrics.exposition()
+
+    def _reload_when_asked(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            self._asked.wait()
+            self._asked.clear()
+            if not stop.is_set() and self.path is not None:
+                self._read_again(self.path)
+
+    def _read_again(self, path: Path) -> None:
+        """Take the config up, or say why nothing of it is."""
+        try:
+            config = self._with_references(app.read_config(path))
+            for secret in config.secrets():
+                self._redactor.add(secret)
+            destinations = app.notifier(config)
+        except (ConfigErrors, StoreError, ValueError) as error:
+            self.watch.reloaded((), str(error).splitlines())
+            return
+        new = reloaded(self.config.loaded.settings, self.plans, config.loaded.settings, config.plans)
+        if new.refused:
+            self.watch.reloaded((), new.refused)
+            return
+        self.config = config
+        self.relay.send_through(CountingNotifier(destinations, self.metrics))
+        for gone in {plan.model for plan in self.plans} - {plan.model for plan in new.plans}:
+            self.watch.forget(gone)
+        self.plans = new.plans
+        if self.heartbeat is not None:
+            self.heartbeat.watch(plan.model for plan in new.plans)
+        self.daemon.take_up({plan.model: partial(self._turns, plan) for plan in new.plans}, new.changed)
+        self.watch.reloaded(sorted(new.changed), ())
+
+    def _deliver(self, stop: threading.Event) -> None:
+        """Send while this daemon owns the store; what its predecessor left in flight is due again, once, when it takes over."""
+        while not stop.is_set():
+            lease = self.daemon.lease
+            if lease is not None:
+                try:
+                    self.store.recover(self.clock.now(), lease)
+                    self.relay.run(_WhileOwner(stop, self.daemon, lambda: self.watch.relay(self.relay)))
+                except Exception as error:  # noqa: BLE001 - whatever goes wrong, messages must go on being sent
+                    self.watch.part("delivery", False, f"{type(error).__name__}: {error}")
+            self.clock.sleep(_RELAY_REST_MS)
+
+
+class _WhileOwner:
+    """A stop signal that is asked between rounds, set when the store is lost, too; each time the state of delivery is told."""
+
+    def __init__(self, stop: threading.Event, daemon: Daemon, notice: Callable[[], None]) -> None:
+        self._stop, self._daemon, self._notice = stop, daemon, notice
+
+    def is_set(self) -> bool:
+        """Whether to end."""
+        self._notice()
+        return self._stop.is_set() or self._daemon.lease is None
