@@ -163,7 +163,7 @@ def test_records_behind_are_summed_over_the_partitions_of_a_stream(house: House)
 
 
 def test_a_destination_that_fails_is_named_as_part_delivery(house: House) -> None:
-    relay = cast("Relay", SimpleNamespace(failing={"oncall": "answered 500"}))
+    relay = cast("Relay", SimpleNamespace(parked=0, failing={"oncall": "answered 500"}))
     house.watch.relay(relay)
     assert house.health.parts()["delivery"].reason == "oncall: answered 500"
     relay.failing.clear()
