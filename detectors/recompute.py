@@ -92,7 +92,7 @@ def _half_the_lead(e: Evidence) -> tuple[float, float | None]:
 
 
 def _mean_of_pairs(e: Evidence) -> tuple[float, float | None]:
-    return float(e.detail["sum"]) / e.n["pairs"], None
+    return float(e.detail["sum"]) / next(iter(e.n.values())), None
 
 
 def _share(e: Evidence) -> tuple[float, float | None]:
