@@ -132,6 +132,7 @@ class Turn:
     decisions: list[Decided] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     refused: set[tuple[str, int, int]] = field(default_factory=set)
+    requeued: set[tuple[str, int, int]] = field(default_factory=set)
     moved: set[tuple[str, int]] = field(default_factory=set)
     touched: set[str] = field(default_factory=set)
     records: int = 0
@@ -488,6 +489,7 @@ def build_step(
         alerts=list(turn.alerts.values()),
         outbox=turn.outbox,
         rejects=turn.rejects,
+        requeued=sorted(turn.requeued),
         observed=observed,
         commands=commands,
         decisions=turn.decisions,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from monitor.clock import Clock
@@ -12,7 +12,8 @@ from monitor.events import TopicPartition
 from monitor.ingest.source import Source
 from monitor.memory import ModelMemory, load
 from monitor.memory import Source as StreamSource
-from monitor.store.protocols import Lease, StateStore, Step
+from monitor.rereading import REQUEUE, places_of, reread
+from monitor.store.protocols import Command, Lease, StateStore, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ class ModelTurns:
         records = self._read(memory, timeout_ms)
         found = self._begun(memory)
         commands = self.store.commands(self.model)
+        self._reread(memory, commands)
         observed = self._observe()
         window = (observed.arrivals_until or 0) // self.engine.plan.arrivals
         news = window > self._seen.arrivals or observed.idle != self._seen.idle
@@ -120,6 +122,12 @@ class ModelTurns:
         if self.on_step is not None:
             self.on_step(memory, step, took)
         return step
+
+    def _reread(self, memory: ModelMemory, commands: Sequence[Command]) -> None:
+        """Give dead letters that a person asked for another chance."""
+        places = [place for c in commands if c.verb == REQUEUE for place in places_of(c.arguments)]
+        if places:
+            self.engine.retake(memory, reread(self.source, places, memory.offsets, self.clock))
 
     def _too_soon(self, memory: ModelMemory, now: int) -> bool:
         """Whether the turn goes on with the next poll: a trickle of records is committed together, not one by one."""

@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from monitor import app as house
-from monitor.cli import audit, check, database, demo, operate, reference, replay, run, schema, simulate, status
+from monitor.cli import (
+    audit,
+    check,
+    database,
+    dead_letters,
+    demo,
+    operate,
+    reference,
+    replay,
+    run,
+    schema,
+    simulate,
+    status,
+)
 from monitor.cli.terminal import out
 
 cli = typer.Typer(
@@ -45,6 +58,11 @@ cli.add_typer(references, name="reference")
 audited.command()(audit.verify)
 audited.command()(audit.export)
 cli.add_typer(audited, name="audit")
+letters = typer.Typer(no_args_is_help=True, help="Records that could not be used.")
+letters.command(name="list")(dead_letters.listed)
+letters.command()(dead_letters.show)
+letters.command()(dead_letters.requeue)
+cli.add_typer(letters, name="dead-letters")
 
 
 def _version(wanted: bool) -> None:

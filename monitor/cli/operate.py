@@ -54,12 +54,12 @@ def erase(
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Forget one unit: its waiting rows, what is known of it, and its id in dead letters. The id itself is stored nowhere."""
-    plan = _plan(config, model)
+    plan = plan_of(config, model)
     key = Identities(plan.hash_key).of(unit)
     if not key:
         err.print(Text("--unit is empty: give the id as it stands in the events"))
         raise typer.Exit(EXIT_CONFIG)
-    with _store(config) as store:
+    with opened(config) as store:
         redacted = store.redact(model, unit)
         store.submit(_command(model, ERASE, "", {"unit": key}))
     longest = duration(max(DAY, *(w.window for w in plan.watches)))
@@ -75,16 +75,16 @@ def erase(
 
 def submit(path: Path, model: str, verb: str, target: str) -> None:
     """Write a command for a model, or end with the reason why not."""
-    plan = _plan(path, model)
+    plan = plan_of(path, model)
     if target and target not in {w.key for w in plan.watches}:
         known = ", ".join(sorted(w.key for w in plan.watches))
         err.print(Text(f"{model} has no watch named {target!r}; it has {known}"))
         raise typer.Exit(EXIT_CONFIG)
-    with _store(path) as store:
+    with opened(path) as store:
         store.submit(_command(model, verb, target))
 
 
-def _plan(path: Path, model: str) -> ModelPlan:
+def plan_of(path: Path, model: str) -> ModelPlan:
     """The plan of a model of the config, or the end."""
     plans = {p.model: p for p in read_config(path).plans.models}
     if model not in plans:
@@ -94,7 +94,7 @@ def _plan(path: Path, model: str) -> ModelPlan:
 
 
 @contextmanager
-def _store(path: Path) -> Iterator[Store]:
+def opened(path: Path) -> Iterator[Store]:
     """The store of the config; a store that is away is the end."""
     try:
         store = house.open_store(read_config(path).database, SystemClock())
@@ -105,6 +105,11 @@ def _store(path: Path) -> Iterator[Store]:
     except StoreError as error:
         err.print(Text(str(error)))
         raise typer.Exit(EXIT_AWAY) from None
+
+
+def request(store: Store, model: str, verb: str, arguments: dict[str, Any]) -> None:
+    """Ask for something that has arguments."""
+    store.submit(_command(model, verb, "", arguments))
 
 
 def _command(model: str, verb: str, target: str, arguments: dict[str, Any] | None = None) -> Command:

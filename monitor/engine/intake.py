@@ -55,6 +55,23 @@ class Intake:
                     active.add((stream, block.topic, block.partition))
         return active
 
+    def retake(self, memory: ModelMemory, blocks: Sequence[Block]) -> None:
+        """Decode dead letters anew, as they are mapped now, outside their order: they move no clock and are no arrivals.
+
+        Those that are still no good are dead letters again; those that are older than what their stream has closed are late.
+        A row that was taken the first time, by another stream of the topic, is taken once: its id is known.
+        """
+        for block in blocks:
+            memory.turn.requeued.update((*block.source, int(offset)) for offset in block.offsets)
+            for stream, decoder in self._decoders.get(block.topic, ()):
+                decoded = decoder.decode(block)
+                rows, arrived = decoded.rows, _arrivals(block, decoded.rows.offset)
+                ahead = clocks.ahead_of(rows.time, arrived, self._plan.future)
+                late = ~ahead & (rows.time < self._frontier(memory, stream))
+                memory.turn.reject([*decoded.rejects, *self._too_new(block, rows, ahead, arrived)])
+                memory.counters[f"{stream}.late"] += int(late.sum())
+                self._keep(memory, stream, rows.take(~(late | ahead)))
+
     def _take(self, memory: ModelMemory, stream: str, decoder: Decoder, block: Block) -> bool:
         decoded = decoder.decode(block)
         rows, count = decoded.rows, memory.counters
@@ -72,23 +89,30 @@ class Intake:
         late = judged.late | (~judged.ahead & (rows.time < self._frontier(memory, stream)))
         count[f"{stream}.ahead"] += int(judged.ahead.sum())
         count[f"{stream}.late"] += int(late.sum())
-        ahead = np.flatnonzero(judged.ahead)
-        memory.turn.reject([_too_new(block, rows, int(row), int(arrived[row]), plan.future) for row in ahead])
+        memory.turn.reject(self._too_new(block, rows, judged.ahead, arrived))
         rows_kept = rows.take(~(late | judged.ahead))
-        count[f"{stream}.kept"] += len(rows_kept)
         quality.count(memory, plan, stream, kept=rows_kept.time)
         if self._replay:
             self._count_arrivals(memory, stream, rows_kept, rows_kept.time)
         else:
             came = ~judged.ahead & (arrived > 0)
             self._count_arrivals(memory, stream, rows.take(came), arrived[came])
-        if len(rows_kept):
-            first = int(rows_kept.time.min())
-            if stream == PREDICTIONS and (memory.first_event is None or first < memory.first_event):
-                memory.first_event = first
-            for slot, part in memory.pending.append(stream, rows_kept).items():
-                memory.turn.parts.setdefault((stream, slot), []).append(part)
+        self._keep(memory, stream, rows_kept)
         return True
+
+    def _too_new(self, block: Block, rows: Columns, ahead: cols.Bools, arrived: cols.Ints) -> list[Reject]:
+        return [_too_new(block, rows, int(row), int(arrived[row]), self._plan.future) for row in np.flatnonzero(ahead)]
+
+    def _keep(self, memory: ModelMemory, stream: str, rows: Columns) -> None:
+        """Let rows wait for their window."""
+        memory.counters[f"{stream}.kept"] += len(rows)
+        if not len(rows):
+            return
+        first = int(rows.time.min())
+        if stream == PREDICTIONS and (memory.first_event is None or first < memory.first_event):
+            memory.first_event = first
+        for slot, part in memory.pending.append(stream, rows).items():
+            memory.turn.parts.setdefault((stream, slot), []).append(part)
 
     def _judged(
         self, memory: ModelMemory, source: Source, decoded: Decoded, block: Block

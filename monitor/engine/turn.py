@@ -59,6 +59,10 @@ class Engine:
         memory.offsets[TopicPartition(gap.topic, gap.partition)] = gap.found
         lose(memory, self.plan, gap)
 
+    def retake(self, memory: ModelMemory, blocks: Sequence[Block]) -> None:
+        """Decode records again that were dead letters; they count unless the window that they belong to is closed."""
+        self._intake.retake(memory, blocks)
+
     def close(self, memory: ModelMemory, commands: Sequence[Command], observed: Observed) -> Step:
         """Close every window that is due and give the step."""
         self._obey(memory, commands)

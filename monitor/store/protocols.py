@@ -100,6 +100,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     dropped    generations (stream, slot); applied after `chunks`: what was appended to one in the same step goes with it.
     findings   one whose model, watch, incarnation, start and end are stored already is left as it was: twice is once.
     outbox     likewise by key.
+    requeued   topic, partition and offset of dead letters that were read again: they go, before `rejects` are added.
     decisions  changes of alerts with their reasons, in order: for the audit.
     plan       what the turn ran under; recorded for the audit when it is another than that of the step before.
     """
@@ -115,6 +116,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     alerts: Sequence[Alert] = ()
     outbox: Sequence[Notification] = ()
     rejects: Sequence[Reject] = ()
+    requeued: Sequence[tuple[str, int, int]] = ()
     observed: dict[str, Any] = {}
     commands: Sequence[int] = ()
     decisions: Sequence[Decided] = ()

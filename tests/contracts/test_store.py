@@ -241,6 +241,14 @@ def test_dead_letters_are_read_newest_first_with_their_bytes(place: Place) -> No
     assert place.store.rejects("feed", limit=1) == [raw]
 
 
+def test_a_dead_letter_that_was_read_again_goes_and_comes_back_only_with_its_new_reason(place: Place) -> None:
+    lease = place.lease()
+    place.store.commit(full_step(1, rejects=[reject(1), reject(2), reject(3)]), lease)
+    again = [("clicks.v2", 3, 1), ("clicks.v2", 3, 2), ("clicks.v2", 0, 3), ("other", 3, 3)]
+    place.store.commit(full_step(2, rejects=[reject(2, "still no time")], requeued=again), lease)
+    assert place.store.rejects("feed") == [reject(2, "still no time"), reject(3)]
+
+
 def test_a_status_says_where_a_model_stands(place: Place) -> None:
     lease = place.lease()
     place.store.commit(full_step(1), lease)

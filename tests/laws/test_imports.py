@@ -31,7 +31,7 @@ LAYERS: list[tuple[str, tuple[str, ...]]] = [
     ),
     ("store protocol", ("monitor.store",)),
     ("engine", ("monitor.engine", "monitor.memory")),
-    ("turns", ("monitor.turns",)),
+    ("turns", ("monitor.turns", "monitor.rereading")),
     (
         "daemon, relay",
         (

@@ -120,6 +120,8 @@ class MemoryStore:
             self._alert_steps |= dict.fromkeys(alerts, step.number)
             for message in messages:
                 self._queue(message)
+            again = set(step.requeued)
+            state.rejects = [(at, r) for at, r in state.rejects if (r.topic, r.partition, r.offset) not in again]
             state.rejects.extend((now, _told(reject)) for reject in step.rejects)
             for number in step.commands:
                 if number in self._commands and self._commands[number].model == step.model:

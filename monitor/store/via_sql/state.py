@@ -73,6 +73,17 @@ def commit(connection: sa.Connection, step: Step, held: Lease, now: int) -> None
     insert_new(connection, findings, found)
     replace(connection, alerts, alerted)
     insert_new(connection, outbox, rows.of_outbox(step))
+    if step.requeued:
+        place = {
+            "topic": dead_letters.c.topic,
+            "number": dead_letters.c.partition_number,
+            "at": dead_letters.c.record_offset,
+        }
+        same = [column == sa.bindparam(f"of_{name}") for name, column in place.items()]
+        connection.execute(
+            sa.delete(dead_letters).where(dead_letters.c.model == step.model, *same),
+            [{"of_topic": topic, "of_number": number, "of_at": at} for topic, number, at in step.requeued],
+        )
     if step.rejects:
         connection.execute(sa.insert(dead_letters), rows.of_rejects(step, now))
 
