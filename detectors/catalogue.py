@@ -15,6 +15,7 @@ from detectors.concentration import Concentration
 from detectors.contamination import Contamination
 from detectors.detector import AnyDetector
 from detectors.embedding_shift import EmbeddingShift
+from detectors.estimated_performance import EstimatedPerformance
 from detectors.freshness import Freshness
 from detectors.interleaving import Interleaving
 from detectors.missing_rate import MissingRate
@@ -47,6 +48,7 @@ _ALL: tuple[AnyDetector, ...] = (
     Shadow(),
     Risk(),
     Calibration(),
+    EstimatedPerformance(),
     RiverHint(),
     Concentration(),
     Freshness(),

@@ -81,6 +81,11 @@ class Needs:
     value: Value = Value.NUMBER
     past: int | None = None
 
+    @property
+    def taught(self) -> bool:
+        """Whether predictions are shown twice: as they come, and at maturity (`matured`), with what came of them."""
+        return "matured" in self.columns
+
 
 @dataclass(frozen=True, slots=True)
 class Tick:

@@ -25,9 +25,11 @@ _NOT_EXACT = {
     "cohort_block": Promise.CALIBRATED,
     "cohort_sticky": Promise.LARGE_N,
     "concentration": Promise.LARGE_N,
+    "estimated_performance": Promise.NONE,
     "freshness": Promise.CALIBRATED,
     "rejects": Promise.NONE,
     "river_hint": Promise.NONE,
+    "volume": Promise.CALIBRATED,
 }
 
 

@@ -178,6 +178,14 @@ WORDINGS: dict[str, Wording] = {
         unknown="whether people do something else or events are lost or doubled on the way.",
         step="compare with requests at the edge; look at campaigns, holidays and deploys since then.",
     ),
+    "estimated_performance": Wording(
+        up="predictions should turn out right more often than they did (a hint, not a finding)",
+        down="predictions may turn out wrong more often than they did (a hint, not a finding)",
+        moved="predictions may turn out otherwise than they did (a hint, not a finding)",
+        over="the hint about expected performance is over",
+        unknown="whether it is so: nothing was measured. Cases look harder; if the world changed its answers, this does not show it.",
+        step="look at the inputs that shifted near then; wait for the labels, by which risk is judged.",
+    ),
     "risk": Wording(
         up="predictions turn out wrong more often than they did",
         down="predictions turn out wrong less often than they did",

@@ -45,12 +45,13 @@ class Judge:
 
     def fold(self, memory: ModelMemory, lane: str, slot: int, rows: Columns, shadows: Columns | None = None) -> None:
         """Add a slot's rows to the open windows of everyone who watches the lane; `shadows` are for experiments alone."""
-        if not self._lanes.watches[lane]:
+        if not self._lanes.watches[lane] and not self._lanes.taught.get(lane):
             return
         voters = memory.voters if lane == PREDICTIONS else memory.matured.get(lane)
         if voters is not None and len(rows):
             seen = voters.lookup(rows.unit, slot)
-            rows = rows.having(voting=cols.flag(seen.known & (seen.slot == slot)))
+            matured = cols.flag(np.full(len(rows), lane != PREDICTIONS))
+            rows = rows.having(voting=cols.flag(seen.known & (seen.slot == slot)), matured=matured)
         inside: dict[str, Columns] = {}
         for watch in self._lanes.watches[lane]:
             bank = memory.banks[watch.detector]
@@ -62,6 +63,20 @@ class Judge:
             chosen = self._read_by(memory, watch, slot, rows, shadows, inside)
             if len(chosen):
                 window.statistic = bank.test.fold(prep, window.statistic, chosen)
+        if len(rows):
+            self._teach(memory, lane, rows)
+
+    def _teach(self, memory: ModelMemory, lane: str, rows: Columns) -> None:
+        """Show matured predictions to those who saw them before: in the window of predictions that is open now, or opens next."""
+        following = memory.lanes[PREDICTIONS]
+        for watch in self._lanes.taught.get(lane, ()):
+            bank = memory.banks[watch.detector]
+            prep = bank.test.prepare(watch.params, bank.state, bank.watches.index(watch))
+            opens = OpenWindow(following - following % watch.window, bank.test.empty(prep))
+            window = memory.open.setdefault(watch.key, opens)
+            chosen = rows if watch.cohort is None else rows.take(rows.cohort == watch.cohort)
+            window.statistic = bank.test.fold(prep, window.statistic, _with_value(watch, chosen))
+            memory.turn.touched.add(watch.key)
 
     def _read_by(
         self,

@@ -24,11 +24,12 @@ LONGEST_SILENCE = 3 * DAY
 class Lanes:
     """Where rows flow: predictions at their close, every outcome at its maturity, arrivals; and who watches each.
 
-    watches   by lane, in the order of the plan.
+    watches   by lane, in the order of the plan; taught: by outcome, those who are shown matured predictions as well.
     """
 
     watches: Mapping[str, Sequence[WatchPlan]]
     outcomes: Mapping[str, OutcomePlan]
+    taught: Mapping[str, Sequence[WatchPlan]]
 
     @staticmethod
     def of(plan: ModelPlan) -> Lanes:
@@ -37,7 +38,8 @@ class Lanes:
         watches: dict[str, list[WatchPlan]] = {name: [] for name in (PREDICTIONS, *outcomes, ARRIVALS)}
         for watch in plan.watches:
             watches[_lane_of(watch, metrics, outcomes)].append(watch)
-        return Lanes(watches, outcomes)
+        taught = {name: [w for w in plan.watches if w.needs.taught and w.on == o.truth] for name, o in outcomes.items()}
+        return Lanes(watches, outcomes, taught)
 
     def of_events(self) -> tuple[str, ...]:
         """All but arrivals: predictions first."""
@@ -61,4 +63,6 @@ def _lane_of(watch: WatchPlan, metrics: Mapping[str, MetricPlan], outcomes: Mapp
         return metrics[watch.on].outcome
     if watch.experiment and watch.on in outcomes:
         return watch.on
+    if watch.needs.stream is Stream.PREDICTIONS:
+        return PREDICTIONS
     return next((name for name, outcome in outcomes.items() if watch.on == outcome.truth), PREDICTIONS)

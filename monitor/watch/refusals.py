@@ -172,7 +172,7 @@ def _sticky(model: ModelSettings, on: str | None) -> Iterator[Refusal]:
 
 
 def _value(model: ModelSettings, kind: str, needs: Needs, on: str | None) -> Iterator[Refusal]:
-    if needs.stream is Stream.OUTCOMES and "voting" in needs.columns:
+    if needs.taught or (needs.stream is Stream.OUTCOMES and "voting" in needs.columns):
         known, one, many = [TRUTH + name for name in model.outcomes], "an outcome", "what came of predictions"
         what = "outcome of this model"
     else:

@@ -75,6 +75,17 @@ def test_fraud_that_came_true_more_often_than_told_pages_when_it_is_known(worse:
     assert risk.first.evidence.arms["now"] > 1.2 * risk.first.evidence.arms["reference"]
 
 
+def test_what_to_expect_is_learned_from_what_matured_and_told_of_what_comes(worse: Ended) -> None:
+    hint = [f for f in worse.told.findings if f.watch == "estimated_performance"]
+    known = [f for f in hint if f.evidence.mode != "learning"]
+    assert known
+    (risk,) = worse.alerts("risk")
+    assert max(f.end for f in known) > max(f.end for f in worse.told.findings if f.watch == "risk")
+    assert known[-1].evidence.arms["now"] == pytest.approx(known[-1].evidence.arms["reference"], abs=0.02)
+    assert worse.alerts("estimated_performance") == []  # more fraud at the same probability is what it cannot see
+    assert risk.first.evidence.arms["now"] > risk.first.evidence.arms["reference"]
+
+
 def test_a_card_votes_once_a_day(worse: Ended) -> None:
     """40,000 cards and 28,800 payments a day: in each window fewer votes than payments, and fewer late in the day."""
     votes = [
@@ -96,4 +107,4 @@ def test_where_only_what_came_true_has_a_label_nothing_is_claimed(tmp_path: Path
         "rejects.fraud",
     }
     why = "no outcome says what was true: map its value, or say what silence means with otherwise: false"
-    assert {f"risk: {why}", f"calibration: {why}"} <= set(plan.not_watched)
+    assert {f"risk: {why}", f"calibration: {why}", f"estimated_performance: {why}"} <= set(plan.not_watched)

@@ -25,6 +25,7 @@ from detectors.concentration import ConcentrationParams
 from detectors.contamination import ContaminationParams
 from detectors.detector import Params
 from detectors.embedding_shift import EmbeddingShiftParams
+from detectors.estimated_performance import EstimatedPerformanceParams
 from detectors.freshness import FreshnessParams
 from detectors.interleaving import InterleavingParams
 from detectors.math.unit_sample import mixed
@@ -106,6 +107,10 @@ def _small_values(rng: np.random.Generator, n: int, window: int) -> Columns:
     value = rng.beta(1, 4, n)
     value[rng.random(n) < 0.02] = np.nan
     return healthy(rng, n, window).having(value=Numeric(value))
+
+
+def _half_matured(rng: np.random.Generator, n: int, window: int) -> Columns:
+    return healthy(rng, n, window).having(matured=flag(rng.random(n) < 0.5))
 
 
 def _on_labels(rng: np.random.Generator, n: int, window: int) -> Columns:
@@ -235,6 +240,11 @@ EXAMPLES: dict[str, Example] = {
         RiskParams(sample_units=300, learn_units=600, learn_windows=2),
         RiskParams(loss="absolute", scale=2.0, sample_units=500, learn_units=400, learn_windows=2),
         healthy,
+    ),
+    "estimated_performance": Example(
+        EstimatedPerformanceParams(learn_units=300, learn_windows=2),
+        EstimatedPerformanceParams(learn_units=200, learn_windows=3, worse_by=0.1),
+        _half_matured,
     ),
     "calibration": Example(
         CalibrationParams(sample_units=300, learn_units=600, learn_windows=2),

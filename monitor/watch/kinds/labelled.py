@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from detectors.calibration import CalibrationParams
+from detectors.catalogue import DETECTORS
+from detectors.estimated_performance import EstimatedPerformanceParams
 from detectors.risk import RiskParams
 from monitor.ingest.mapping import TRUTH
 from monitor.settings.model import ModelSettings
 from monitor.watch.kinds.wanted import Wanted
 
-_WATCHES: dict[str, RiskParams | CalibrationParams] = {"risk": RiskParams(), "calibration": CalibrationParams()}
+_WATCHES: dict[str, RiskParams | CalibrationParams | EstimatedPerformanceParams] = {
+    "risk": RiskParams(),
+    "calibration": CalibrationParams(),
+    "estimated_performance": EstimatedPerformanceParams(),
+}
 
 
 def labelled(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
-    """Risk and calibration of a classifier's probability, for every outcome that says what was true.
+    """Risk, calibration and expected performance of a classifier's probability, for every outcome that says what was true.
 
     An outcome says so if silence means something (`otherwise`), or if its events carry the truth as their `value`: else only
     what came true has a label.
@@ -35,4 +41,5 @@ def labelled(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
     for outcome in truths:
         for detector, params in _WATCHES.items():
             key = detector if len(truths) == 1 else f"{detector}.{outcome}"
-            yield Wanted(key, detector, params, TRUTH + outcome, model.window, "page", min_units=params.min_units)
+            severity = "warn" if DETECTORS[detector].hint else "page"
+            yield Wanted(key, detector, params, TRUTH + outcome, model.window, severity, min_units=params.min_units)
