@@ -22,7 +22,12 @@ def log_increments(response: Floats, sign: Floats, weight: Floats, first_squares
     Exact: given |u|, E exp(lam w s u) = cosh(lam w u) <= exp(lam^2 w^2 u^2 / 2).
     Source: Hoeffding 1963; Howard, Ramdas, McAuliffe and Sekhon 2020, Probability Surveys (symmetric observations).
     """
-    strengths = np.concatenate([_STRENGTHS, -_STRENGTHS]) / np.sqrt(first_squares)
     pushed = weight * response
-    increments: Floats = strengths * float(np.sum(pushed * sign)) - strengths**2 * float(np.sum(pushed**2)) / 2.0
+    return from_sums(np.asarray(np.sum(pushed * sign)), np.asarray(np.sum(pushed**2)), np.asarray(first_squares))
+
+
+def from_sums(signed: Floats, squares: Floats, first_squares: Floats) -> Floats:
+    """The same from S, Q and the first period's Q, all of one shape: log e-increments (..., BETS)."""
+    strengths = np.concatenate([_STRENGTHS, -_STRENGTHS]) / np.sqrt(first_squares)[..., None]
+    increments: Floats = strengths * signed[..., None] - strengths**2 * squares[..., None] / 2.0
     return increments

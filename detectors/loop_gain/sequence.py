@@ -1,0 +1,52 @@
+"""Which gains the coins leave possible, at every look: one e-process for each gain of a grid.
+
+Under "the gain is g" the residual response - g exposure of a pair does not depend on its sign, so only fair coins are left.
+Their signed sum N - g D and sum of squares Qyy - 2 g Qxy + g^2 Qxx need no more than the sums of `estimate`.
+Exact for one lag and a gain that is the same for all pairs; for the weighted mean of differing gains, asymptotic.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detectors.columns import Floats
+from detectors.increments import rademacher
+from detectors.loop_gain.estimate import Sums
+
+GRID: Floats = np.linspace(-1.0, 3.0, 201)
+"""The gains that are tried, .02 apart."""
+
+
+def nothing() -> Floats:
+    """Log evidence against each gain and bet, shape (len(GRID), BETS), before the first period."""
+    return np.zeros((len(GRID), rademacher.BETS))
+
+
+def squares(a: Sums) -> Floats:
+    """(len(GRID),) sum of squared residuals of a period with these sums; the first period's scale the bets. 1 without pairs."""
+    found = a.square[0, 0] - 2.0 * GRID * a.square[0, -1] + GRID**2 * a.square[-1, -1]
+    return np.where(found > 0, found, 1.0)
+
+
+def advance(log_e: Floats, a: Sums, first: Floats) -> Floats:
+    """The evidence after a period with the sums `a`; `first` are the `squares` of the first period."""
+    signed = a.linear[0] - GRID * a.linear[-1]
+    return np.asarray(log_e + rademacher.from_sums(signed, squares(a), first))
+
+
+def against(log_e: Floats) -> Floats:
+    """(len(GRID),) log of the e-value of each gain: the plain average over bets."""
+    return np.asarray(np.logaddexp.reduce(log_e, axis=-1) - np.log(log_e.shape[-1]))
+
+
+def interval(log_e: Floats, alpha: float) -> tuple[float, float]:
+    """Where the gain lies, valid at every look: the gains with an e-value below 1 / alpha, a grid step added on each side.
+
+    Infinite on a side where the end of the grid is still possible; (NaN, NaN) where no gain is, because gains differ by item.
+    """
+    possible = np.flatnonzero(against(log_e) < np.log(1.0 / alpha))
+    if not len(possible):
+        return np.nan, np.nan
+    low = -np.inf if possible[0] == 0 else float(GRID[possible[0] - 1])
+    high = np.inf if possible[-1] == len(GRID) - 1 else float(GRID[possible[-1] + 1])
+    return low, high
