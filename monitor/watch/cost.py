@@ -42,7 +42,7 @@ class Cost:
         """
         return (
             f"about {self.memory / 2**20:,.3g} MB of memory, {self.transactions:,.0f} transactions with {self.findings:,.0f} findings "
-            f"and {_bytes(self.written)} a day at most, {self.cores:.2g} cores"
+            f"and {_bytes(self.written)} a day at most, {_cores(self.cores)}"
         )
 
 
@@ -64,6 +64,10 @@ def cost(plan: ModelPlan, traffic: Traffic, events: float, turn: int) -> Cost:
         written=events * row + sum(windows.values()) * states / max(len(windows), 1) + UNIT * traffic.new,
         cores=(events * EVENT_S + sum(windows.values()) * WINDOW_S) / (DAY / 1000),
     )
+
+
+def _cores(cores: float) -> str:
+    return "less than 0.01 of a core" if cores < 0.01 else f"{cores:.2g} cores"
 
 
 def _bytes(n: float) -> str:
