@@ -6,6 +6,7 @@ A stored finding is JSON. `effect` and `relative` follow from its `arms` and `de
     empirical_cdf     effect +- math.intervals.empirical_cdf_radius(n, alpha)
     share             math.intervals.share_interval(yes, n, planned, tau, alpha) minus `planned`
     share_sequence    math.intervals.share_sequence(yes, n, alpha)
+    log_normal_mixture   exp(log +- math.intervals.normal_mixture_radius(se, tau, alpha)) - 1
     bootstrap         exp(log +- bootstrap.quantile(alpha / 2) se) - 1
 
 and is cut to [at_least, at_most] where the inputs have them. `alpha` is the chance that the interval misses, after all
@@ -95,6 +96,11 @@ def _mean_of_pairs(e: Evidence) -> tuple[float, float | None]:
     return float(e.detail["sum"]) / next(iter(e.n.values())), None
 
 
+def _relative(e: Evidence) -> tuple[float, float | None]:
+    change = e.arms["now"] / e.arms["expected"] - 1.0
+    return change, change
+
+
 def _share(e: Evidence) -> tuple[float, float | None]:
     (only,) = e.arms.values()
     return only, None
@@ -105,6 +111,7 @@ _EFFECTS: dict[str, Callable[[Evidence], tuple[float, float | None]]] = {
     "cohort_block": _against_learned,
     "cohort_sticky": _adjusted,
     "concentration": _narrowing,
+    "volume": _relative,
     "calibration": _gap,
     "interleaving": _half_the_lead,
     "shadow": _mean_of_pairs,
@@ -133,6 +140,9 @@ def _ends(formula: str, effect: float, x: dict[str, Floats]) -> tuple[float, flo
     elif formula == "share_sequence":
         low, high = share_sequence(x["yes"], x["n"], x["alpha"])
         return float(low[0]), float(high[0])
+    elif formula == "log_normal_mixture":
+        log_radius = float(normal_mixture_radius(x["se"], x["tau"], x["alpha"])[0])
+        return float(np.expm1(x["log"][0] - log_radius)), float(np.expm1(x["log"][0] + log_radius))
     elif formula == "bootstrap":
         log_radius = float(bootstrap.quantile(float(x["alpha"][0]) / 2.0)) * float(x["se"][0])
         return float(np.expm1(x["log"][0] - log_radius)), float(np.expm1(x["log"][0] + log_radius))

@@ -24,6 +24,8 @@ from detectors.volume.state import (
 )
 
 LEVEL = 0.95
+_MOST = 1e6
+"""Largest end of an interval: a million times what is usual."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,18 @@ def _watching(p: VolumeParams, s: VolumeState, views: Views, row: int, base: Evi
         relative=effect,
         unit="share of what is usual",
         interval=Interval(
-            low=float(np.expm1(mean - half)), high=float(np.expm1(min(mean + half, 50.0))), level=LEVEL, kind=kind
+            low=float(np.expm1(mean - half)),
+            high=min(float(np.expm1(min(mean + half, 50.0))), _MOST),
+            level=LEVEL,
+            kind=kind,
+            formula="log_normal_mixture",
+            inputs={
+                "log": mean,
+                "se": float(se),
+                "tau": float(s.margin[row]),
+                "alpha": float(alpha),
+                "at_most": _MOST,
+            },
         )
         if effect is not None and np.isfinite(half)
         else None,

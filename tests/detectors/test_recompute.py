@@ -16,7 +16,7 @@ from detectors.evidence import Evidence
 from detectors.recompute import NotRecomputable, figures, interval
 from tests.laws.examples import EXAMPLES, HOUR
 
-WITHOUT_INTERVAL = {"river_hint", "freshness", "rejects"}
+WITHOUT_INTERVAL = {"river_hint", "freshness", "rejects", "estimated_performance"}
 """They promise none."""
 
 
@@ -34,7 +34,7 @@ def _stored(name: str) -> Iterator[Evidence]:
     detector, p, rng = DETECTORS[name], EXAMPLES[name].params, np.random.default_rng(11)
     state = detector.start([p])
     for window in range(30):
-        rows = EXAMPLES[name].rows(rng, 600, window)
+        rows = EXAMPLES[name].rows(rng, int(rng.integers(500, 700)), window)
         prep = detector.prepare(p, state, 0)
         statistic = detector.fold(
             prep, detector.empty(prep), _worse(rows) if window >= 18 and "value" in rows.fields else rows
