@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
@@ -36,6 +36,7 @@ from monitor.watch.plan import ModelPlan
 from monitor.web.health import Health
 from monitor.web.overview import Overview, section
 
+_SHORTEST_PART = 16
 VERSION = version("loopwatch")
 
 
@@ -63,16 +64,25 @@ class Config:
         if kafka is not None and kafka.sasl is not None and kafka.sasl.token_file is not None:
             with contextlib.suppress(OSError, ValueError):  # told when it is used
                 sasl = [_token(kafka.sasl.token_file).get_secret_value()]
-        token = self.loaded.settings.http.secret
+        token, ids = self.loaded.settings.http.secret, self.loaded.settings.ids
         database = [self.database, urlsplit(self.database).password or ""]
         heartbeat = self.loaded.settings.heartbeat
         return [
             *sasl,
             *filter(None, database),
             *self.destinations().values(),
+            *(part for url in self.destinations().values() for part in _telling(url)),
+            *([ids.secret.get_secret_value()] if ids is not None else []),
             *([token.get_secret_value()] if token is not None else []),
             *([heartbeat.secret.get_secret_value()] if heartbeat is not None else []),
         ]
+
+
+def _telling(url: str) -> Iterator[str]:
+    """Parts of a destination's URL that may be what makes it a secret, wherever they turn up without the rest."""
+    parts = urlsplit(url)
+    named = [parts.username or "", parts.password or "", *parts.path.split("/"), *parts.query.split("&")]
+    yield from (unquote(part.rpartition("=")[2]) for part in named if len(part) >= _SHORTEST_PART)
 
 
 def read_config(path: Path) -> Config:

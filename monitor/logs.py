@@ -161,10 +161,14 @@ def configure(
     )
 
 
-def hush_libraries() -> None:
-    """Show of libraries only what we do not tell ourselves: what Kafka's client meets, its source tells in words, once."""
+def hush_libraries(*, debugging: bool = False) -> None:
+    """Show of libraries only what we do not tell ourselves: what Kafka's client meets, its source tells in words, once.
+
+    While `debugging` they are heard, but never below info: there Kafka's client prints the bytes that it sends and receives, and
+    in these are people's ids, whole events, and what proves who we are.
+    """
     for name, level in _LIBRARIES.items():
-        logging.getLogger(name).setLevel(level)
+        logging.getLogger(name).setLevel(logging.INFO if debugging else level)
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:

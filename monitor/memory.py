@@ -31,6 +31,7 @@ from detectors.columns import Category, Cohort, Columns, Hashes
 from detectors.detector import AnyDetector, Params
 from monitor.alerting.alert import Alert, Decided, Notification, Phase
 from monitor.events import Reject, TopicPartition
+from monitor.ingest.identity import check_of, key_of
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.join.pending import Pending, pack_rows, unpack_rows
 from monitor.join.sums import SumTable
@@ -284,6 +285,7 @@ def _restore_progress(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) 
     if data is None:
         return
     p = snapshot.unpack(data)
+    refuse_other_key(p.get("key", check_of(key_of(memory.plan.model))), memory.plan)
     memory.sequence, memory.first_event, memory.armed = p["sequence"], p["first_event"], p["armed"]
     streams = memory.plan.streams()
     memory.clocks = {(s, t, n): clock for s, t, n, clock in p["clocks"] if s in streams and t in memory.plan.topics()}
@@ -315,6 +317,15 @@ def _restore_sums(memory: ModelMemory, pages: dict[str, bytes]) -> None:
         table.restore(own[table.name])
 
 
+def refuse_other_key(check: str, plan: ModelPlan) -> None:
+    """Raises `PlanChanged` if ids were hashed with another key so far: everybody would be somebody new."""
+    if check != check_of(plan.hash_key):
+        raise PlanChanged(
+            f"{plan.model}: the key that ids are hashed with (ids:) is not the one that they were hashed with so far; nobody would "
+            "be known again. Set it back, or give the model another name to start afresh"
+        )
+
+
 def refuse_other_lengths(lengths: Sequence[int], plan: ModelPlan) -> None:
     """Raises `PlanChanged` if the windows so far, [slot, arrivals] in ms, are not those of the plan."""
     if list(lengths) != [plan.slot, plan.arrivals]:
@@ -341,6 +352,7 @@ def pack_progress(memory: ModelMemory) -> bytes:
     """The progress page."""
     return snapshot.pack(
         {
+            "key": check_of(memory.plan.hash_key),
             "sequence": memory.sequence,
             "first_event": memory.first_event,
             "armed": memory.armed,

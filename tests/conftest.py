@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from tests.servers.kafka import KafkaCluster
+    from tests.servers.kafka_secure import SecuredKafka
     from tests.servers.postgres import PostgresCluster
 
 settings.register_profile("loopwatch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -40,6 +41,25 @@ def kafka_cluster() -> Iterator[KafkaCluster]:
     except NoKafka as error:
         cluster.stop()
         absent("reading from a real Apache Kafka", error)
+    except BaseException:
+        cluster.stop()
+        raise
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def secured_kafka() -> Iterator[SecuredKafka]:
+    """One Apache Kafka with TLS, SASL and an authorizer for the whole session."""
+    from tests.servers.kafka_jars import NoKafka
+    from tests.servers.kafka_secure import SecuredKafka
+
+    cluster = SecuredKafka()
+    try:
+        cluster.start()
+    except NoKafka as error:
+        cluster.stop()
+        absent("TLS, SASL and ACLs of a real Apache Kafka", error)
     except BaseException:
         cluster.stop()
         raise

@@ -37,8 +37,7 @@ def run(
         err.print(Text(str(error)))
         raise typer.Exit(EXIT_CONFIG) from None
     logs.log_uncaught()
-    if log_level.lower() != "debug":
-        logs.hush_libraries()
+    logs.hush_libraries(debugging=log_level.lower() == "debug")
     if not read.plans.models:
         err.print("No model of this config can be watched; see above.")
         raise typer.Exit(EXIT_CONFIG)

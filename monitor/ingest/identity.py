@@ -17,6 +17,17 @@ _MISSING = bytes(8)
 _ONE = (1).to_bytes(8, "little")
 
 
+def key_of(model: str, secret: str | None = None) -> bytes:
+    """The key of a model's identities: from a secret, or from the model's name alone, which everybody knows."""
+    named = b"loopwatch." + model.encode()[:50]
+    return named if secret is None else hashlib.blake2b(named, key=hashlib.sha256(secret.encode()).digest()).digest()
+
+
+def check_of(key: bytes) -> str:
+    """What tells one key from another, and nothing of either."""
+    return hashlib.blake2b(b"check", key=key, digest_size=8).hexdigest()
+
+
 class Identities(dict[str | int | None, bytes]):
     """The digests of a block's identities, each computed once. None and the empty text are missing.
 

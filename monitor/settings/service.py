@@ -30,6 +30,9 @@ SLACK = "slack"
 """Name of the destination that `slack:` defines."""
 
 
+_SHORTEST_KEY = 16
+
+
 class SecretUrl(SettingsType):
     """A URL that holds a secret, given in the config or in a file."""
 
@@ -146,6 +149,30 @@ class LimitSettings(SettingsType):
         return self
 
 
+class IdSettings(SettingsType):
+    """What ids of people and items are hashed with, before anything is kept of them. Their text is stored nowhere.
+
+    Without a key of yours, who has the database and a list of ids can find out which of them are in it.
+    """
+
+    key: Secret | None = Field(
+        default=None, description="A long random text, usually as ${NAME}; it must never change."
+    )
+    key_file: SecretFile | None = Field(default=None, description="A file that holds it.")
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        only_one("key", self.key, self.key_file, needed=True)
+        if len(self.secret.get_secret_value()) < _SHORTEST_KEY:
+            raise sentence(f"the key has fewer than {_SHORTEST_KEY} characters; make one with: openssl rand -hex 32")
+        return self
+
+    @property
+    def secret(self) -> SecretStr:
+        """The key, whichever way it was given."""
+        return self.key or self.key_file or SecretStr("")
+
+
 class HeartbeatSettings(SecretUrl):
     """Who hears that all is well, and misses it when it is not: a GET to this URL after a good turn of every model."""
 
@@ -170,6 +197,7 @@ class Settings(SettingsType):
     teams: dict[Name, TeamSettings] = Field(
         default={}, description="Who is told; a team named default is there if none is given."
     )
+    ids: IdSettings | None = Field(default=None, description="What ids are hashed with; default: no key of yours.")
     http: HttpSettings = Field(default=HttpSettings(), description="The page, the API and the metrics.")
     limits: LimitSettings = Field(
         default=LimitSettings(),

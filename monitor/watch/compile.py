@@ -10,6 +10,7 @@ from detectors.catalogue import DETECTORS
 from detectors.detector import Family
 from monitor.alerting.policy import Policy
 from monitor.alerting.routing import Routing
+from monitor.ingest.identity import key_of
 from monitor.ingest.mapping import TRUTH, EventMapping
 from monitor.join.joiner import Match
 from monitor.settings import ConfigError, Loaded, ModelSettings, mappings
@@ -64,7 +65,7 @@ def _faults(loaded: Loaded, name: str, model: ModelSettings) -> list[ConfigError
 
 
 def _plan(loaded: Loaded, model: ModelSettings, streams: tuple[EventMapping, ...]) -> ModelPlan:
-    watched = kinds.watches_of(model)
+    watched, ids = kinds.watches_of(model), loaded.settings.ids
     return ModelPlan(
         model=model.model,
         mappings=streams,
@@ -83,7 +84,7 @@ def _plan(loaded: Loaded, model: ModelSettings, streams: tuple[EventMapping, ...
         epoch=model.cohorts.holdout.rotates if model.cohorts is not None else None,
         epoch_since=(model.cohorts.holdout.since or 0) if model.cohorts is not None else 0,
         holdout_policies=None if model.cohorts is None else model.cohorts.holdout.policies,
-        hash_key=b"loopwatch." + model.model.encode()[:50],
+        hash_key=key_of(model.model, None if ids is None else ids.secret.get_secret_value()),
         not_watched=tuple(f"{key}: {why}" for key, why in watched.missing.items()),
     )
 

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -57,11 +57,13 @@ class RunningDaemon:
 
     process: Process
 
-    def __init__(self, config: Path, env: Mapping[str, str], name: str = "daemon") -> None:
+    def __init__(
+        self, config: Path, env: Mapping[str, str], name: str = "daemon", arguments: Sequence[str] = ()
+    ) -> None:
         self._name_files(config, env, name)
         with self.out.open("ab") as out, self.err.open("ab") as err:
             self.process = subprocess.Popen(
-                [LOOPWATCH, "run", "--config", str(config)], stdout=out, stderr=err, env=_environment(env)
+                [LOOPWATCH, "run", "--config", str(config), *arguments], stdout=out, stderr=err, env=_environment(env)
             )
 
     def _name_files(self, config: Path, env: Mapping[str, str], name: str) -> None:

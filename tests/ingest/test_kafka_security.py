@@ -15,7 +15,6 @@ from pydantic import SecretStr
 
 from monitor.ingest.source import SourceError, SourceRefused
 from monitor.ingest.via_kafka import KafkaAccess, KafkaReading, KafkaSource, Sasl, Tls
-from tests.conftest import absent
 
 if TYPE_CHECKING:
     from tests.servers.kafka_secure import SecuredKafka
@@ -31,20 +30,9 @@ Mechanism = Literal["PLAIN", "SCRAM-SHA-512", "OAUTHBEARER"]
 MECHANISMS: tuple[Mechanism, ...] = ("PLAIN", "SCRAM-SHA-512", "OAUTHBEARER")
 
 
-@pytest.fixture(scope="module")
-def secured() -> Iterator[SecuredKafka]:
-    from tests.servers.kafka_jars import NoKafka
-    from tests.servers.kafka_secure import SecuredKafka
-
-    cluster = SecuredKafka()
-    try:
-        cluster.start()
-    except NoKafka as error:
-        absent("TLS, SASL and ACLs of a real Apache Kafka", error)
-    else:
-        yield cluster
-    finally:
-        cluster.stop()
+@pytest.fixture
+def secured(secured_kafka: SecuredKafka) -> SecuredKafka:
+    return secured_kafka
 
 
 @pytest.fixture(autouse=True)
