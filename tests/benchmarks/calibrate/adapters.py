@@ -5,22 +5,54 @@ A detector without an entry here is still measured, on the healthy rows that the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri
 
+from detectors.ab_test import AbTestParams
+from detectors.calibration import CalibrationParams
+from detectors.canary import CanaryParams
+from detectors.category_shift import CategoryShiftParams
+from detectors.cohort_block import CohortBlockParams
 from detectors.cohort_bounded import CohortBoundedParams
-from detectors.columns import Columns
+from detectors.cohort_by_group import CohortByGroupParams
+from detectors.cohort_quantile import CohortQuantileParams
+from detectors.columns import Column, Columns, Floats, flag
 from detectors.concentration import ConcentrationParams
+from detectors.contamination import ContaminationParams
 from detectors.detector import Params
+from detectors.embedding_shift import EmbeddingShiftParams
+from detectors.evidence import Crossing
 from detectors.freshness import FreshnessParams
+from detectors.interleaving import InterleavingParams
+from detectors.missing_rate import MissingRateParams
 from detectors.numeric_shift import NumericShiftParams
+from detectors.risk import RiskParams
 from detectors.river_bank import RiverHintParams
 from detectors.river_bank.state import Algorithm
 from detectors.sample_ratio import START_LEVEL, SampleRatioParams
+from detectors.share_over import ShareOverParams
 from tests.benchmarks.calibrate.cells import ALONE, COMPARING, Cell, Noise
-from tests.benchmarks.calibrate.worlds import BASE, WINDOW, Arrivals, MakeWorld, People, Slates, World, bounded, moved
+from tests.benchmarks.calibrate.worlds import (
+    BASE,
+    WINDOW,
+    Arrivals,
+    MakeWorld,
+    People,
+    Slates,
+    World,
+    as_vectors,
+    bounded,
+    claimed,
+    come_true,
+    in_fifths,
+    in_groups,
+    moved,
+    numbers,
+    with_gaps,
+)
 from tests.laws.examples import EXAMPLES, HOUR, ROWS
 
 
@@ -34,6 +66,8 @@ class Adapter:
     streams    how many; false pages have standard error sqrt(promise / streams).
     extra      expected false pages on top of the spend (an opening stake).
     truth      the effect under a cell and `worse`, in the unit of the evidence; None: intervals are not judged.
+    alarms     what counts as a false alarm.
+    level      chance of an alarm in a whole stream, for one-shot tests, which spend nothing; 0: the spend is the promise.
     promise    False for a hint, which promises nothing.
     """
 
@@ -45,6 +79,8 @@ class Adapter:
     streams: int = 250
     extra: float = 0.0
     truth: Callable[[Cell, float], float] | None = None
+    alarms: frozenset[Crossing] = frozenset({Crossing.PAGE})
+    level: float = 0.0
     promise: bool = True
 
 
@@ -54,8 +90,39 @@ _EPS = NumericShiftParams.model_fields["eps"].default
 _FALL = ConcentrationParams.model_fields["page_if_items_fall_by"].default
 
 
-def _people_bounded(rng: np.random.Generator, cell: Cell, streams: int) -> World:
-    return People(rng, cell, streams, bounded(cell, COHORT_MARGIN), wander=0.2)
+_ONE_SHOT = 0.1
+_EVER = 10**15
+_ANY = frozenset({Crossing.WARN, Crossing.PAGE})
+
+
+def _bounded(margin: float) -> MakeWorld:
+    return lambda rng, cell, streams: People(rng, cell, streams, bounded(cell, margin), wander=0.2)
+
+
+def _moved(columns: Callable[[Floats], Mapping[str, Column]], distance: float = 0.0, wander: float = 0.04) -> MakeWorld:
+    return lambda rng, cell, streams: People(rng, cell, streams, moved(cell, distance), wander=wander, columns=columns)
+
+
+def _grouped(rng: np.random.Generator, cell: Cell, streams: int) -> World:
+    return People(rng, cell, streams, bounded(cell, COHORT_MARGIN), wander=0.2, columns=in_groups)
+
+
+def _amounts(rng: np.random.Generator, cell: Cell, streams: int) -> World:
+    """Values without bounds, the same in both cohorts; 300 units a window."""
+    return People(rng, cell, streams, moved(cell, 0.0), wander=0.2, units=lambda window: 300)  # noqa: ARG005
+
+
+def _claims(rng: np.random.Generator, cell: Cell, streams: int) -> World:
+    return People(rng, cell, streams, come_true, wander=0.02, columns=claimed)
+
+
+def _marks(rng: np.random.Generator, cell: Cell, streams: int) -> World:
+    """One unit in a thousand is mixed up, half of what is tolerated; all of it at the edge."""
+
+    def value(normal: Floats, common: Floats, exposed: Floats, worse: float) -> Floats:  # noqa: ARG001 - of both cohorts
+        return (normal > -ndtri(0.001 * (1.0 + worse))).astype(np.float64)
+
+    return People(rng, cell, streams, value, wander=0.0, columns=lambda value: {"value": flag(value > 0)})
 
 
 def _people_of_shares(rng: np.random.Generator, cell: Cell, streams: int) -> World:
@@ -68,12 +135,32 @@ def _people_of_shares(rng: np.random.Generator, cell: Cell, streams: int) -> Wor
     return People(rng, cell, streams, bounded(cell, 0.0), wander=0.2, held=held)
 
 
-def _people_moved(rng: np.random.Generator, cell: Cell, streams: int) -> World:
-    return People(rng, cell, streams, moved(cell, _EPS), wander=0.04)
-
-
 def _slates(rng: np.random.Generator, cell: Cell, streams: int) -> World:
     return Slates(rng, cell, streams, _FALL)
+
+
+class _Healthy:
+    """The rows of the laws."""
+
+    def __init__(self, name: str, rng: np.random.Generator, streams: int) -> None:
+        self._rows, self._rng, self._streams = EXAMPLES[name].rows, rng, streams
+
+    def rows(self, window: int, worse: float) -> list[Columns]:  # noqa: ARG002 - they know no change
+        """As the example makes them, a stream after the other."""
+        return [self._rows(self._rng, ROWS, window) for _ in range(self._streams)]
+
+
+def _of_the_laws(name: str, params: Params, level: float = 0.0) -> Adapter:
+    """The healthy rows of the laws, in one cell."""
+    return Adapter(
+        params=lambda cell: params,  # noqa: ARG005
+        world=lambda rng, cell, streams: _Healthy(name, rng, streams),  # noqa: ARG005
+        cells=(Cell(0.5, 1, Noise.IID),),
+        windows=lambda cell: 60,  # noqa: ARG005
+        step=HOUR,
+        alarms=_ANY if level else frozenset({Crossing.PAGE}),
+        level=level,
+    )
 
 
 ADAPTERS: dict[str, Adapter] = {
@@ -81,7 +168,7 @@ ADAPTERS: dict[str, Adapter] = {
         params=lambda cell: CohortBoundedParams(
             holdout_share=cell.held, learn_units=1_000, learn_events=20.0, min_holdout=5, page_if_worse_by=COHORT_MARGIN
         ),
-        world=_people_bounded,
+        world=_bounded(COHORT_MARGIN),
         cells=COMPARING,
         truth=lambda cell, worse: -COHORT_MARGIN * BASE * worse if cell.noise is Noise.IID else -0.0,
     ),
@@ -94,7 +181,7 @@ ADAPTERS: dict[str, Adapter] = {
     ),
     "numeric_shift": Adapter(
         params=lambda cell: NumericShiftParams(sample_units=1_000, learn_units=2_000, learn_windows=10),  # noqa: ARG005
-        world=_people_moved,
+        world=_moved(numbers, _EPS),
     ),
     "concentration": Adapter(
         params=lambda cell: ConcentrationParams(min_units=20, min_exposures=50),  # noqa: ARG005
@@ -113,33 +200,91 @@ ADAPTERS: dict[str, Adapter] = {
     ),
     "river_hint": Adapter(
         params=lambda cell: RiverHintParams(algorithm=Algorithm.ADWIN, settings={"delta": 0.002}),  # noqa: ARG005
-        world=_people_moved,
+        world=_moved(numbers, _EPS),
         cells=ALONE[:-1],
         streams=10,
+        alarms=frozenset({Crossing.WARN}),
         promise=False,
     ),
+    "cohort_by_group": Adapter(
+        params=lambda cell: CohortByGroupParams(
+            holdout_share=cell.held, by="group", learn_units=1_000, min_holdout=5, page_if_worse_by=0.1
+        ),
+        world=_grouped,
+        cells=COMPARING[:-1],
+    ),
+    "cohort_quantile": Adapter(
+        params=lambda cell: CohortQuantileParams(holdout_share=cell.held, learn_units=1_000),
+        world=_moved(numbers, wander=0.2),
+        cells=COMPARING[:-1],
+    ),
+    "cohort_block": Adapter(
+        params=lambda cell: CohortBlockParams(min_holdout=10),  # noqa: ARG005
+        world=_amounts,
+        cells=tuple(c for c in COMPARING if c.events < 50 and c.held > 0.01 and not c.edge),
+        windows=lambda cell: 232,  # noqa: ARG005
+        step=6 * HOUR,
+    ),
+    "contamination": Adapter(params=lambda cell: ContaminationParams(), world=_marks),  # noqa: ARG005
+    "category_shift": Adapter(
+        params=lambda cell: CategoryShiftParams(sample_units=1_000, learn_units=2_000, learn_windows=10),  # noqa: ARG005
+        world=_moved(in_fifths),
+        cells=tuple(c for c in ALONE if not c.edge),
+    ),
+    "missing_rate": Adapter(
+        params=lambda cell: MissingRateParams(fields=("value",), learn_units=2_000, learn_windows=10),  # noqa: ARG005
+        world=_moved(with_gaps),
+        cells=tuple(c for c in ALONE if not c.edge),
+    ),
+    "embedding_shift": Adapter(
+        params=lambda cell: EmbeddingShiftParams(sample_units=1_000, learn_units=2_000, learn_windows=10),  # noqa: ARG005
+        world=_moved(as_vectors),
+        cells=tuple(c for c in ALONE if not c.edge),
+        windows=lambda cell: 50,  # noqa: ARG005
+    ),
+    "share_over": Adapter(
+        params=lambda cell: ShareOverParams(limit=float(ndtri(0.9)), at_most=0.12),  # noqa: ARG005
+        world=_moved(numbers),
+        cells=tuple(c for c in ALONE if not c.edge),
+    ),
+    "risk": Adapter(
+        params=lambda cell: RiskParams(sample_units=1_000, learn_units=2_000, learn_windows=10),  # noqa: ARG005
+        world=_claims,
+        cells=tuple(c for c in ALONE if not c.edge),
+    ),
+    "calibration": Adapter(
+        params=lambda cell: CalibrationParams(sample_units=1_000, learn_units=2_000, learn_windows=10),  # noqa: ARG005
+        world=_claims,
+        cells=tuple(c for c in ALONE if not c.edge),
+    ),
+    "canary": Adapter(
+        params=lambda cell: CanaryParams(
+            treatment_share=1.0 - cell.held, better="higher", worse_by=COHORT_MARGIN, alpha=_ONE_SHOT, at_most=_EVER
+        ),
+        world=_bounded(COHORT_MARGIN),
+        cells=COMPARING,
+        level=_ONE_SHOT,
+    ),
+    "ab_test": Adapter(
+        params=lambda cell: AbTestParams(alpha=_ONE_SHOT, at_most=_EVER),  # noqa: ARG005
+        world=_bounded(0.0),
+        cells=COMPARING[:-1],
+        alarms=_ANY,
+        level=_ONE_SHOT,
+    ),
+    "interleaving": _of_the_laws("interleaving", InterleavingParams(alpha=_ONE_SHOT, at_most=_EVER), level=_ONE_SHOT),
 }
 
 
-class _Healthy:
-    """The rows of the laws."""
-
-    def __init__(self, name: str, rng: np.random.Generator, streams: int) -> None:
-        self._rows, self._rng, self._streams = EXAMPLES[name].rows, rng, streams
-
-    def rows(self, window: int, worse: float) -> list[Columns]:  # noqa: ARG002 - they know no change
-        """As the example makes them, a stream after the other."""
-        return [self._rows(self._rng, ROWS, window) for _ in range(self._streams)]
-
-
 def of(name: str) -> Adapter:
-    """The entry of a detector; without one, the healthy rows of the laws under their parameters, in one cell."""
-    if name in ADAPTERS:
-        return ADAPTERS[name]
-    return Adapter(
-        params=lambda cell: EXAMPLES[name].params,  # noqa: ARG005
-        world=lambda rng, cell, streams: _Healthy(name, rng, streams),  # noqa: ARG005
-        cells=(Cell(0.5, 1, Noise.IID),),
-        windows=lambda cell: 60,  # noqa: ARG005
-        step=HOUR,
-    )
+    """The entry of a detector; without one, the healthy rows of the laws under their parameters."""
+    return ADAPTERS[name] if name in ADAPTERS else _of_the_laws(name, EXAMPLES[name].params)
+
+
+HEALTHY_ONLY = {
+    "cohort_sticky": "reads sums per unit over weeks, which the engine's tables keep; its own tests run them",
+    "shadow": "one answer a request from each of two models; its own tests draw them",
+    "volume": "learns four weeks of quarter hours; its own tests run months",
+    "rejects": "a limit on a share, with no chance promised",
+}
+"""Detectors without an entry of their own, and why: they are measured on the healthy rows of the laws alone."""

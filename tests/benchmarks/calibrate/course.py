@@ -9,7 +9,7 @@ import numpy as np
 from detectors.catalogue import DETECTORS
 from detectors.columns import Bools, Floats
 from detectors.detector import Tick
-from detectors.evidence import Crossing, Evidence
+from detectors.evidence import Evidence
 from tests.benchmarks.calibrate.adapters import Adapter
 from tests.benchmarks.calibrate.cells import Cell
 
@@ -20,7 +20,7 @@ WARN_TO_PAGE = 4.0
 class Course:
     """What R streams of T windows told.
 
-    pages   (T, R) a page began; of a hint, which never pages, a warning.
+    pages   (T, R) a false alarm, as the adapter says what is one.
     spent   (R,) expected false pages that were spent.
     judged, missed   (R,) an interval was shown, and one of them did not hold the truth.
     """
@@ -51,7 +51,7 @@ def run(
         start = t * adapter.step
         tick = Tick.plain(start, start + adapter.step, page=page, warn=WARN_TO_PAGE * page, watches=streams)
         state, told = detector.close(ps, state, stats, tick)
-        pages[t] = [e.crossing is (Crossing.PAGE if adapter.promise else Crossing.WARN) for e in told]
+        pages[t] = [e.crossing in adapter.alarms for e in told]
         spent += [e.spend for e in told]
         if adapter.truth is not None and since == 0:
             truth = adapter.truth(cell, now)

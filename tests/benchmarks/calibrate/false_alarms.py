@@ -61,13 +61,14 @@ def measure(task: tuple[str, Cell]) -> list[Measured]:
     adapter = of(name)
     windows = adapter.windows(cell)
     course = run(name, adapter, cell, seed_of(name, cell), page=PROMISE / windows, worse=1.0 if cell.edge else 0.0)
-    promise = float(course.spent.mean()) + adapter.extra
+    promise = adapter.level or float(course.spent.mean()) + adapter.extra
+    alarms = course.pages.any(axis=0) if adapter.level else course.pages
     shown = int(course.judged.sum())
     return [
         Measured(
             procedure=name,
             levels=cell.levels() if name in ADAPTERS else ("healthy",),
-            rate=float(course.pages.sum()) / adapter.streams,
+            rate=float(alarms.sum()) / adapter.streams,
             promise=promise if adapter.promise else None,
             error=float(np.sqrt(max(promise, 1.0 / adapter.streams) / adapter.streams)),
             streams=adapter.streams,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import numpy as np
 from scipy.special import ndtri
 
-from detectors.columns import Category, Columns, Floats, Hash, Numeric, Ragged, flag
+from detectors.columns import Category, Column, Columns, Floats, Hash, Numeric, Ragged, Vector, flag
 from tests.benchmarks.calibrate.cells import Cell, Noise
 from tests.benchmarks.calibrate.shapes import STEP_HOURS, Common, scores, shaped
 
@@ -33,7 +33,8 @@ MakeWorld = Callable[[np.random.Generator, Cell, int], World]
 class People:
     """Units with a cohort coin and events; the values are made from scores by `value`.
 
-    value(scores, common, exposed, worse): (streams, units, events), (streams, 1, 1), 1 or 0 in (streams, units, 1), a number.
+    value(scores, common, exposed, worse): shapes (streams, units, events), (streams, 1, 1), 1 or 0 in (streams, units, 1), a
+    number. columns(value): what a stream's values (n,) are shown as; None: as the number `value`.
     """
 
     def __init__(
@@ -45,10 +46,11 @@ class People:
         *,
         wander: float,
         held: Callable[[float], float] | None = None,
+        columns: Callable[[Floats], Mapping[str, Column]] | None = None,
         units: Callable[[int], int] = lambda window: UNITS,  # noqa: ARG005
     ) -> None:
         self._rng, self._cell, self._streams, self._units = rng, cell, streams, units
-        self._value, self._held = value, held or (lambda _: cell.held)
+        self._value, self._held, self._columns = value, held or (lambda _: cell.held), columns or numbers
         self._common = Common(rng, cell, streams, wander)
         self._seen = 0
 
@@ -67,12 +69,9 @@ class People:
         time, none, offset = np.full(n, window * WINDOW), np.zeros(n, np.int32), np.arange(n)
         first, voting = flag(np.tile(np.arange(events) == 0, units)), flag(np.ones(n, np.bool_))
         return [
-            Columns(time, unit, cohort[r], none, offset, self._columns(value[r]) | {"first": first, "voting": voting})
+            Columns(time, unit, cohort[r], none, offset, {**self._columns(value[r]), "first": first, "voting": voting})
             for r in range(streams)
         ]
-
-    def _columns(self, value: Floats) -> dict[str, Numeric | Category]:
-        return {"value": Numeric(value)}
 
 
 BASE = 0.10
@@ -100,6 +99,51 @@ def moved(cell: Cell, distance: float) -> Callable[[Floats, Floats, Floats, floa
         return result
 
     return value
+
+
+def numbers(value: Floats) -> dict[str, Column]:
+    """`value` as it is."""
+    return {"value": Numeric(value)}
+
+
+def in_fifths(value: Floats) -> dict[str, Column]:
+    """`value` as one of five categories, equally likely where it is standard normal."""
+    codes = np.searchsorted(ndtri(np.arange(1, 5) / 5), value).astype(np.int32)
+    return {"value": Category(codes, ("a", "b", "c", "d", "e"))}
+
+
+def with_gaps(value: Floats) -> dict[str, Column]:
+    """`value`, missing where it is among the largest twentieth of a standard normal."""
+    return {"value": Numeric(np.where(value > ndtri(0.95), np.nan, value))}
+
+
+def as_vectors(value: Floats) -> dict[str, Column]:
+    """A vector that `value` decides: four functions of it."""
+    return {
+        "value": Vector(np.stack([value, np.sin(value), np.cos(2 * value), np.tanh(value)], axis=1, dtype=np.float32))
+    }
+
+
+def in_groups(value: Floats) -> dict[str, Column]:
+    """`value`, and a group of three that has nothing to do with it."""
+    return {"value": Numeric(value), "group": Category(np.arange(len(value), dtype=np.int32) % 3, ("x", "y", "z"))}
+
+
+def chances(n: int) -> Floats:
+    """What a classifier claims of n events in a row, between .02 and .38."""
+    result: Floats = 0.02 + 0.36 * np.mod(np.arange(n, dtype=np.float64) * 0.618_033_988_75, np.float64(1.0))
+    return result
+
+
+def claimed(value: Floats) -> dict[str, Column]:
+    """What came true, beside `chances`."""
+    return {"value": Numeric(value), "probability": Numeric(chances(len(value)))}
+
+
+def come_true(normal: Floats, common: Floats, exposed: Floats, worse: float) -> Floats:  # noqa: ARG001 - everybody's
+    """1 with the chance claimed, which nobody shifts: the classifier is calibrated."""
+    claims = chances(normal.shape[1] * normal.shape[2]).reshape(normal.shape[1:])
+    return (normal > -ndtri(claims) + common).astype(np.float64)
 
 
 class Arrivals:
