@@ -14,6 +14,7 @@ from scipy.special import ndtri
 from detectors.ab_test import AbTestParams
 from detectors.calibration import CalibrationParams
 from detectors.canary import CanaryParams
+from detectors.catalogue import DETECTORS
 from detectors.category_shift import CategoryShiftParams
 from detectors.cohort_block import CohortBlockParams
 from detectors.cohort_bounded import CohortBoundedParams
@@ -152,14 +153,17 @@ class _Healthy:
 
 def _of_the_laws(name: str, params: Params, level: float = 0.0) -> Adapter:
     """The healthy rows of the laws, in one cell."""
+    hint = DETECTORS[name].hint
     return Adapter(
         params=lambda cell: params,  # noqa: ARG005
         world=lambda rng, cell, streams: _Healthy(name, rng, streams),  # noqa: ARG005
         cells=(Cell(0.5, 1, Noise.IID),),
         windows=lambda cell: 60,  # noqa: ARG005
         step=HOUR,
-        alarms=_ANY if level else frozenset({Crossing.PAGE}),
+        streams=10 if hint else 250,
+        alarms=_ANY if level or hint else frozenset({Crossing.PAGE}),
         level=level,
+        promise=not hint,
     )
 
 
@@ -285,6 +289,7 @@ HEALTHY_ONLY = {
     "cohort_sticky": "reads sums per unit over weeks, which the engine's tables keep; its own tests run them",
     "shadow": "one answer a request from each of two models; its own tests draw them",
     "volume": "learns four weeks of quarter hours; its own tests run months",
+    "estimated_performance": "a hint, which never pages",
     "rejects": "a limit on a share, with no chance promised",
 }
 """Detectors without an entry of their own, and why: they are measured on the healthy rows of the laws alone."""
