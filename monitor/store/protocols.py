@@ -70,7 +70,7 @@ class Chunk(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A piece of mutable state by name. `data` None drops it. Rooms: see monitor/memory.py."""
+    """A piece of mutable state by name. `data` None drops it. Rooms: see monitor/memory/."""
 
     room: str
     key: str

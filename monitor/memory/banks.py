@@ -1,0 +1,43 @@
+"""The states of watches, one bank a detector, and the windows that they have open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from detectors.detector import AnyDetector, Params
+from monitor.watch.plan import WatchPlan
+
+
+def named(watch: WatchPlan) -> str:
+    """The name under which a watch's pages are stored; another one for each incarnation."""
+    return f"{watch.key}|{watch.incarnation}"
+
+
+@dataclass
+class Bank:
+    """The states of all watches of one detector: row i belongs to `watches[i]`."""
+
+    test: AnyDetector
+    watches: list[WatchPlan]
+    state: Any
+
+    def __post_init__(self) -> None:
+        self._rows = {watch.key: row for row, watch in enumerate(self.watches)}
+
+    def row(self, watch: WatchPlan) -> int:
+        """Where a watch's state stands."""
+        return self._rows[watch.key]
+
+    def params(self, rows: Sequence[int]) -> list[Params]:
+        """Parameters of the given rows."""
+        return [self.watches[i].params for i in rows]
+
+
+@dataclass
+class OpenWindow:
+    """A window that rows are still folded into: its start (ms) and the statistic so far."""
+
+    start: int
+    statistic: Any

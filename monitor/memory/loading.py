@@ -1,0 +1,148 @@
+"""The memory that an image stands for, as far as the plan still wants it."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from detectors import snapshot
+from monitor.alerting.alert import Alert, Decided, Phase
+from monitor.ingest.mapping import PREDICTIONS
+from monitor.join.pending import Pending, unpack_rows
+from monitor.join.sums import SumTable
+from monitor.join.units import UnitTable
+from monitor.memory.banks import Bank, OpenWindow, named
+from monitor.memory.enrolment import enrol
+from monitor.memory.model import IN_EXPERIMENTS, SUMS, UNITS, VOTERS, ModelMemory
+from monitor.memory.progress import PlanChanged, restore_progress
+from monitor.store.protocols import Image
+from monitor.watch.plan import DAY, ModelPlan, WatchPlan
+from monitor.watch.trials import seen_by_people
+
+
+def _units_room(plan: ModelPlan) -> str:
+    """Units are enrolled by a randomisation; under another rule all that was known of them is void."""
+    return UNITS if plan.epoch is None else f"{UNITS}.{plan.epoch}.{plan.epoch_since}"
+
+
+def load(plan: ModelPlan, image: Image) -> ModelMemory:
+    """The memory that an image stands for, as far as the plan still wants it.
+
+    States and open windows of watches that the plan no longer has, or has with other parameters, are dropped with the next
+    step, and so are their alerts and rows of streams that are gone. Raises `PlanChanged` if the model's window is another
+    one, or if what is stored is damaged or was written by a release that kept it otherwise.
+    """
+    try:
+        return _loaded(plan, image)
+    except PlanChanged:
+        raise
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise PlanChanged(
+            f"{plan.model}: what is stored of it cannot be read ({type(error).__name__}: {error}); it is damaged, or another release "
+            "wrote it. Run that release, restore a backup, or give the model another name to start afresh"
+        ) from error
+
+
+def _loaded(plan: ModelPlan, image: Image) -> ModelMemory:
+    pages = {(p.room, p.key): p.data for p in image.pages if p.data is not None}
+    memory = ModelMemory(
+        plan,
+        Pending(plan.slot),
+        UnitTable(_units_room(plan), plan.unit_cap, plan.epoch, plan.epoch_since),
+        UnitTable(VOTERS, plan.unit_cap, DAY),
+        {w.key: SumTable(named(w), plan.sum_cap, w.needs.past) for w in plan.watches if w.needs.past is not None},
+        {},
+        matured=_voters_at_maturity(plan),
+        enrolled={e.name: UnitTable(e.room, plan.unit_cap) for e in plan.experiments},
+        number=image.number,
+        offsets=dict(image.offsets),
+    )
+    restore_progress(memory, pages)
+    for table in memory.tables():
+        table.restore({key: data for (room, key), data in pages.items() if room == table.name})
+    known = {table.name for table in memory.tables()}
+    for room, key in pages:
+        if room.partition(".")[0] in (UNITS, VOTERS, IN_EXPERIMENTS) and room not in known:
+            memory.page(room, key, None)
+    _restore_sums(memory, {key: data for (room, key), data in pages.items() if room == SUMS})
+    memory.ids = {int(key): snapshot.unpack(data) for (room, key), data in pages.items() if room == "ids"}
+    memory.drops = {int(key) for room, key in pages if room == "drops"}
+    _restore_watches(memory, pages)
+    _restore_rows(memory, image, pages)
+    for alert in image.alerts:
+        _restore_alert(memory, alert)
+    return memory
+
+
+def _voters_at_maturity(plan: ModelPlan) -> dict[str, UnitTable]:
+    """A table for each outcome whose truth is watched by votes."""
+    watched = {w.on for w in plan.watches if "voting" in w.needs.columns}
+    return {o.name: UnitTable(f"{VOTERS}.{o.name}", plan.unit_cap, DAY) for o in plan.outcomes if o.truth in watched}
+
+
+def _restore_sums(memory: ModelMemory, pages: dict[str, bytes]) -> None:
+    """Sums of the plan's watches, each page under its watch; those of other watches are dropped."""
+    own: dict[str, dict[str, bytes]] = {table.name: {} for table in memory.sums.values()}
+    for key, data in pages.items():
+        watch, _, page = key.rpartition("|")
+        if watch in own:
+            own[watch][page] = data
+        else:
+            memory.page(SUMS, key, None)
+    for table in memory.sums.values():
+        table.restore(own[table.name])
+
+
+def _restore_watches(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) -> None:
+    watches = {named(w): w for w in memory.plan.watches}
+    by_test: dict[str, list[WatchPlan]] = {}
+    for watch in memory.plan.watches:
+        by_test.setdefault(watch.detector, []).append(watch)
+    for name, members in by_test.items():
+        test = members[0].test
+        states = []
+        for watch in members:
+            data = pages.get(("engine", named(watch)))
+            if data is None and watch.reference is not None:
+                data = watch.reference.state
+            states.append(snapshot.unpack_rows(test.state, [data]) if data is not None else test.start([watch.params]))
+        memory.banks[name] = Bank(test, members, snapshot.stack_rows(states))
+    for (room, key), data in pages.items():
+        if room in ("engine", "open") and key not in watches:
+            memory.page(room, key, None)
+        elif room == "open":
+            start, packed = snapshot.unpack(data)
+            statistic = snapshot.unpack_record(watches[key].test.statistic, packed)
+            memory.open[watches[key].key] = OpenWindow(start, statistic)
+
+
+def _restore_rows(memory: ModelMemory, image: Image, pages: dict[tuple[str, str], bytes]) -> None:
+    streams = memory.plan.streams()
+    for chunk in image.chunks:
+        if chunk.stream not in streams:
+            memory.turn.dropped.append((chunk.stream, chunk.slot))
+            continue
+        memory.pending.add(chunk.stream, chunk.slot, unpack_rows(chunk.data))
+    frontier = memory.lanes.get(PREDICTIONS)
+    if frontier is None:
+        return
+    for slot in memory.pending.slots(PREDICTIONS):
+        if slot < frontier:
+            taken = pages.get(("drops", str(slot)))
+            rows, _ = memory.pending.seal(
+                PREDICTIONS, slot, "id", snapshot.unpack(taken) if taken is not None else np.zeros(0, np.uint64)
+            )
+            if len(rows):
+                memory.pending.replace(PREDICTIONS, slot, enrol(memory, slot, seen_by_people(rows)))
+
+
+def _restore_alert(memory: ModelMemory, alert: Alert) -> None:
+    plans = {w.key: w for w in memory.plan.watches}
+    watch = plans.get(alert.watch)
+    if watch is not None and watch.incarnation == alert.finding.incarnation:
+        memory.alerts[alert.watch] = alert
+        return
+    reason = "the watch was removed" if watch is None else "the watch was restarted with other parameters"
+    closed = msgspec.structs.replace(alert, phase=Phase.RESOLVED, resolved_at=alert.finding.end, frozen=reason)
+    memory.turn.alerts[alert.id] = closed
+    memory.turn.decisions.append(Decided.of(closed, alert.finding.end, reason))
