@@ -47,7 +47,7 @@ demo: $(VENV)/core
 	$(BIN)/loopwatch demo
 
 test: $(VENV)/test
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n auto --dist loadgroup
 
 bench: $(VENV)/test
 	$(BIN)/python -m tests.benchmarks.pipeline

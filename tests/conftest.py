@@ -21,6 +21,16 @@ settings.register_profile("loopwatch", deadline=None, suppress_health_check=[Hea
 settings.load_profile("loopwatch")  # a busy machine is no fault of the code
 
 
+_KAFKA = frozenset({"kafka_cluster", "secured_kafka"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run on several processes: a file stays on one of them, and all that needs Kafka on one with one broker."""
+    for item in items:
+        needs_kafka = "kafka" in item.keywords or _KAFKA & set(getattr(item, "fixturenames", ()))
+        item.add_marker(pytest.mark.xdist_group("kafka" if needs_kafka else item.path.as_posix()))
+
+
 def absent(what_is_not_tested: str, why: Exception) -> NoReturn:
     """Skip, or fail in CI."""
     line = f"not tested: {what_is_not_tested}. {why}"
