@@ -17,6 +17,7 @@ from detectors.detector import AnyDetector
 from detectors.embedding_shift import EmbeddingShift
 from detectors.estimated_performance import EstimatedPerformance
 from detectors.freshness import Freshness
+from detectors.homogenisation import Homogenisation
 from detectors.interleaving import Interleaving
 from detectors.missing_rate import MissingRate
 from detectors.numeric_shift import NumericShift
@@ -26,6 +27,7 @@ from detectors.river_bank import RiverHint
 from detectors.sample_ratio import SampleRatio
 from detectors.shadow import Shadow
 from detectors.share_over import ShareOver
+from detectors.training_health import TrainingHealth
 from detectors.volume import Volume
 
 _ALL: tuple[AnyDetector, ...] = (
@@ -51,6 +53,8 @@ _ALL: tuple[AnyDetector, ...] = (
     EstimatedPerformance(),
     RiverHint(),
     Concentration(),
+    Homogenisation(),
+    TrainingHealth(),
     Freshness(),
     Rejects(),
 )

@@ -1,6 +1,7 @@
 """Who was shown which items in one period: the statistic under the concentration of exposure.
 
-Three integer tables, each bounded in memory whatever the catalogue and the traffic:
+Of the exposed only what the policy chose counts: items marked `explored` were drawn at random, and would hide how narrow the
+policy is. Of the holdout everything counts. Three integer tables, each bounded in memory whatever the catalogue and the traffic:
 
 - items: exact counts of the exposed and the holdout for at most `max_items` items. Beyond, those with the smallest mixed
   hashes are kept, which is a uniform sample of the items and depends on nothing but the set of items seen; the exposures of
@@ -16,13 +17,16 @@ Source: Alon, Matias and Szegedy 1999, JCSS 58 (second frequency moment); Charik
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from detectors.columns import Cohort, Columns, Floats, Hash, Hashes, Ints, Ragged
+from detectors import showings
+from detectors.arms import Reading
+from detectors.arms_report import ARMS
+from detectors.columns import Columns, Floats, Hashes, Ints
 from detectors.math import bootstrap, distinct, diversity, keyed
 
-ARMS = ("exposed", "holdout")
 SLOTS = 1 << 14
 
 _RUNS = 1 + bootstrap.REPLICATES
@@ -47,23 +51,6 @@ class Exposures:
     squares: Ints
     exposed: Hashes
     holdout: Hashes
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Concentration of one period. Axes: (exposed, holdout).
-
-    log_items    (2,) log of effective items, NaN where nothing was shown twice.
-    replicates   (2, REPLICATES) the same for each bootstrap replicate.
-    units        (2,) distinct units; exposures (2,) items shown to them.
-    folded       exposures of items beyond the cap, over both arms.
-    """
-
-    log_items: Floats
-    replicates: Floats
-    units: Ints
-    exposures: Ints
-    folded: int
 
 
 def empty() -> Exposures:
@@ -102,18 +89,10 @@ def of(rows: Columns, column: str, max_items: int) -> Exposures:
 
     KeyError if there is no such column, TypeError if it is no list of items.
     """
-    items = rows.fields[column]
-    if not isinstance(items, Ragged):
-        raise TypeError(f"column {column!r} is {type(items).__name__}, not a list of items")
-    shown = items.fields["item"]
-    if not isinstance(shown, Hash):
-        raise TypeError(f"field 'item' of column {column!r} is {type(shown).__name__}, not a hash")
-    owner = items.owners()
-    counted = (shown.values != 0) & (rows.unit[owner] != 0) & (rows.cohort[owner] <= Cohort.HOLDOUT)
-    if not counted.any():
+    chosen = showings.chosen(showings.of(rows, column))
+    if not len(chosen.item):
         return empty()
-    owner, item = owner[counted], bootstrap.mix(shown.values[counted])
-    arm = rows.cohort[owner].astype(np.int64)
+    owner, item, arm = chosen.owner, chosen.item, chosen.arm
     people, of_unit = np.unique(rows.unit[owner], return_inverse=True)
     weight = np.concatenate([np.ones((len(people), 1), np.int64), bootstrap.weights(people)], axis=1)
 
@@ -149,21 +128,26 @@ def units(a: Exposures) -> tuple[int, int]:
     return distinct.count(a.exposed), distinct.count(a.holdout)
 
 
-def spread(a: Exposures) -> Spread:
-    """How concentrated the exposures of each arm are."""
+def reading(a: Exposures) -> Reading:
+    """How concentrated the exposures of each arm are: the logarithms of their effective items."""
     total, self_pairs = a.weight.astype(np.float64), a.squares.astype(np.float64)
     sketched = np.sum(a.slot_sums.astype(np.float64) ** 2, axis=0).reshape(2, _RUNS)
     folded = int(a.weight[:, 0].sum() - a.counts.sum())
     if folded == 0:
         sketched[:, 0] = np.sum(a.counts.astype(np.float64) ** 2, axis=0)
     logs = diversity.log_effective_items(diversity.unbiased_hhi(sketched, total, self_pairs))
-    return Spread(
-        log_items=logs[:, 0],
-        replicates=logs[:, 1:],
-        units=np.array(units(a), np.int64),
-        exposures=a.weight[:, 0],
-        folded=folded,
-    )
+    people = np.array(units(a), np.int64)
+    told: dict[str, Any] = {
+        "folded_exposures": folded,
+        "units_estimated": bool((people >= distinct.KEPT).any()),
+        **figures(a),
+    }
+    if folded:
+        told["folded"] = (
+            f"{folded:,} exposures are of items beyond the cap: effective items come from 16,384 signed sums "
+            "(relative error about 1 %), the other figures from a uniform sample of the items"
+        )
+    return Reading(logs[:, 0], logs[:, 1:], people, a.weight[:, 0], told)
 
 
 def figures(a: Exposures) -> dict[str, float]:

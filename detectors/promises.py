@@ -27,8 +27,10 @@ _NOT_EXACT = {
     "concentration": Promise.LARGE_N,
     "estimated_performance": Promise.NONE,
     "freshness": Promise.CALIBRATED,
+    "homogenisation": Promise.LARGE_N,
     "rejects": Promise.NONE,
     "river_hint": Promise.NONE,
+    "training_health": Promise.LARGE_N,
     "volume": Promise.CALIBRATED,
 }
 

@@ -112,6 +112,8 @@ _EFFECTS: dict[str, Callable[[Evidence], tuple[float, float | None]]] = {
     "cohort_sticky": _adjusted,
     "concentration": _narrowing,
     "volume": _relative,
+    "homogenisation": _narrowing,
+    "training_health": _share,
     "calibration": _gap,
     "interleaving": _half_the_lead,
     "shadow": _mean_of_pairs,
@@ -143,6 +145,8 @@ def _ends(formula: str, effect: float, x: dict[str, Floats]) -> tuple[float, flo
     elif formula == "log_normal_mixture":
         log_radius = float(normal_mixture_radius(x["se"], x["tau"], x["alpha"])[0])
         return float(np.expm1(x["log"][0] - log_radius)), float(np.expm1(x["log"][0] + log_radius))
+    elif formula == "student":
+        radius = float(bootstrap.quantile(float(x["alpha"][0]) / 2.0)) * float(x["se"][0])
     elif formula == "bootstrap":
         log_radius = float(bootstrap.quantile(float(x["alpha"][0]) / 2.0)) * float(x["se"][0])
         return float(np.expm1(x["log"][0] - log_radius)), float(np.expm1(x["log"][0] + log_radius))

@@ -210,6 +210,22 @@ WORDINGS: dict[str, Wording] = {
         unknown="whether people mind. Clicks can rise while the choice narrows.",
         step="hold the next retrain and look at the exploration share of its training data.",
     ),
+    "homogenisation": Wording(
+        up="exposed people come to see the same items as each other",
+        down="exposed people see fewer of the same items as each other",
+        moved="how much of what one exposed person sees another sees too has changed",
+        over="exposed people no longer see ever more of the same items",
+        unknown="whether people mind. Clicks can rise while everybody is shown the same.",
+        step="hold the next retrain and look at the exploration share of its training data.",
+    ),
+    "training_health": Wording(
+        up="too little of what people are shown is drawn at random",
+        down="too little of what people are shown is drawn at random",
+        moved="too little of what people are shown is drawn at random",
+        over="enough of what people are shown is drawn at random again",
+        unknown="what people would have made of the items that they are never shown.",
+        step="restore the exploration share before the next retrain; until then the model learns only what it already believes.",
+    ),
     "rejects": Wording(
         up="{metric}: too many records cannot be used",
         down="{metric}: too many records cannot be used",

@@ -5,16 +5,17 @@ The coins are the only thing that the measurement rests on, so it needs no model
 the seed: replicas of a service agree without talking to each other. Needs Python alone; copy this file if you like.
 
     tilt = Tilt(seed="feed-2026", strength=0.2, share=0.5)
-    signs = tilt.signs(period="2026-11-21", ranked=items_by_last_periods_share)      # once a period, after the retraining
+    pairs = tilt.pairs(period="2026-11-21", ranked=items_by_last_periods_share)      # once a period, after the retraining
     ...
-    score[item] += tilt.push(request_id) * signs.get(item, 0)                        # in the ranker, before it sorts
+    score[item] += tilt.push(request_id) * sign(pairs.get(item, 0))                  # in the ranker, before it sorts
 
-Send with each prediction whether it was tilted: `tilted: bool(tilt.push(request_id))`.
+Send with each prediction whether it was tilted, `tilted: bool(tilt.push(request_id))`, and with each item `pair: pairs.get(item, 0)`,
+tilted or not.
 
 >>> tilt = Tilt(seed="feed", strength=0.2, share=0.5)
->>> signs = tilt.signs(period="monday", ranked=["a", "b", "c", "d", "e"])
->>> sorted(signs), signs["a"] + signs["b"], signs["c"] + signs["d"]
-(['a', 'b', 'c', 'd'], 0, 0)
+>>> pairs = tilt.pairs(period="monday", ranked=["a", "b", "c", "d", "e"])
+>>> [abs(pairs.get(item, 0)) for item in "abcde"], pairs["a"] + pairs["b"], pairs["c"] + pairs["d"]
+([1, 1, 2, 2, 0], 0, 0)
 >>> sum(tilt.push(f"request-{n}") > 0 for n in range(1_000))
 520
 """
@@ -39,19 +40,20 @@ class Tilt:
             raise ValueError(f"share: found {share}, allowed is between 0 and 1")
         self.strength, self.share, self._key = strength, share, seed.encode()[:64]
 
-    def signs(self, period: str, ranked: Sequence[str]) -> dict[str, int]:
-        """+1 or -1 of each item of a period: `ranked` are all items by the share they had in the last one, largest first.
+    def pairs(self, period: str, ranked: Sequence[str]) -> dict[str, int]:
+        """The number of each item's pair in a period, from 1; negative for the one that is lowered.
 
-        An item without a neighbour has no sign, and is not pushed.
+        `ranked` are all items by the share they had in the last period's untilted requests, largest first. An item without a
+        neighbour has no pair, and is not pushed.
         """
-        signs: dict[str, int] = {}
-        for first, second in zip(ranked[0::2], ranked[1::2], strict=False):
+        pairs: dict[str, int] = {}
+        for number, (first, second) in enumerate(zip(ranked[0::2], ranked[1::2], strict=False), start=1):
             sign = 1 if self._chance(f"sign\0{period}\0{first}\0{second}") < 0.5 else -1
-            signs[first], signs[second] = sign, -sign
-        return signs
+            pairs[first], pairs[second] = sign * number, -sign * number
+        return pairs
 
     def push(self, request: str) -> float:
-        """What a request adds to the score of an item with sign +1: `strength`, or 0 if it is not tilted."""
+        """What is added to the score of an item with a positive pair, and taken with a negative: `strength`, or 0 if untilted."""
         return self.strength if self._chance(f"request\0{request}") < self.share else 0.0
 
     def _chance(self, text: str) -> float:

@@ -161,6 +161,13 @@ class Items(SettingsType):
         default=None, description="Chance that it stood there under the logging policy, 0 to 1."
     )
     category: CategoryPlace | None = Field(default=None, description="What kind of item.")
+    explored: FlagPlace | None = Field(
+        default=None, description="Whether it was drawn at random rather than chosen by the policy."
+    )
+    pair: NumberPlace | None = Field(
+        default=None,
+        description="Loop gain: number of its pair in this period, negative for the one that is lowered; see Tilt.pairs.",
+    )
     team: CategoryPlace | None = Field(
         default=None, description="Which ranker placed it, where two are interleaved: A, B, neutral."
     )
@@ -181,6 +188,9 @@ class Predictions(Topic):
     label: CategoryPlace | None = Field(default=None, description="The model's output where it is a class.")
     policy: CategoryPlace | None = Field(
         default=None, description="Who chose the output: the ranker, a random draw; see cohorts.holdout.policies."
+    )
+    tilted: FlagPlace | None = Field(
+        default=None, description="Loop gain: whether the pairs' push was on for this request."
     )
     embedding: VectorPlace | None = Field(
         default=None, description="The model's input or output as a vector of fixed length."

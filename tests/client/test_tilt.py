@@ -15,19 +15,20 @@ ITEMS = [f"item-{n}" for n in range(2_000)]
 
 
 def test_pairs_are_balanced_and_coins_are_fair() -> None:
-    signs = Tilt("seed").signs("p", ITEMS)
-    firsts = [signs[item] for item in ITEMS[0::2]]
-    assert all(signs[a] == -signs[b] for a, b in zip(ITEMS[0::2], ITEMS[1::2], strict=True))
-    assert abs(sum(firsts)) < 3 * 1_000**0.5
+    pairs = Tilt("seed").pairs("p", ITEMS)
+    firsts = [pairs[item] for item in ITEMS[0::2]]
+    assert all(pairs[a] == -pairs[b] for a, b in zip(ITEMS[0::2], ITEMS[1::2], strict=True))
+    assert [abs(pair) for pair in firsts] == [*range(1, 1_001)]
+    assert abs(sum(1 if pair > 0 else -1 for pair in firsts)) < 3 * 1_000**0.5
 
 
 def test_a_lone_last_item_is_not_pushed() -> None:
-    assert "c" not in Tilt("seed").signs("p", ["a", "b", "c"])
+    assert "c" not in Tilt("seed").pairs("p", ["a", "b", "c"])
 
 
 def test_signs_change_with_the_period_and_with_the_seed() -> None:
-    one = Tilt("seed").signs("p", ITEMS)
-    for other in (Tilt("seed").signs("q", ITEMS), Tilt("tree").signs("p", ITEMS)):
+    one = Tilt("seed").pairs("p", ITEMS)
+    for other in (Tilt("seed").pairs("q", ITEMS), Tilt("tree").pairs("p", ITEMS)):
         same = sum(one[i] == other[i] for i in ITEMS[0::2])
         assert abs(same - 500) < 3 * 250**0.5
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from detectors import exposures
+from detectors.arms import ArmsState
 from detectors.columns import Columns, Hash, Ints, Ragged
-from detectors.concentration import Concentration, ConcentrationParams, ConcentrationState
+from detectors.concentration import Concentration, ConcentrationParams
 from detectors.detector import Tick
 from detectors.evidence import Crossing, Evidence, Mode, Standing
 from detectors.snapshot import pack_record, pack_row, unpack_record, unpack_rows
@@ -218,10 +219,10 @@ def test_the_statistic_does_not_depend_on_cut_or_order_even_beyond_the_cap() -> 
 def test_beyond_the_cap_the_estimate_stays_within_the_sketchs_error_and_says_so() -> None:
     rng = np.random.default_rng(9)
     rows = shown(rng, np.full(8_000, 20_000), cohorts(8_000))
-    exact, capped = (exposures.spread(DETECTOR.fold(cap, exposures.empty(), rows)) for cap in (10**6, 1_000))
-    assert exact.folded == 0
-    assert capped.folded > 70_000
-    assert capped.log_items == pytest.approx(exact.log_items, abs=0.15)
+    exact, capped = (exposures.reading(DETECTOR.fold(cap, exposures.empty(), rows)) for cap in (10**6, 1_000))
+    assert exact.detail["folded_exposures"] == 0
+    assert capped.detail["folded_exposures"] > 70_000
+    assert capped.logs == pytest.approx(exact.logs, abs=0.15)
     told = run([(3_000, 3_000)] * 4, ConcentrationParams(max_items=1_000))
     assert "beyond the cap" in told[-1].detail["folded"]
 
@@ -240,7 +241,7 @@ def test_a_watch_alone_and_in_a_bank_and_after_a_restart_give_the_same_numbers()
             ps, bank, stats, Tick.plain(period, period + 1, page=1e-2, warn=4e-2, watches=3)
         )
         for i, p in enumerate(ps):
-            restored = unpack_rows(ConcentrationState, [pack_row(alone[i], 0)])
+            restored = unpack_rows(ArmsState, [pack_row(alone[i], 0)])
             alone[i], (one,) = DETECTOR.close(
                 [p], restored, [stats[i]], Tick.plain(period, period + 1, page=1e-2, warn=4e-2)
             )
@@ -271,8 +272,8 @@ def test_bootstrap_errors_agree_with_monte_carlo_when_units_are_clustered() -> N
             rows.offset,
             rows.fields,
         )
-        spread = exposures.spread(exposures.of(rows, "items", 10**6))
-        logs.append(spread.log_items)
+        spread = exposures.reading(exposures.of(rows, "items", 10**6))
+        logs.append(spread.logs)
         errors.append(np.std(spread.replicates, axis=1, ddof=1))
     truth = np.std(logs, axis=0, ddof=1)
     assert np.mean(errors, axis=0) / truth == pytest.approx(1.0, abs=0.2)

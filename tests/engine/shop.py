@@ -66,6 +66,7 @@ watch:
   score: false
   features.age: false
   concentration: false
+  homogenisation: false
   freshness.visit: false
   freshness.holdout: false
   missing: false

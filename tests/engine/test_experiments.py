@@ -38,7 +38,8 @@ outcomes:
   click: { topic: clicks, time: at, match: { id: slate, item: post }, within: 10m }
   save: { topic: saves, time: at, match: { id: slate }, within: 10m }
 metrics: { clicks: { of: click }, saves: { of: save } }
-watch: { score: false, features.country: false, concentration: false, missing: false, error_code: false, latency_ms: false }
+watch: { score: false, features.country: false, concentration: false, homogenisation: false, missing: false, error_code: false,
+  latency_ms: false }
 experiments:
   release: { kind: canary, treatment: [new], control: [old], share: 20%, slow: 400ms, metrics: [saves], worse_by: 50% }
   layout: { kind: ab, treatment: [new], control: [old], share: 20%, at_most: 3h }

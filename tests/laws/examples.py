@@ -27,6 +27,7 @@ from detectors.detector import Params
 from detectors.embedding_shift import EmbeddingShiftParams
 from detectors.estimated_performance import EstimatedPerformanceParams
 from detectors.freshness import FreshnessParams
+from detectors.homogenisation import HomogenisationParams
 from detectors.interleaving import InterleavingParams
 from detectors.math.unit_sample import mixed
 from detectors.missing_rate import MissingRateParams
@@ -38,6 +39,7 @@ from detectors.river_bank.state import Algorithm
 from detectors.sample_ratio import SampleRatioParams
 from detectors.shadow import Compare, ShadowParams
 from detectors.share_over import ShareOverParams
+from detectors.training_health import TrainingHealthParams
 from detectors.volume import VolumeParams
 
 HOUR = 3_600_000
@@ -86,7 +88,8 @@ def healthy(rng: np.random.Generator, n: int, window: int) -> Columns:
             "voting": Flag(rng.random(n) < 0.9, np.zeros(n, np.bool_)),
             "label": Category(rng.integers(-1, 4, n).astype(np.int32), ("a", "b", "c", "d")),
             "items": Ragged(
-                np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]), {"item": Hash(_spread(items))}
+                np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
+                {"item": Hash(_spread(items)), "explored": flag(items % np.uint64(7) == 0)},
             ),
         },
     )
@@ -263,6 +266,18 @@ EXAMPLES: dict[str, Example] = {
         ConcentrationParams(
             learn_periods=3, min_units=30, min_exposures=60, max_items=1_000, page_if_items_fall_by=0.5
         ),
+        healthy,
+    ),
+    "homogenisation": Example(
+        HomogenisationParams(learn_periods=2, min_units=20, min_exposures=50),
+        HomogenisationParams(
+            learn_periods=3, min_units=30, min_exposures=60, max_pairs=1_000, page_if_overlap_grows_by=0.5
+        ),
+        healthy,
+    ),
+    "training_health": Example(
+        TrainingHealthParams(min_units=20),
+        TrainingHealthParams(min_units=30, trailing_periods=2, max_items=1_000, page_if_explored_below=0.05),
         healthy,
     ),
     "rejects": Example(

@@ -95,7 +95,7 @@ def test_the_tilt_lifts_one_of_a_pair_and_only_on_tilted_requests() -> None:
         shown = period.items[:, :9]
         for tilted in (True, False):
             rows = period.by_model & (period.tilted == tilted)
-            up, down = (period.sign[shown[rows]] == 1).mean(), (period.sign[shown[rows]] == -1).mean()
+            up, down = (period.pair[shown[rows]] > 0).mean(), (period.pair[shown[rows]] < 0).mean()
             if tilted:
                 lifted += float(up - down)
             else:

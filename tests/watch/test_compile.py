@@ -56,7 +56,7 @@ def test_topics_get_the_prefix(tmp_path: Path) -> None:
 
 def test_what_cannot_be_watched_is_told_with_its_reason(tmp_path: Path) -> None:
     told = plan(tmp_path, cohorts=None).not_watched
-    assert [line.partition(":")[0] for line in told] == ["holdout", "clicks"]
+    assert [line.partition(":")[0] for line in told] == ["holdout", "clicks", "training_health"]
 
 
 # faults
@@ -163,7 +163,7 @@ def test_the_holdouts_owner_is_told_of_the_holdout_and_the_models_team_of_the_re
 def test_a_team_without_a_destination_is_warned_of_with_what_it_misses(tmp_path: Path) -> None:
     (told,) = plans(tmp_path, model()).warnings
     assert told.startswith(
-        "feed: team default has no destination, so nobody is told what 10 of this model's watches find"
+        "feed: team default has no destination, so nobody is told what 11 of this model's watches find"
     )
     assert "teams.default" in told
 

@@ -26,6 +26,9 @@ def missing(**changes: Any) -> dict[str, str]:
     return kinds.watches_of(settings(**changes)).missing
 
 
+UNMARKED = "predictions.items.explored is not mapped: whether an item was drawn at random"
+
+
 def predictions(**more: Any) -> dict[str, Any]:
     return {**FEED["predictions"], **more}
 
@@ -37,13 +40,14 @@ def test_a_recommender_with_a_holdout_brings_its_cohorts_metrics_narrowing_silen
         "clicks",
         "clicks.returning",
         "concentration",
+        "homogenisation",
         "freshness.predictions",
         "freshness.click",
         "freshness.holdout",
         "rejects.predictions",
         "rejects.click",
     ]
-    assert set(missing()) == {"leakage"}
+    assert set(missing()) == {"leakage", "training_health"}
 
 
 @pytest.mark.parametrize("kind", ["classifier", "regressor", "generator"])
@@ -74,7 +78,7 @@ def test_features_are_watched_by_their_type() -> None:
         "features.member": "category_shift",
         "features.country": "category_shift",
     }
-    assert set(missing(predictions=given)) == {"leakage"}
+    assert set(missing(predictions=given)) == {"leakage", "training_health"}
 
 
 def test_an_embedding_is_watched_by_the_hour_or_by_longer_windows() -> None:
@@ -111,15 +115,22 @@ def test_only_outcomes_a_broken_holdout_silence_and_rejects_page_by_themselves()
 
 def test_without_cohorts_nothing_is_compared_and_the_reason_is_given() -> None:
     why = "no cohorts are configured, so nothing can be compared with people held out"
-    assert missing(cohorts=None) == {"holdout": why, "clicks": why}
+    assert missing(cohorts=None) == {"holdout": why, "clicks": why, "training_health": UNMARKED}
     rejects = ["rejects.predictions", "rejects.click"]
-    assert [*got(cohorts=None)] == ["concentration", "freshness.predictions", "freshness.click", *rejects]
+    assert [*got(cohorts=None)] == [
+        "concentration",
+        "homogenisation",
+        "freshness.predictions",
+        "freshness.click",
+        *rejects,
+    ]
 
 
 def test_without_units_nothing_that_counts_people_is_watched_and_the_reason_is_given() -> None:
     given = {"topic": "slates", "score": "s", "items": {"each": "slots"}}
     why = "predictions.unit is not mapped, and units are the sample"
-    assert missing(predictions=given) == dict.fromkeys(["holdout", "clicks", "concentration", "score", "missing"], why)
+    loop = ["concentration", "homogenisation", "training_health"]
+    assert missing(predictions=given) == dict.fromkeys(["holdout", "clicks", *loop, "score", "missing"], why)
     assert {w.detector for w in got(predictions=given).values()} == {"freshness", "rejects"}
 
 
@@ -131,6 +142,11 @@ def test_leakage_is_watched_among_held_out_people_where_their_policies_are_named
 
 def test_people_cannot_cross_between_cohorts_of_a_hash_rule() -> None:
     assert "crossover" not in got(cohorts={"hash": {"salt": "s"}, "holdout": {"share": 0.1}})
+
+
+def test_where_items_say_whether_they_were_random_the_training_set_is_watched() -> None:
+    watch = got(predictions=predictions(items={"each": "slots", "explored": "random"}))["training_health"]
+    assert (watch.detector, watch.window, watch.severity) == ("training_health", got()["concentration"].window, "warn")
 
 
 def test_without_items_narrowing_is_missing() -> None:

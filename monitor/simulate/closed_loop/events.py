@@ -118,6 +118,7 @@ def _slate(period: Period, shape: Shape, row: int, person: str, slate: str, time
     shown = []
     for place, item in enumerate(period.items[row].tolist()):
         entry: dict[str, Any] = {"id": f"i{item}", "position": place + 1, "topic": _CATEGORIES[item % len(_CATEGORIES)]}
+        entry["pair"] = int(period.pair[item])
         if place >= explored:
             entry |= {"explored": True, "propensity": 1.0 / shape.items}
         else:

@@ -32,7 +32,7 @@ class Period:
     score              the model's, (n, k); NaN where it did not choose.
     held_out           what the event says of the person's cohort, (n,): where the assignment is broken, not always the truth.
     by_model           whether the model chose the slate, (n,).
-    tilted, sign       whether the paired tilt was on, (n,), and the sign of every item, (J,).
+    tilted, pair       whether the paired tilt was on, (n,), and the pair of every item, (J,): negative if lowered, 0 if alone.
     clicked, pleased   (n, k); only what was clicked can please.
     returned           whether the person came back the next day, (n,).
     true_return        the chance of it, (n,): what no monitor can see.
@@ -46,7 +46,7 @@ class Period:
     held_out: Bools
     by_model: Bools
     tilted: Bools
-    sign: Ints
+    pair: Ints
     clicked: Bools
     pleased: Bools
     returned: Bools
@@ -100,11 +100,11 @@ class _Model:
         """The second version is sharper."""
         return recommender.TEMPERATURE * (0.6 if self.version(number) == "ranker-2" else 1.0)
 
-    def signs(self, number: int) -> Ints:
+    def pairs(self, number: int) -> Ints:
         """Of the paired tilt: neighbours by what was shown untilted in the last period."""
         ranked = np.argsort(-self._share, kind="stable")
-        signs = self._tilt.signs(f"period-{number}", [str(j) for j in ranked])
-        return np.array([signs.get(str(j), 0) for j in range(self._shape.items)])
+        pairs = self._tilt.pairs(f"period-{number}", [str(j) for j in ranked])
+        return np.array([pairs.get(str(j), 0) for j in range(self._shape.items)])
 
     def tilted(self, number: int, person: Ints) -> Bools:
         """Which requests of a period are tilted."""
@@ -148,8 +148,8 @@ def _serve(
     person = np.flatnonzero((shown.random(shape.people) < shape.active) | (number == 0))
     n, policy = len(person), shape.slots - shape.explored
     by_model = people.shown_model[person]
-    tilted, sign = model.tilted(number, person) & by_model, model.signs(number)
-    logits = model.scores[person] / model.temperature(number) + shape.tilt * sign * tilted[:, None]
+    tilted, pair = model.tilted(number, person) & by_model, model.pairs(number)
+    logits = model.scores[person] / model.temperature(number) + shape.tilt * np.sign(pair) * tilted[:, None]
     slate = np.concatenate(
         [recommender.slates(shown, logits, policy), shown.integers(0, shape.items, (n, shape.explored))], axis=1
     )
@@ -174,7 +174,7 @@ def _serve(
         held_out,
         by_model,
         tilted,
-        sign,
+        pair,
         clicked,
         pleased,
         acted.random(n) < true_return,

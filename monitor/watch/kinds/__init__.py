@@ -51,9 +51,19 @@ def unknown(model: ModelSettings) -> Iterator[tuple[str, str]]:
                 )
 
 
+_MARGINS = (
+    "page_if_worse_by",
+    "page_if_items_fall_by",
+    "page_if_overlap_grows_by",
+    "page_if_explored_below",
+    "page_if_gain_above",
+    "eps",
+)
+
+
 def margins(params: Params) -> tuple[str, ...]:
     """Names of the parameters that say how much worse is too much; the first is what `page_if_worse_by` overrides."""
-    return tuple(n for n in ("page_if_worse_by", "page_if_items_fall_by", "eps") if n in type(params).model_fields)
+    return tuple(n for n in _MARGINS if n in type(params).model_fields)
 
 
 def _overridden(wanted: Wanted, override: WatchSettings) -> Wanted:

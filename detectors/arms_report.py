@@ -1,4 +1,4 @@
-"""What `concentration` says of one period, in numbers and words."""
+"""What a detector that compares two arms over periods says of one, in numbers and words."""
 
 from __future__ import annotations
 
@@ -7,12 +7,28 @@ from typing import Any
 
 import numpy as np
 
+from detectors.columns import Floats, Ints
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
-from detectors.exposures import ARMS, Spread
-from detectors.math import bootstrap, distinct
+from detectors.math import bootstrap
 
+ARMS = ("exposed", "holdout")
 LEVEL = 0.95
 ASSOCIATED = "there is no holdout: compared with the own baseline, which shows an association only"
+
+
+@dataclass(frozen=True)
+class Words:
+    """How people are told of a figure.
+
+    figure        its name in the detail; compared: what an arm does, around `{change}`; alarm, over: how a sentence begins.
+    told_as       1 where people are told the figure itself, -1 where they are told its inverse, which rises.
+    """
+
+    figure: str
+    compared: str
+    alarm: str
+    over: str
+    told_as: int = 1
 
 
 @dataclass(frozen=True)
@@ -22,7 +38,8 @@ class Period:
     contrast, compared   the exposed are measured against a holdout; there was a baseline to compare this period with.
     lacking              why it could not be judged; empty if it could.
     effect, changes      (log ratio, standard error): of the comparison, and of each arm since its baseline.
-    margin               tolerated fall, a share.
+    margin               tolerated fall, or rise of the inverse, a share.
+    units, exposures, logs, figures   see `detectors.arms.Reading`.
     """
 
     mode: Mode
@@ -38,33 +55,38 @@ class Period:
     margin: float
     spend: float
     change_at: int | None
-    spread: Spread
-    figures: dict[str, float]
+    units: Ints
+    exposures: Ints
+    logs: Floats
+    figures: dict[str, Any]
 
 
-def tell(period: Period) -> Evidence:
+def tell(period: Period, words: Words) -> Evidence:
     """The evidence of a period. Its unit is the share of the baseline: 0.6 means 40 % fewer effective items."""
     arms = ARMS if period.contrast else ARMS[:1]
-    standing, reason = _standing(period)
-    effect = float(np.expm1(period.effect[0])) if period.compared else None
+    standing, reason = _standing(period, words)
+    measured = (words.told_as * period.effect[0], period.effect[1])
+    effect = float(np.expm1(measured[0])) if period.compared else None
     fresh = period.mode is Mode.RECOVERING and period.crossing is Crossing.NONE
     kind = "fresh" if fresh or period.crossing is Crossing.RECOVERED else "recent"
     return Evidence(
         mode=period.mode,
         standing=standing,
         crossing=period.crossing,
-        n={name: int(period.spread.units[i]) for i, name in enumerate(arms)},
-        arms={name: float(np.exp(period.changes[i][0])) for i, name in enumerate(arms)} if period.compared else {},
+        n={name: int(period.units[i]) for i, name in enumerate(arms)},
+        arms={name: float(np.exp(words.told_as * period.changes[i][0])) for i, name in enumerate(arms)}
+        if period.compared
+        else {},
         effect=effect,
         relative=effect,
         unit="share",
         interval=Interval(
-            low=_bounds(period.effect)[0],
-            high=_bounds(period.effect)[1],
+            low=_bounds(measured)[0],
+            high=_bounds(measured)[1],
             level=LEVEL,
             kind=kind,
             formula="bootstrap",
-            inputs={"log": float(period.effect[0]), "se": float(period.effect[1]), "alpha": 1.0 - LEVEL},
+            inputs={"log": float(measured[0]), "se": float(measured[1]), "alpha": 1.0 - LEVEL},
         )
         if period.compared
         else None,
@@ -73,7 +95,7 @@ def tell(period: Period) -> Evidence:
         change_at=period.change_at,
         exact=False,
         reason=reason,
-        detail=_detail(period, arms),
+        detail=_detail(period, arms, words),
     )
 
 
@@ -84,55 +106,45 @@ def _bounds(measured: tuple[float, float]) -> tuple[float, float]:
     return float(np.expm1(value - radius)), float(np.expm1(value + radius))
 
 
-def _detail(period: Period, arms: tuple[str, ...]) -> dict[str, Any]:
-    """Effective items and other descriptions of each arm, and each arm's own change since its baseline."""
+def _detail(period: Period, arms: tuple[str, ...], words: Words) -> dict[str, Any]:
+    """The figure and other descriptions of each arm, and each arm's own change since its baseline."""
     told: dict[str, Any] = {
         "learned_periods": period.learned,
-        "folded_exposures": period.spread.folded,
         **period.figures,
     }
-    told["units_estimated"] = bool((period.spread.units >= distinct.KEPT).any())
     for i, name in enumerate(arms):
-        told[f"exposures_{name}"] = int(period.spread.exposures[i])
-        if np.isfinite(period.spread.log_items[i]):
-            told[f"effective_items_{name}"] = float(np.exp(period.spread.log_items[i]))
-    if period.spread.folded:
-        told["folded"] = (
-            f"{period.spread.folded:,} exposures are of items beyond the cap: effective items come from 16,384 signed sums "
-            "(relative error about 1 %), the other figures from a uniform sample of the items"
-        )
+        told[f"exposures_{name}"] = int(period.exposures[i])
+        if np.isfinite(period.logs[i]):
+            told[f"{words.figure}_{name}"] = float(np.exp(words.told_as * period.logs[i]))
     if period.compared:
         told["narrowed"] = []
         for i, name in enumerate(arms):
-            low, high = _bounds(period.changes[i])
-            told |= {f"{name}_change": float(np.expm1(period.changes[i][0])), f"{name}_low": low, f"{name}_high": high}
-            if high < -period.margin:
+            changed = (words.told_as * period.changes[i][0], period.changes[i][1])
+            low, high = _bounds(changed)
+            told |= {f"{name}_change": float(np.expm1(changed[0])), f"{name}_low": low, f"{name}_high": high}
+            if high < -period.margin if words.told_as > 0 else low > period.margin:
                 told["narrowed"].append(name)
     if not period.contrast:
         told["associated_only"] = ASSOCIATED
     return told
 
 
-def _standing(period: Period) -> tuple[Standing, str]:
+def _standing(period: Period, words: Words) -> tuple[Standing, str]:
     if period.gated:
         return Standing.BLIND, "the holdout is not sound"
     if period.lacking:
-        empty = period.spread.exposures.sum() == 0
+        empty = period.exposures.sum() == 0
         return (Standing.STALE if empty else Standing.INSUFFICIENT), period.lacking
     if not period.compared:
         return Standing.INSUFFICIENT, f"learning: {period.learned} of {period.learn_periods} periods for the baseline"
-    return Standing.OK, _sentence(period) if period.crossing is not Crossing.NONE else ""
+    return Standing.OK, _sentence(period, words) if period.crossing is not Crossing.NONE else ""
 
 
-def _sentence(period: Period) -> str:
-    exposed = _change(period.changes[0][0])
-    if period.contrast:
-        compared = f"exposed people see {exposed} effective items than at the baseline, held-out people {_change(period.changes[1][0])}"
-    else:
-        compared = f"people see {exposed} effective items than at the baseline ({ASSOCIATED})"
-    if period.crossing is Crossing.RECOVERED:
-        return f"exposure is no longer narrow: {compared}"
-    return f"exposure narrows: {compared}"
+def _sentence(period: Period, words: Words) -> str:
+    exposed, held_out = (words.compared.format(change=_change(words.told_as * log)) for log, _ in period.changes)
+    contrast = f"exposed people {exposed}, held-out people {held_out}"
+    compared = contrast if period.contrast else f"people {exposed} ({ASSOCIATED})"
+    return f"{words.over if period.crossing is Crossing.RECOVERED else words.alarm}: {compared}"
 
 
 def _change(log_ratio: float) -> str:
