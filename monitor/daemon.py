@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -65,7 +66,8 @@ class Daemon:
         self._lease_ms = lease_ms
         self._rest = {t.model: _Rest() for t in turns}
         self._lease: Lease | None = None
-        self._next: tuple[Mapping[str, Callable[[], ModelTurns]], Collection[str]] | None = None
+        self._next: tuple[Mapping[str, Callable[[], ModelTurns]], frozenset[str]] | None = None
+        self._handing_over = threading.Lock()
 
     @property
     def lease(self) -> Lease | None:
@@ -76,14 +78,19 @@ class Daemon:
         """From the next round on, run these models and no others. May be called from any thread.
 
         models    how each one's turns are made.
-        changed   those that are made anew although they run; they load what was last committed.
+        changed   those that are made anew although they run; they load what was last committed. Those of an earlier call
+                  that no round has come to yet are made anew as well.
         """
-        self._next = models, changed
+        with self._handing_over:
+            waiting = frozenset[str]() if self._next is None else self._next[1]
+            self._next = models, waiting.union(changed)
 
     def _change(self) -> None:
-        if self._next is None:
+        with self._handing_over:
+            taken, self._next = self._next, None
+        if taken is None:
             return
-        (models, changed), self._next = self._next, None
+        models, changed = taken
         running = {turns.model: turns for turns in self._turns}
         for model, turns in running.items():
             if model not in models or model in changed:

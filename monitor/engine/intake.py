@@ -50,9 +50,14 @@ class Intake:
             if not len(block):
                 continue
             memory.turn.records += len(block)
+            first: list[tuple[int, int]] = []
             for stream, decoder in self._decoders.get(block.topic, ()):
-                if self._take(memory, stream, decoder, _arrived_by(block, received)):
+                taken = self._take(memory, stream, decoder, _arrived_by(block, received))
+                if taken is not None:
                     active.add((stream, block.topic, block.partition))
+                    first += taken
+            if first:
+                found_again(memory, block.topic, block.partition, min(first)[1])
         return active
 
     def retake(self, memory: ModelMemory, blocks: Sequence[Block]) -> None:
@@ -72,7 +77,8 @@ class Intake:
                 memory.counters[f"{stream}.late"] += int(late.sum())
                 self._keep(memory, stream, rows.take(~(late | ahead)))
 
-    def _take(self, memory: ModelMemory, stream: str, decoder: Decoder, block: Block) -> bool:
+    def _take(self, memory: ModelMemory, stream: str, decoder: Decoder, block: Block) -> list[tuple[int, int]] | None:
+        """Let a stream's rows of a block wait; offset and time of the first that is believed. None if it has no rows there."""
         decoded = decoder.decode(block)
         rows, count = decoded.rows, memory.counters
         count[f"{stream}.read"] += len(block)
@@ -83,8 +89,7 @@ class Intake:
         source = (stream, block.topic, block.partition)
         judged, arrived = self._judged(memory, source, decoded, block)
         if not len(rows):
-            return False
-        found_again(memory, block.topic, block.partition, int(rows.time[0]))
+            return None
         plan = self._plan
         late = judged.late | (~judged.ahead & (rows.time < self._frontier(memory, stream)))
         count[f"{stream}.ahead"] += int(judged.ahead.sum())
@@ -98,7 +103,8 @@ class Intake:
             came = ~judged.ahead & (arrived > 0)
             self._count_arrivals(memory, stream, rows.take(came), arrived[came])
         self._keep(memory, stream, rows_kept)
-        return True
+        believed = np.flatnonzero(~judged.ahead)[:1]
+        return list(zip(rows.offset[believed].tolist(), rows.time[believed].tolist(), strict=True))
 
     def _too_new(self, block: Block, rows: Columns, ahead: cols.Bools, arrived: cols.Ints) -> list[Reject]:
         return [_too_new(block, rows, int(row), int(arrived[row]), self._plan.future) for row in np.flatnonzero(ahead)]

@@ -71,7 +71,7 @@ class Judge:
         following = memory.lanes[PREDICTIONS]
         for watch in self._lanes.taught.get(lane, ()):
             bank = memory.banks[watch.detector]
-            prep = bank.test.prepare(watch.params, bank.state, bank.watches.index(watch))
+            prep = bank.test.prepare(watch.params, bank.state, bank.row(watch))
             opens = OpenWindow(following - following % watch.window, bank.test.empty(prep))
             window = memory.open.setdefault(watch.key, opens)
             chosen = rows if watch.cohort is None else rows.take(rows.cohort == watch.cohort)

@@ -42,7 +42,7 @@ def lose(memory: ModelMemory, plan: ModelPlan, gap: Gap) -> None:
 
 
 def found_again(memory: ModelMemory, topic: str, partition: int, time: int) -> None:
-    """A partition's first row after a gap: what was lost came before it, give or take the lateness."""
+    """The time of a partition's first row after a gap, of any stream: what was lost came before it, give or take the lateness."""
     where = f"{topic}[{partition}]"
     until = time + memory.plan.lateness
     memory.missing[:] = [

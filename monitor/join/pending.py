@@ -75,7 +75,8 @@ class Pending:
         return self._sealed.get((stream, slot))
 
     def replace(self, stream: str, slot: int, rows: Columns) -> None:
-        """Put derived columns onto a sealed generation; the rows stay the same."""
+        """Put derived columns onto a sealed generation, or what is left of it."""
+        self._rows += len(rows) - len(self._sealed.get((stream, slot), ()))
         self._sealed[stream, slot] = rows
 
     def between(self, stream: str, start: int, end: int) -> Columns | None:

@@ -8,7 +8,7 @@ from detectors import columns as cols
 from detectors.columns import Category, Cohort, Columns
 from monitor.memory.model import ModelMemory
 
-ENROLLED = ("first", "crossed")
+ENROLLED = ("first", "crossed", "leaked")
 """The columns that `enrol` adds."""
 
 

@@ -8,12 +8,13 @@ import numpy as np
 from detectors import snapshot
 from monitor.alerting.alert import Alert, Decided, Phase
 from monitor.ingest.mapping import PREDICTIONS
+from monitor.join.clocks import NEVER
 from monitor.join.pending import Pending, unpack_rows
 from monitor.join.sums import SumTable
 from monitor.join.units import UnitTable
 from monitor.memory.banks import Bank, OpenWindow, named
 from monitor.memory.enrolment import enrol
-from monitor.memory.model import IN_EXPERIMENTS, SUMS, UNITS, VOTERS, ModelMemory
+from monitor.memory.model import ARRIVALS, IN_EXPERIMENTS, SUMS, UNITS, VOTERS, ModelMemory
 from monitor.memory.progress import PlanChanged, restore_progress
 from monitor.store.protocols import Image
 from monitor.watch.plan import DAY, ModelPlan, WatchPlan
@@ -66,7 +67,6 @@ def _loaded(plan: ModelPlan, image: Image) -> ModelMemory:
             memory.page(room, key, None)
     _restore_sums(memory, {key: data for (room, key), data in pages.items() if room == SUMS})
     memory.ids = {int(key): snapshot.unpack(data) for (room, key), data in pages.items() if room == "ids"}
-    memory.drops = {int(key) for room, key in pages if room == "drops"}
     _restore_watches(memory, pages)
     _restore_rows(memory, image, pages)
     for alert in image.alerts:
@@ -117,12 +117,19 @@ def _restore_watches(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) -
 
 
 def _restore_rows(memory: ModelMemory, image: Image, pages: dict[tuple[str, str], bytes]) -> None:
+    """The rows that wait; dropped are those of streams that are gone, and predictions that only such a stream still waited for."""
     streams = memory.plan.streams()
+    oldest = min((at for lane, at in memory.lanes.items() if lane != ARRIVALS), default=NEVER)
     for chunk in image.chunks:
-        if chunk.stream not in streams:
+        if chunk.stream not in streams or (chunk.stream == PREDICTIONS and chunk.slot < oldest):
             memory.turn.dropped.append((chunk.stream, chunk.slot))
             continue
         memory.pending.add(chunk.stream, chunk.slot, unpack_rows(chunk.data))
+    for slot in (int(key) for room, key in pages if room == "drops"):
+        if slot < oldest:
+            memory.page("drops", str(slot), None)
+        else:
+            memory.drops.add(slot)
     frontier = memory.lanes.get(PREDICTIONS)
     if frontier is None:
         return

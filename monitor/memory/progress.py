@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from detectors import snapshot
+from detectors.detector import Stream
 from monitor.ingest.identity import check_of, key_of
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.memory.banks import named
@@ -36,7 +37,9 @@ def restore_progress(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) -
     memory.clocks = {(s, t, n): clock for s, t, n, clock in p["clocks"] if s in streams and t in memory.plan.topics()}
     memory.beside = {source: (at, lag) for *s, at, lag in p.get("beside", ()) if (source := tuple(s)) in memory.clocks}
     memory.lanes, memory.versions = _lanes(memory.plan, p), p["versions"]
-    same = {w.key for w in memory.plan.watches if ("engine", named(w)) in pages}
+    stored = {key for room, key in pages if room in ("engine", "open")}
+    known = {key.rpartition("|")[0] for key in stored}
+    same = {w.key for w in memory.plan.watches if named(w) in stored or w.key not in known}
     memory.gates = {key: [Span(*span) for span in spans] for key, spans in p["gates"].items() if key in same}
     memory.missing, memory.intake = [Missing(*m) for m in p.get("missing", ())], p.get("intake", "")
     memory.standings = {key: summary for key, summary in p["standings"].items() if key in same}
@@ -44,7 +47,8 @@ def restore_progress(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) -
     words = p.get("words", {})
     memory.words = {key: msgspec.convert(word, Word) for key, word in words.items() if key in same}
     memory.counters = Counter(p["counters"])
-    memory.arrivals = {stream: dict(minutes) for stream, minutes in p["arrivals"].items()}
+    if ARRIVALS in memory.lanes or ARRIVALS not in p["lanes"]:
+        memory.arrivals = {stream: dict(minutes) for stream, minutes in p["arrivals"].items()}
     memory.quality = {s: {at: [good, bad] for at, good, bad in slots} for s, slots in p.get("quality", {}).items()}
     memory.units.folded, memory.voters.folded = p["folded"]
 
@@ -69,10 +73,15 @@ def refuse_other_lengths(lengths: Sequence[int], plan: ModelPlan) -> None:
 
 
 def _lanes(plan: ModelPlan, progress: dict[str, Any]) -> dict[str, int]:
-    """Lanes of the plan's streams; an outcome that is new begins where predictions are."""
+    """Lanes of the plan's streams; an outcome that is new begins where predictions are.
+
+    Arrivals are counted while somebody watches them: after a time in which nobody did, their lane begins anew.
+    """
     refuse_other_lengths(progress["lengths"], plan)
     lanes: dict[str, int] = progress["lanes"]
-    wanted = (PREDICTIONS, *(o.name for o in plan.outcomes), ARRIVALS)
+    wanted = {PREDICTIONS, *(o.name for o in plan.outcomes)}
+    if any(w.needs.stream is Stream.ARRIVALS for w in plan.watches):
+        wanted.add(ARRIVALS)
     kept = {name: at for name, at in lanes.items() if name in wanted}
     if PREDICTIONS in kept:
         for outcome in plan.outcomes:

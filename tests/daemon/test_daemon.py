@@ -10,6 +10,7 @@ import pytest
 from monitor.clock import ManualClock
 from monitor.daemon import LEASE_MS, Daemon
 from monitor.ingest.source import SourceRefused, SourceUnavailable
+from monitor.ingest.via_memory import MemorySource
 from monitor.store.protocols import Lease, LeaseLost, OutOfStep, StateStore, StoreRefused, StoreUnavailable
 from monitor.store.via_memory import MemoryStore
 from monitor.turns import ModelTurns
@@ -24,6 +25,7 @@ class Turns:
         self.began: list[int] = []
         self.forgotten = 0
         self.during: Callable[[], object] = int
+        self.source = MemorySource({})
 
     def turn(self, _lease: Lease, _timeout_ms: int) -> None:
         self.began.append(self.clock.now())
@@ -206,3 +208,22 @@ def test_a_store_that_failed_in_a_turn_is_well_after_the_next_good_one() -> None
     assert house.told.parts["store"] == (False, "away")
     house.run(2_000)
     assert house.told.parts["store"] == (True, "")
+
+
+def test_a_config_taken_up_before_the_last_one_was_loses_none_of_the_changes() -> None:
+    house = House((), ())
+    first, second = house.turns
+    made: list[str] = []
+
+    def anew(turns: Turns) -> Callable[[], ModelTurns]:
+        def make() -> ModelTurns:
+            made.append(turns.model)
+            return cast("ModelTurns", turns)
+
+        return make
+
+    models = {turns.model: anew(turns) for turns in house.turns}
+    house.daemon.take_up(models, {first.model})
+    house.daemon.take_up(models, {second.model})
+    house.run(1_000)
+    assert made == ["model-0", "model-1"]

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from detectors.evidence import Standing
+from monitor.app import read_config
 from monitor.clock import ManualClock
+from monitor.engine import Engine
 from monitor.engine.missing import INTAKE
 from monitor.events import TopicPartition
-from monitor.ingest.via_memory import MemorySource
+from monitor.ingest.gap import Gap, GapReason
+from monitor.ingest.via_memory import MemorySource, Record
+from monitor.memory import load
+from monitor.store.protocols import Image
 from monitor.store.via_memory import MemoryStore
 from monitor.testing import Run, Told, run_over
 from monitor.watch.finding import Origin
+from monitor.watch.plan import DAY
 from tests.engine.shop import MINUTE, START, shop_contents, shop_plan
 
 HOURS = 2
 CAPPED = replace(shop_plan(), unit_cap=600)
+ONE_TOPIC = """
+kafka: { brokers: ["localhost:9092"] }
+notify: { oncall: "json://localhost:1/" }
+model: feed
+kind: classifier
+predictions: { topic: all, where: { what: slate }, id: slate, time: at, unit: who }
+outcomes: { click: { topic: all, where: { what: click }, time: at, match: { id: slate }, within: 10m } }
+"""
 FULL = "the table of units is full at 600: units that came later are compared nowhere"
 SLATES = TopicPartition("slates", 1)
 
@@ -72,3 +88,26 @@ def test_records_deleted_before_they_were_read_mark_the_windows_they_may_have_be
     assert turns.memory.counters["slates.gaps"] == 1
     assert turns.memory.counters["slates.missed"] == 120
     assert not turns.memory.missing
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_where_a_gap_ends_does_not_depend_on_how_records_are_cut(cut: int, tmp_path: Path) -> None:
+    """One topic carries two streams, and the first record after the gap claims to come from the far future."""
+    path = tmp_path / "loopwatch.yaml"
+    path.write_text(ONE_TOPIC)
+    (plan,) = read_config(path).plans.models
+    engine, memory = Engine(plan), load(plan, Image())
+    bodies = [
+        {"slate": "s0", "at": START + 400 * DAY, "who": "u", "what": "slate"},
+        {"slate": "s1", "at": START + 2 * MINUTE, "what": "click"},
+        {"slate": "s2", "at": START + 7 * MINUTE, "who": "u", "what": "slate"},
+    ]
+    place = TopicPartition("all", 0)
+    engine.lose(memory, Gap(*place, 5, 10, GapReason.RETENTION))
+    records = [Record(json.dumps(body).encode(), 10 + i, START + 8 * MINUTE) for i, body in enumerate(bodies)]
+    source = MemorySource({place: records})
+    source.seek({place: 10})
+    while blocks := source.poll(cut, 0):
+        engine.ingest(memory, blocks)
+    (gap,) = memory.missing
+    assert gap.end == START + 2 * MINUTE + plan.lateness

@@ -8,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from detectors import columns as cols
+from detectors.columns import Category
+from detectors.detector import Stream
 from monitor.app import open_store, read_config
 from monitor.clock import ManualClock
 from monitor.engine import Engine, Observed
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.ingest.via_memory import MemorySource
-from monitor.memory import PlanChanged, Span, load
-from monitor.store.protocols import Image
+from monitor.memory import ENROLLED, PlanChanged, Span, enrol, load
+from monitor.store.protocols import Command, Image
 from monitor.store.verify import verify
 from monitor.store.via_memory import MemoryStore
 from monitor.testing import Contents, Run, run_over
@@ -60,6 +63,47 @@ def test_an_outcome_that_is_removed_leaves_nothing_behind() -> None:
     memory = load(fewer, image)
     assert not any(source[0] == "visit" for source in memory.clocks)
     assert "visit" not in memory.lanes
+
+
+def test_predictions_that_waited_for_a_removed_outcome_alone_go_with_it() -> None:
+    slow = [replace(o, within=60 * MINUTE) if o.name == "visit" else o for o in shop_plan().outcomes]
+    plan = replace(shop_plan(), outcomes=tuple(slow))
+    store, fewer = begun(plan), without(plan, "visit")
+    run = Run(fewer, MemorySource(shop_contents()), store, ManualClock(), 20)
+    turns, lease = run.turns(), run.lease()
+    turns.turn(lease)
+    oldest = min(turns.memory.lanes[lane] for lane in (PREDICTIONS, "click"))
+    assert min(turns.memory.pending.slots(PREDICTIONS)) >= oldest
+    assert min(chunk.slot for chunk in store.load("shop").chunks if chunk.stream == PREDICTIONS) >= oldest
+
+
+def test_the_time_in_which_nobody_watched_arrivals_is_no_silence() -> None:
+    plan = shop_plan()
+    unwatched = with_watches(plan, (w for w in plan.watches if w.needs.stream is not Stream.ARRIVALS))
+    memory = load(plan, Image())
+    memory.arrivals["predictions"] = {MINUTE * i: 20 for i in range(60)}
+    world = Observed(now=0, sources=frozenset(), arrivals_until=60 * MINUTE)
+    pages = {(p.room, p.key): p for p in Engine(plan).close(memory, (), world).pages}
+    between = load(unwatched, Image(number=1, pages=list(pages.values())))
+    later = replace(world, arrivals_until=20 * 60 * MINUTE)
+    pages |= {(p.room, p.key): p for p in Engine(unwatched).close(between, (), later).pages}
+    again = load(plan, Image(number=2, pages=list(pages.values())))
+    again.arrivals["predictions"] = {MINUTE * i: 20 for i in range(20 * 60, 21 * 60)}
+    step = Engine(plan).close(again, (), replace(world, arrivals_until=21 * 60 * MINUTE))
+    assert min(f.start for f in step.findings) == 20 * 60 * MINUTE
+
+
+def test_a_watch_re_armed_before_its_first_window_closed_is_so_after_a_restart() -> None:
+    plan = shop_plan()
+    asked = Command(number=1, model="shop", verb="rearm", target="scores")
+    step = Engine(plan).close(load(plan, Image()), [asked], Observed(now=0, sources=frozenset()))
+    assert load(plan, Image(number=1, pages=step.pages)).rearmed == {"scores"}
+
+
+def test_what_enrolment_adds_to_rows_is_named() -> None:
+    memory = load(replace(shop_plan(), holdout_policies=("popular",)), Image())
+    rows = cols.no_rows().having(policy=Category(np.zeros(0, np.int32), ()))
+    assert set(enrol(memory, 0, rows).fields) - set(rows.fields) == set(ENROLLED)
 
 
 def test_another_window_is_refused_with_what_to_do() -> None:

@@ -185,3 +185,12 @@ def test_rows_read_from_bytes_can_be_taken_and_joined_with_others() -> None:
 def test_damaged_bytes_are_refused_as_such(damaged: bytes) -> None:
     with pytest.raises(SnapshotError):
         unpack_rows(damaged)
+
+
+def test_rows_that_leave_a_sealed_generation_wait_no_longer() -> None:
+    pending = waiting(rows([10, 20, 30], id=[1, 2, 3]))
+    sealed, _ = pending.seal("s", 0, "id", NOTHING)
+    pending.replace("s", 0, sealed.take(np.array([True, False, False])))
+    assert len(pending) == 1
+    pending.drop("s", 0)
+    assert len(pending) == 0
