@@ -45,6 +45,7 @@ kafka: {{ brokers: [{brokers}], start: earliest }}
 database: {database}
 notify: {{ nobody: "json://127.0.0.1:1/" }}
 http: {{ port: 0 }}
+limits: {{ turn_records: 20000 }}
 
 model: soak
 kind: recommender
@@ -160,9 +161,12 @@ def soaked(events: int, folder: Path) -> list[Look]:
             target=written, args=(cluster.bootstrap, start, events), daemon=True
         )
         writer.start()
+        writer.join()  # all of it is there before the first is read, so that every turn is of one size
+        if writer.exitcode:
+            raise RuntimeError("the events could not be written")
         with RunningDaemon(config, {}) as daemon:
             last, unchanged = 0.0, 0
-            while writer.is_alive() or unchanged < 15:
+            while unchanged < 15:
                 time.sleep(1)
                 if daemon.process.poll() is not None:
                     raise RuntimeError(f"the daemon ended: {daemon.err.read_text()[-2000:]}")
@@ -175,8 +179,6 @@ def soaked(events: int, folder: Path) -> list[Look]:
                 if len(looks) % 20 == 0:
                     sys.stderr.write(f"{look.events:,.0f} events, {look.rss / 1e6:,.0f} MB\n")
             daemon.terminate()
-        if writer.exitcode:
-            raise RuntimeError("the events could not be written")
     finally:
         cluster.stop()
         postgres.stop()
