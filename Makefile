@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SECONDS := 300
 
-.PHONY: help demo test bench calibrate mutate faults soak fuzz lint audit clean
+.PHONY: help demo test bench calibrate mutate faults soak restart fuzz lint audit clean
 
 help:
 	@echo "make demo    see it work: needs Python 3.11 or newer, nothing else"
@@ -14,6 +14,7 @@ help:
 	@echo "make mutate  each rule of the statistics broken once: its test must fail"
 	@echo "make faults  every fault on real servers, beside an undisturbed run; writes build/faults.json"
 	@echo "make soak    five million events: memory and commit time; writes build/soak.json and build/soak.png"
+	@echo "make restart a new process over a million pending predictions and a thousand watches, to its first verdict"
 	@echo "make fuzz    coverage-guided fuzzing for SECONDS=300; Linux"
 	@echo "make lint    ruff and mypy"
 	@echo "make audit   known vulnerabilities of what is installed"
@@ -63,6 +64,9 @@ faults: $(VENV)/test
 
 soak: $(VENV)/test
 	$(BIN)/python -m tests.benchmarks.soak
+
+restart: $(VENV)/test
+	$(BIN)/python -m tests.benchmarks.restart
 
 fuzz: $(VENV)/fuzz
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
