@@ -85,7 +85,9 @@ class Contrast:
     """Exposed minus holdout for W watches, each (W,): adjusted for what the same people did before, and as it is.
 
     means   (W, 2) values per prediction; units (W, 2) seen since watching began.
-    se      standard error over units, of the adjusted difference; infinite where it is not known.
+    se      standard error over units, of the adjusted difference; infinite where it is not known. The larger of two: with the
+            variance of both cohorts together, as a small cohort to whose people nothing rare has happened yet seems not to
+            vary at all; and with each cohort's own.
     theta   how much of a person's former deviation is expected again.
     """
 
@@ -122,7 +124,10 @@ def contrast(totals: Floats) -> Contrast:
     residual = np.repeat(adjusted[:, None, :], 2, axis=1)
     residual[..., _N] -= ratio
     squares = np.einsum("wci,wcij,wcj->wc", residual, second, residual)
-    variance = (np.maximum(squares, 0.0) / n**2).sum(axis=1)
+    squares, people = np.maximum(squares, 0.0), first[..., _SEEN]
+    one = squares.sum(axis=1) / np.maximum(people.sum(axis=1) - 2.0, 1.0)
+    own, pooled = (squares / n**2).sum(axis=1), one * (people / n**2).sum(axis=1)
+    variance = np.maximum(own, pooled)
     known = (first[..., _N] > 0).all(axis=1) & (variance > 0)
     means = first[..., _SUM] / n
     return Contrast(

@@ -144,3 +144,29 @@ def test_sums_that_grow_window_by_window_are_those_of_everything_at_once() -> No
         total += sums(fold(nothing(), rows(who, held, before, state)))
     everybody = np.flatnonzero(state[:, 0])
     assert np.array_equal(total, sums(fold(nothing(), rows(everybody, held, np.zeros((300, 4)), state))))
+
+
+@pytest.mark.parametrize("better", ["lower", "higher"])
+def test_a_small_holdout_to_which_nothing_rare_has_happened_yet_is_no_harm(better: str) -> None:
+    """One visit in a thousand, some 150 held-out people. With each cohort's own variance 13 of 20 page on "lower"."""
+    runs, people, learn, windows = 20, 10_000, 5, 15
+    rng = np.random.default_rng(17)
+    params = CohortStickyParams(
+        better="lower" if better == "lower" else "higher", learn_days=float(learn), min_holdout=100
+    )
+    level = np.minimum(rng.gamma(0.3, 0.001 / 0.3, (runs, people)), 1.0)
+    held, state = rng.random((runs, people)) < 0.015, np.zeros((runs, people, 4))
+    detector, alarmed, judged = DETECTOR.start([params] * runs), np.zeros(runs, np.bool_), 0
+    for t in range(windows):
+        column, came = 2 if t < learn else 0, rng.random((runs, people)) < 0.3
+        before = state.copy()
+        state[..., column] += came
+        state[..., column + 1] += GRID * (came & (rng.random((runs, people)) < level))
+        stats = [fold(nothing(), rows(np.flatnonzero(came[r]), held[r], before[r], state[r])) for r in range(runs)]
+        tick = Tick.plain(t * DAY, (t + 1) * DAY, page=0.05 / 28, warn=0.0, watches=runs)
+        detector, evidence = DETECTOR.close([params] * runs, detector, stats, tick)
+        alarmed |= [e.crossing is not Crossing.NONE for e in evidence]
+        judged += sum(e.interval is not None for e in evidence)
+    spent = 0.05 * (windows - learn) / 28
+    assert judged > 5 * runs
+    assert alarmed.mean() <= spent + 3 * np.sqrt(spent * (1 - spent) / runs)
