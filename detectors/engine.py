@@ -37,6 +37,7 @@ _CAP = 700.0
 LEARNING, WATCHING, RECOVERING = 0, 1, 2
 _MODES = (Mode.LEARNING, Mode.WATCHING, Mode.RECOVERING)
 _NONE, _WARN, _PAGE, _CRITICAL = 0, 1, 2, 3
+_CROSSINGS = (Crossing.NONE, Crossing.RECOVERED, Crossing.CRITICAL, Crossing.PAGE, Crossing.WARN)
 
 
 @dataclass(frozen=True)
@@ -215,17 +216,13 @@ def advance(
         spent_page=bank.spent_page + np.where(runs_page, tick.page, 0.0),
         spent_warn=bank.spent_warn + np.where(runs_warn, tick.warn, 0.0),
     )
-    names = np.select(
-        [recovered | closed_by_hand, hit_critical, hit_page, hit_warn],
-        [Crossing.RECOVERED, Crossing.CRITICAL, Crossing.PAGE, Crossing.WARN],
-        default=Crossing.NONE,
-    )
+    crossed = np.select([recovered | closed_by_hand, hit_critical, hit_page, hit_warn], [1, 2, 3, 4], default=0)
     log_spend = np.where(pages, log_page, log_warn)
     spending = np.isfinite(log_spend)
     with np.errstate(invalid="ignore"):
         log10_e = np.where(spending, (np.where(pages, total_page, total_warn) - log_spend) / np.log(10), np.nan)
     return after, Verdict(
-        crossing=[Crossing(n) for n in names],
+        crossing=[_CROSSINGS[which] for which in crossed.tolist()],
         opened=opened,
         closed=recovered | closed_by_hand,
         restarted=restarted,

@@ -8,6 +8,7 @@ Arrays of dtype object may hold plain values only.
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 import msgspec
@@ -73,8 +74,14 @@ def _plain(record: Any) -> Any:
     return record
 
 
+@cache
+def _types(kind: Any) -> dict[str, Any]:
+    """Types of a dataclass's fields; reading them takes longer than a small record does."""
+    return get_type_hints(kind)
+
+
 def _record(kind: type[T], values: Any) -> T:
-    hints = get_type_hints(kind)
+    hints = _types(kind)  # type: ignore[arg-type]  # mypy: a class is hashable
     names = [f.name for f in fields(kind)]  # type: ignore[arg-type]  # callers pass dataclasses
     if not isinstance(values, dict) or set(values) != set(names):
         raise SnapshotError(f"not a {kind.__name__}: its fields are {', '.join(names)}")
