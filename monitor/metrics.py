@@ -56,6 +56,7 @@ class Metrics:
         self.records_missed = self._counter(
             "records_missed", "Records known to be gone from Kafka before they were read.", ("model", "topic")
         )
+        self.rows_waiting = self._gauge("rows_waiting", "Rows that wait for their windows to close.", _MODEL)
         self.units_folded = self._counter(
             "units_folded", "Units that a full table has kept out, in every window anew.", ("model", "table")
         )

@@ -56,6 +56,8 @@ class SelfWatch:
         self._counted: dict[tuple[str, str], int] = {}
         self._missing: dict[str, tuple[str, ...]] = {}
         self._looked: dict[str, tuple[int, int]] = {}
+        self._held: set[str] = set()
+        self._partitions: dict[str, frozenset[TopicPartition]] = {}
 
     def part(self, name: str, ok: bool, reason: str = "") -> None:
         """A part of the daemon is well, or why it is not; logged when that changes."""
@@ -103,6 +105,8 @@ class SelfWatch:
                 self._counted[step.model, name] = value
         self._tell_missing(step.model, tuple(m.what for m in memory.missing))
         self._tell_refused(step.model, memory)
+        self._tell_held(step, len(memory.pending))
+        self._tell_partitions(step)
         if memory.clocks:
             idle = {tuple(source) for source in step.observed.get("idle", ())}
             awake = [clock for source, clock in memory.clocks.items() if source not in idle]
@@ -137,13 +141,36 @@ class SelfWatch:
 
     def forget(self, model: str) -> None:
         """A model that is not watched any more."""
-        tables: Sequence[MutableMapping[str, Any]] = (self._faults, self._waiting, self._missing, self._looked)
+        tables: Sequence[MutableMapping[str, Any]] = (
+            self._faults,
+            self._waiting,
+            self._missing,
+            self._looked,
+            self._partitions,
+        )
         for known in tables:
             known.pop(model, None)
         self._counted = {key: value for key, value in self._counted.items() if key[0] != model}
-        for what in ("data", "dead letters"):
+        for what in ("data", "dead letters", "waiting"):
             self._health.note(f"{model}: {what}", "")
         self._metrics.forget(model)
+
+    def _tell_held(self, step: Step, waiting: int) -> None:
+        held = [f"{topic}[{partition}]" for topic, partition in step.observed.get("held", ())]
+        line = f"{waiting:,} rows wait, more than limits.waiting_rows; {', '.join(held)} wait for slower partitions"
+        self._health.note(f"{step.model}: waiting", line if held else "")
+        self._metrics.rows_waiting.labels(model=step.model).set(waiting)
+        if held and step.model not in self._held:
+            self._log.warning("reading waits", model=step.model, why=line)
+        (self._held.add if held else self._held.discard)(step.model)
+
+    def _tell_partitions(self, step: Step) -> None:
+        known = self._partitions.get(step.model)
+        self._partitions[step.model] = now = frozenset(step.offsets)
+        if known:
+            topics = {partition.topic for partition in known}
+            for topic, partition in sorted(p for p in now - known if p.topic in topics):
+                self._log.warning("a partition was added", model=step.model, topic=topic, partition=partition)
 
     def _tell_refused(self, model: str, memory: ModelMemory) -> None:
         """Once in a thousand records or more: whether many of them could not be used."""

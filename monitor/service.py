@@ -128,7 +128,8 @@ class Service:
         """The turns of a model, with a source of its own."""
         shared = self.config.loaded.settings
         source = self.sources[plan.model] = app.kafka_source(self._kafka, plan)
-        limits = TurnLimits(records=shared.limits.turn_records, milliseconds=shared.limits.turn)
+        given = shared.limits
+        limits = TurnLimits(given.turn_records, given.turn, waiting_rows=given.waiting_rows)
         heard = partial(self._stepped, plan, source)
         return ModelTurns(Engine(plan), source, self.store, self.clock, limits=limits, on_step=heard)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from monitor.clock import Clock
@@ -39,6 +39,7 @@ class _Seen:
     arrivals: int = 0
     committed: int | None = None
     idle: frozenset[StreamSource] = frozenset()
+    held: frozenset[TopicPartition] = frozenset()
 
 
 class ModelTurns:
@@ -181,12 +182,12 @@ class ModelTurns:
         read_until = [now if behind.get(p) == 0 else self._seen.stamped.get(p) for p in partitions]
         known = [min(t, now) for t in read_until if t is not None]
         arrivals = min(known) if known and len(known) == len(read_until) else None
-        return Observed(now, sources, idle, finished, arrivals, self._received)
+        return Observed(now, sources, idle, finished, arrivals, self._received, self._seen.held)
 
     def _align(self, memory: ModelMemory) -> None:
         """Bound what waits: partitions that run ahead of the slowest one pause until it has caught up."""
         if len(memory.pending) <= self.limits.waiting_rows or not memory.clocks:
-            self.source.pause(())
+            self._hold(())
             return
         clocks: dict[TopicPartition, int] = {}
         read = self.engine.sources(sorted(self.source.partitions())) - self._seen.idle
@@ -195,4 +196,8 @@ class ModelTurns:
                 partition = TopicPartition(source[1], source[2])
                 clocks[partition] = min(clock, clocks.get(partition, clock))
         slowest = min(clocks.values(), default=0)
-        self.source.pause(p for p, clock in clocks.items() if clock > slowest + self.engine.plan.slot)
+        self._hold(p for p, clock in clocks.items() if clock > slowest + self.engine.plan.slot)
+
+    def _hold(self, partitions: Iterable[TopicPartition]) -> None:
+        self._seen.held = frozenset(partitions)
+        self.source.pause(self._seen.held)

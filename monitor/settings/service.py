@@ -134,6 +134,11 @@ class LimitSettings(SettingsType):
 
     turn: PositiveDuration = as_written("500ms", "Longest time between two commits while events flow.")
     turn_records: int = Field(default=50_000, ge=1, le=10_000_000, description="Most records between two commits.")
+    waiting_rows: int = Field(
+        default=2_000_000,
+        ge=10_000,
+        description="Rows of a model that may wait for their windows; above it, partitions that run ahead of the slowest wait.",
+    )
     lease: PositiveDuration = as_written(
         "30s", "How long a daemon that died keeps others, and itself when started again, from taking its place."
     )

@@ -50,7 +50,7 @@ def house() -> House:
 
 
 def memory(counters: dict[str, int] | None = None, **more: Any) -> ModelMemory:
-    plain = {"counters": Counter(counters or {}), "clocks": {}, "alerts": {}, "missing": []} | more
+    plain = {"counters": Counter(counters or {}), "clocks": {}, "alerts": {}, "missing": [], "pending": ()} | more
     return cast("ModelMemory", SimpleNamespace(**plain))
 
 
@@ -188,3 +188,28 @@ def test_outbox_rows_that_wait_or_were_given_up_are_shown(house: House) -> None:
     house.watch.outbox({"queued": 2, "delivered": 9})
     assert house.value("outbox_rows", state="queued") == 2
     assert house.value("outbox_rows", state="parked") == 0
+
+
+def test_partitions_that_are_held_back_are_noted_with_how_many_rows_wait_until_they_go_on(house: House) -> None:
+    house.watch.step(memory(pending=range(12_345)), step(observed={"held": [["clicks", 0]]}), 0.0)
+    assert house.health.notes() == {
+        "feed: waiting": "12,345 rows wait, more than limits.waiting_rows; clicks[0] wait for slower partitions"
+    }
+    house.watch.step(memory(), step(observed={"held": []}), 0.0)
+    assert house.health.notes() == {}
+
+
+def test_a_partition_that_a_topic_gains_is_logged_once(house: House) -> None:
+    first, second = TopicPartition("clicks", 0), TopicPartition("clicks", 1)
+    for offsets in ({first: 5}, {first: 6, second: 0}, {first: 7, second: 3}):
+        house.watch.step(memory(), step(offsets=offsets), 0.0)
+    assert [values for _, event, values in house.log.lines if event == "a partition was added"] == [
+        {"model": "feed", "topic": "clicks", "partition": 1}
+    ]
+
+
+def test_many_dead_letters_are_noted_until_they_are_few_again(house: House) -> None:
+    house.watch.step(memory({"click.read": 1_000, "click.rejected": 200}), step(), 0.0)
+    assert house.health.notes()["feed: dead letters"].startswith("20% of the last 1,000 records could not be used")
+    house.watch.step(memory({"click.read": 3_000, "click.rejected": 210}), step(), 0.0)
+    assert house.health.notes() == {}

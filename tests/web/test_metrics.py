@@ -19,7 +19,7 @@ def test_two_daemons_in_one_process_do_not_share_metrics() -> None:
 def test_every_metric_has_a_sentence_and_our_prefix() -> None:
     families = list(text_string_to_metric_families(Metrics("1").exposition().decode()))
     ours = [family for family in families if not family.name.startswith("process_")]
-    assert len(ours) == 24
+    assert len(ours) == 26
     assert all(family.name.startswith("loopwatch_") for family in ours)
     assert all(family.documentation.endswith(".") for family in ours)
     assert len({family.documentation for family in ours}) == len(ours)
