@@ -97,7 +97,7 @@ class Judge:
             return rows
         if watch.needs.past is not None:
             shut = watch.needs.gated and memory.shut_between(slot, slot + self._plan.slot, self._gates.get("", ()))
-            return cols.no_rows() if shut else summed(memory.sums[watch.key], rows, watch.on, slot)
+            return cols.no_rows() if shut else _summed(memory, watch, rows, slot)
         return _with_value(watch, rows if watch.cohort is None else rows.take(rows.cohort == watch.cohort))
 
     def _members(self, memory: ModelMemory, name: str, slot: int, rows: Columns, shadows: Columns | None) -> Columns:
@@ -283,6 +283,15 @@ def _with_arms_named(evidence: Evidence) -> Evidence:
         n={names.get(arm, arm): n for arm, n in evidence.n.items()},
         arms={names.get(arm, arm): value for arm, value in evidence.arms.items()},
     )
+
+
+def _summed(memory: ModelMemory, watch: WatchPlan, rows: Columns, slot: int) -> Columns:
+    """What a slot changes in the sums of people; that some no longer fit in is told."""
+    table = memory.sums[watch.key]
+    before = table.folded
+    changes = summed(table, rows, watch.on, slot)
+    missing.fold_away(memory, f"{missing.SUMS}.{watch.key}", slot, table.folded - before, table.cap)
+    return changes
 
 
 def _with_value(watch: WatchPlan, rows: Columns) -> Columns:

@@ -19,7 +19,7 @@ from monitor.watch.plan import ModelPlan, WatchPlan
 
 INTAKE = "data.intake"
 """The name under which it is told."""
-UNITS, VOTERS = "units", "voters"
+UNITS, VOTERS, SUMS = "units", "voters", "sums"
 """Kinds of what a cap folds away: the names of the tables."""
 _GAP = "gap"
 
@@ -66,6 +66,7 @@ def fold_away(memory: ModelMemory, kind: str, slot: int, count: int, cap: int) -
 _CAPS = {
     UNITS: "the table of units is full at {cap:,}: units that came later are compared nowhere",
     IN_EXPERIMENTS: "the table of an experiment's units is full at {cap:,}: units that came later are not in it",
+    SUMS: "the table of sums by person is full at {cap:,}: people that came later are left out of what those who come back do",
     VOTERS: "the table of a day's voters is full at {cap:,}: units that came later have no vote that day",
 }
 

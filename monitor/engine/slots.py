@@ -118,12 +118,18 @@ class Slots:
             _observe(memory, memory.enrolled[experiment.name], own, slot)
 
     def _note_versions(self, memory: ModelMemory, slot: int, rows: Columns) -> None:
+        """When each version was first seen; where they are too many, the one that is longest known and not here is forgotten."""
         version = rows.fields.get("version")
         if not isinstance(version, Category):
             return
-        for label in sorted({version.labels[code] for code in np.unique(version.codes[version.codes >= 0])}):
-            if label not in memory.versions and len(memory.versions) < _VERSIONS_KEPT:
-                memory.versions[label] = slot
+        here = sorted({version.labels[code] for code in np.unique(version.codes[version.codes >= 0])})
+        for label in [label for label in here[:_VERSIONS_KEPT] if label not in memory.versions]:
+            if len(memory.versions) >= _VERSIONS_KEPT:
+                absent = memory.versions.keys() - set(here)
+                if not absent:
+                    return
+                del memory.versions[min(absent, key=lambda known: (memory.versions[known], known))]
+            memory.versions[label] = slot
 
     def _mature(self, memory: ModelMemory, outcome: OutcomePlan, slot: int) -> Columns:
         """The slot's predictions with what came of them within the outcome's window."""

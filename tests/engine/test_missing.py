@@ -62,6 +62,15 @@ def test_when_a_cap_bites_does_not_depend_on_the_size_of_a_turn(capped: Told, tu
     assert run_over(CAPPED, shop_contents(HOURS), turn_size=turn_size).lines() == capped.lines()
 
 
+def test_sums_of_people_that_are_full_are_told_with_the_findings_they_touch() -> None:
+    told = run_over(replace(shop_plan(), sum_cap=200), shop_contents(HOURS))
+    why = (
+        "the table of sums by person is full at 200: people that came later are left out of what those who come back do"
+    )
+    marked = {f.watch for f in told.findings if why in f.missing}
+    assert "clicks-of-regulars" in marked
+
+
 def test_nothing_is_told_while_everything_is_taken_in() -> None:
     told = run_over(shop_plan(), shop_contents(HOURS))
     assert not intake(told)

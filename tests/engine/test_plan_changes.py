@@ -142,6 +142,22 @@ def far_apart(days: int) -> Contents:
     return contents(told)
 
 
+def test_a_version_after_hundreds_of_others_is_still_noted() -> None:
+    told = [
+        event("slates", 0, at, slate=f"{i}-{build}", at=at, who=f"u{i}", arm="exposed", build=build)
+        for i in range(260)
+        for at in [START + i * 5 * MINUTE]
+        for build in ("stays", f"b{i:03d}")
+    ]
+    run = Run(shop_plan(), MemorySource(contents(told)), MemoryStore(clock := ManualClock()), clock)
+    turns = run.turns()
+    run.to_the_end(turns)
+    versions = turns.memory.versions
+    assert versions["b258"] == START + 258 * 5 * MINUTE, "the last window is still open"
+    assert versions["stays"] == START
+    assert len(versions) == 200
+
+
 def test_a_stretch_of_years_without_events_is_passed_over_and_watching_goes_on() -> None:
     told = run_over(shop_plan(), far_apart(2_500))
     ages = [f for f in told.findings if f.watch == "scores"]
