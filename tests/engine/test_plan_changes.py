@@ -149,7 +149,8 @@ def test_a_version_after_hundreds_of_others_is_still_noted() -> None:
         for at in [START + i * 5 * MINUTE]
         for build in ("stays", f"b{i:03d}")
     ]
-    run = Run(shop_plan(), MemorySource(contents(told)), MemoryStore(clock := ManualClock()), clock)
+    clock = ManualClock()
+    run = Run(with_watches(shop_plan(), ()), MemorySource(contents(told)), MemoryStore(clock), clock)
     turns = run.turns()
     run.to_the_end(turns)
     versions = turns.memory.versions
