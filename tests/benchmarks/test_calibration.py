@@ -30,7 +30,7 @@ def test_the_design_meets_every_level_and_every_pair_of_split_and_events() -> No
 
 def test_streams_are_enough_for_a_standard_error_of_a_fifth_of_the_promise() -> None:
     for name, adapter in ADAPTERS.items():
-        if adapter.promise and name != "concentration":
+        if adapter.promise:
             assert np.sqrt(false_alarms.PROMISE / adapter.streams) <= false_alarms.PROMISE / 5 + 1e-12, name
 
 

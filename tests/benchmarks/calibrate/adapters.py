@@ -27,6 +27,7 @@ from detectors.detector import Params
 from detectors.embedding_shift import EmbeddingShiftParams
 from detectors.evidence import Crossing
 from detectors.freshness import FreshnessParams
+from detectors.homogenisation import HomogenisationParams
 from detectors.interleaving import InterleavingParams
 from detectors.missing_rate import MissingRateParams
 from detectors.numeric_shift import NumericShiftParams
@@ -35,6 +36,7 @@ from detectors.river_bank import RiverHintParams
 from detectors.river_bank.state import Algorithm
 from detectors.sample_ratio import START_LEVEL, SampleRatioParams
 from detectors.share_over import ShareOverParams
+from detectors.training_health import TrainingHealthParams
 from tests.benchmarks.calibrate.cells import ALONE, COMPARING, Cell, Noise
 from tests.benchmarks.calibrate.worlds import (
     BASE,
@@ -192,7 +194,21 @@ ADAPTERS: dict[str, Adapter] = {
         world=_slates,
         cells=(*COMPARING[:5], COMPARING[-1]),
         windows=lambda cell: 16,  # noqa: ARG005
-        streams=150,
+        streams=250,
+    ),
+    "homogenisation": Adapter(
+        params=lambda cell: HomogenisationParams(min_units=20, min_exposures=50),  # noqa: ARG005
+        world=_slates,
+        cells=COMPARING[:5],
+        windows=lambda cell: 16,  # noqa: ARG005
+        streams=250,
+    ),
+    "training_health": Adapter(
+        params=lambda cell: TrainingHealthParams(min_units=20),  # noqa: ARG005
+        world=_slates,
+        cells=COMPARING[:5],
+        windows=lambda cell: 16,  # noqa: ARG005
+        streams=250,
     ),
     "freshness": Adapter(
         params=lambda cell: FreshnessParams(),  # noqa: ARG005

@@ -186,7 +186,7 @@ class Slates:
         self._common = Common(rng, cell, streams, 0.1)
 
     def rows(self, window: int, worse: float) -> list[Columns]:
-        """Column `items`; a unit's items come from its own corner of the catalogue in as many slates as it has events."""
+        """Column `items`; the more events a unit has, the more often the same items; three in a hundred drawn at random."""
         n = self.UNITS
         common = np.exp(-np.abs(self._common.of(window)))
         result = []
@@ -205,7 +205,11 @@ class Slates:
                     held.astype(np.int8),
                     np.zeros(n, np.int32),
                     np.arange(n),
-                    {"items": Ragged(starts, {"item": Hash(item)})},
+                    {
+                        "items": Ragged(
+                            starts, {"item": Hash(item), "explored": flag(self._rng.random(len(item)) < 0.03)}
+                        )
+                    },
                 )
             )
         return result
