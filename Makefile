@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SECONDS := 300
 
-.PHONY: help demo test bench calibrate mutate faults soak restart fuzz lint audit clean
+.PHONY: help demo test bench calibrate mutate faults soak restart loop-bench fuzz lint audit clean
 
 help:
 	@echo "make demo    see it work: needs Python 3.11 or newer, nothing else"
@@ -15,6 +15,7 @@ help:
 	@echo "make faults  every fault on real servers, beside an undisturbed run; writes build/faults.json"
 	@echo "make soak    five million events: memory and commit time; writes build/soak.json and build/soak.png"
 	@echo "make restart a new process over a million pending predictions and a thousand watches, to its first verdict"
+	@echo "make loop-bench  gain of a feedback loop against worlds where it is known; writes build/TARGET.json"
 	@echo "make fuzz    coverage-guided fuzzing for SECONDS=300; Linux"
 	@echo "make lint    ruff and mypy"
 	@echo "make audit   known vulnerabilities of what is installed"
@@ -67,6 +68,9 @@ soak: $(VENV)/test
 
 restart: $(VENV)/test
 	$(BIN)/python -m tests.benchmarks.restart
+
+loop-bench: $(VENV)/test
+	$(BIN)/python -m tests.benchmarks.loop_bench
 
 fuzz: $(VENV)/fuzz
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)

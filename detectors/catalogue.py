@@ -19,6 +19,7 @@ from detectors.estimated_performance import EstimatedPerformance
 from detectors.freshness import Freshness
 from detectors.homogenisation import Homogenisation
 from detectors.interleaving import Interleaving
+from detectors.loop_gain.detector import LoopGain
 from detectors.missing_rate import MissingRate
 from detectors.numeric_shift import NumericShift
 from detectors.rejects import Rejects
@@ -55,6 +56,7 @@ _ALL: tuple[AnyDetector, ...] = (
     Concentration(),
     Homogenisation(),
     TrainingHealth(),
+    LoopGain(),
     Freshness(),
     Rejects(),
 )

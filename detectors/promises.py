@@ -28,6 +28,7 @@ _NOT_EXACT = {
     "estimated_performance": Promise.NONE,
     "freshness": Promise.CALIBRATED,
     "homogenisation": Promise.LARGE_N,
+    "loop_gain": Promise.LARGE_N,
     "rejects": Promise.NONE,
     "river_hint": Promise.NONE,
     "training_health": Promise.LARGE_N,

@@ -28,6 +28,8 @@ import numpy as np
 
 from detectors.columns import Floats
 from detectors.evidence import Evidence
+from detectors.loop_gain import sequence
+from detectors.loop_gain.estimate import Sums
 from detectors.math import bootstrap
 from detectors.math.intervals import (
     empirical_cdf_radius,
@@ -113,6 +115,7 @@ _EFFECTS: dict[str, Callable[[Evidence], tuple[float, float | None]]] = {
     "concentration": _narrowing,
     "volume": _relative,
     "homogenisation": _narrowing,
+    "loop_gain": _share,
     "training_health": _share,
     "calibration": _gap,
     "interleaving": _half_the_lead,
@@ -145,6 +148,13 @@ def _ends(formula: str, effect: float, x: dict[str, Floats]) -> tuple[float, flo
     elif formula == "log_normal_mixture":
         log_radius = float(normal_mixture_radius(x["se"], x["tau"], x["alpha"])[0])
         return float(np.expm1(x["log"][0] - log_radius)), float(np.expm1(x["log"][0] + log_radius))
+    elif formula == "coins":
+        linear = np.array([x["n"][0], x["d"][0]])
+        now, first = (
+            Sums(linear, np.array([[x[f"qyy{of}"][0], x[f"qxy{of}"][0]], [x[f"qxy{of}"][0], x[f"qxx{of}"][0]]]))
+            for of in ("", "_first")
+        )
+        return sequence.interval(now, first, float(x["alpha"][0]))
     elif formula == "student":
         radius = float(bootstrap.quantile(float(x["alpha"][0]) / 2.0)) * float(x["se"][0])
     elif formula == "bootstrap":

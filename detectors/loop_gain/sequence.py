@@ -17,36 +17,29 @@ GRID: Floats = np.linspace(-1.0, 3.0, 201)
 """The gains that are tried, .02 apart."""
 
 
-def nothing() -> Floats:
-    """Log evidence against each gain and bet, shape (len(GRID), BETS), before the first period."""
-    return np.zeros((len(GRID), rademacher.BETS))
+def against(total: Sums, first: Sums) -> Floats:
+    """(len(GRID),) log of the e-value of each gain: the plain average over bets, which the first period's sums scale.
+
+    A bet's evidence over all periods is lam S - lam^2 Q / 2 with S and Q of all of them, so no path need be kept.
+    """
+    log_e = rademacher.from_sums(total.linear[0] - GRID * total.linear[-1], _squares(total), _squares(first))
+    return np.asarray(np.logaddexp.reduce(log_e, axis=-1) - np.log(rademacher.BETS))
 
 
-def squares(a: Sums) -> Floats:
-    """(len(GRID),) sum of squared residuals of a period with these sums; the first period's scale the bets. 1 without pairs."""
-    found = a.square[0, 0] - 2.0 * GRID * a.square[0, -1] + GRID**2 * a.square[-1, -1]
-    return np.where(found > 0, found, 1.0)
-
-
-def advance(log_e: Floats, a: Sums, first: Floats) -> Floats:
-    """The evidence after a period with the sums `a`; `first` are the `squares` of the first period."""
-    signed = a.linear[0] - GRID * a.linear[-1]
-    return np.asarray(log_e + rademacher.from_sums(signed, squares(a), first))
-
-
-def against(log_e: Floats) -> Floats:
-    """(len(GRID),) log of the e-value of each gain: the plain average over bets."""
-    return np.asarray(np.logaddexp.reduce(log_e, axis=-1) - np.log(log_e.shape[-1]))
-
-
-def interval(log_e: Floats, alpha: float) -> tuple[float, float]:
+def interval(total: Sums, first: Sums, alpha: float) -> tuple[float, float]:
     """Where the gain lies, valid at every look: the gains with an e-value below 1 / alpha, a grid step added on each side.
 
     Infinite on a side where the end of the grid is still possible; (NaN, NaN) where no gain is, because gains differ by item.
     """
-    possible = np.flatnonzero(against(log_e) < np.log(1.0 / alpha))
+    possible = np.flatnonzero(against(total, first) < np.log(1.0 / alpha))
     if not len(possible):
         return np.nan, np.nan
     low = -np.inf if possible[0] == 0 else float(GRID[possible[0] - 1])
     high = np.inf if possible[-1] == len(GRID) - 1 else float(GRID[possible[-1] + 1])
     return low, high
+
+
+def _squares(a: Sums) -> Floats:
+    """(len(GRID),) sum of squared residuals; 1 where there are no pairs."""
+    found = a.square[0, 0] - 2.0 * GRID * a.square[0, -1] + GRID**2 * a.square[-1, -1]
+    return np.where(found > 0, found, 1.0)

@@ -218,6 +218,14 @@ WORDINGS: dict[str, Wording] = {
         unknown="whether people mind. Clicks can rise while everybody is shown the same.",
         step="hold the next retrain and look at the exploration share of its training data.",
     ),
+    "loop_gain": Wording(
+        up="the model feeds on itself: what it shows more of, it comes to show still more of",
+        down="the model feeds on itself less than is tolerated",
+        moved="how much the model feeds on itself has changed",
+        over="the model feeds on itself no more than is tolerated",
+        unknown="whether people are worse off, and what happens to items that are rarely shown: only well-seen pairs are measured.",
+        step="raise the exploration share of the training data, or weigh clicks by propensity, before the next retrain.",
+    ),
     "training_health": Wording(
         up="too little of what people are shown is drawn at random",
         down="too little of what people are shown is drawn at random",

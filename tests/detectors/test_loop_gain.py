@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from detectors.increments import rademacher
 from detectors.loop_gain import estimate, sequence
 from detectors.loop_gain.estimate import Sums
-from detectors.loop_gain.pairs import eligible, measured
+from detectors.loop_gain.pairs import Pairs, eligible, measured
 from tests.benchmarks.gain_world import World, observational, run
 
 COURSES = 150
@@ -19,14 +20,12 @@ def test_intervals_cover_the_true_gain_and_the_regression_misses_it(gamma: float
     rng, covered, missed, estimates, wrong, truths = np.random.default_rng(20261), 0, 0, [], [], []
     for _ in range(COURSES):
         course = run(rng, World(gamma))
-        first = sequence.squares(estimate.sums(course.pairs[0]))
-        a, log_e = estimate.nothing(1), sequence.nothing()
+        first = estimate.sums(course.pairs[0])
+        a = estimate.nothing(1)
         ever = False
         for pairs in course.pairs:
-            period = estimate.sums(pairs)
-            a += period
-            log_e = sequence.advance(log_e, period, first)
-            low, high = sequence.interval(log_e, 0.05)
+            a += estimate.sums(pairs)
+            low, high = sequence.interval(a, first, 0.05)
             ever = ever or not low <= course.truth <= high
         low, high = estimate.anderson_rubin(a, 0.05)
         covered += low <= course.truth <= high
@@ -45,10 +44,10 @@ def test_a_gain_above_one_is_told_in_a_large_catalogue_of_well_seen_items() -> N
     rng, told = np.random.default_rng(607), 0
     for _ in range(6):
         course = run(rng, World(1.2, items=4_000, periods=5, h=0.3, tilted=0.8, warm=2))
-        log_e, first = sequence.nothing(), sequence.squares(estimate.sums(course.pairs[0]))
+        a, first = estimate.nothing(1), estimate.sums(course.pairs[0])
         for pairs in course.pairs:
-            log_e = sequence.advance(log_e, estimate.sums(pairs), first)
-        low, high = sequence.interval(log_e, 0.05)
+            a += estimate.sums(pairs)
+        low, high = sequence.interval(a, first, 0.05)
         assert low <= course.truth <= high
         told += low > 1.0
     assert told >= 4
@@ -116,8 +115,27 @@ def test_pairs_are_chosen_by_the_past_and_measured_by_hand() -> None:
     assert pairs.weight[0] == pytest.approx(np.sqrt(40.5 / 102.0))
 
 
-def test_an_interval_is_open_where_the_grid_ends_and_absent_where_nothing_fits() -> None:
-    assert sequence.interval(sequence.nothing(), 0.05) == (-np.inf, np.inf)
-    low, high = sequence.interval(sequence.nothing() + 10.0, 0.05)
+def test_an_interval_is_open_where_the_grid_ends_and_absent_where_no_single_gain_fits() -> None:
+    nothing = estimate.nothing(1)
+    assert sequence.interval(nothing, nothing, 0.05) == (-np.inf, np.inf)
+    torn = Sums(np.array([50.0, 0.0]), np.eye(2))
+    low, high = sequence.interval(torn, torn, 0.05)
     assert np.isnan(low)
     assert np.isnan(high)
+
+
+def test_the_evidence_of_all_periods_is_the_product_of_theirs() -> None:
+    course = run(np.random.default_rng(3), World(0.5, periods=3))
+    first, bets = course.pairs[0], np.zeros(rademacher.BETS)
+    g = sequence.GRID[75]
+
+    def squares(p: Pairs) -> float:
+        return float(np.sum((p.weight * (p.response[:, 0] - g * p.exposure)) ** 2))
+
+    for p in course.pairs:
+        bets += rademacher.log_increments(p.response[:, 0] - g * p.exposure, p.sign, p.weight, squares(first))
+    whole = estimate.nothing(1)
+    for p in course.pairs:
+        whole += estimate.sums(p)
+    expected = np.logaddexp.reduce(bets) - np.log(rademacher.BETS)
+    assert sequence.against(whole, estimate.sums(first))[75] == pytest.approx(expected)

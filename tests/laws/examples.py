@@ -29,6 +29,7 @@ from detectors.estimated_performance import EstimatedPerformanceParams
 from detectors.freshness import FreshnessParams
 from detectors.homogenisation import HomogenisationParams
 from detectors.interleaving import InterleavingParams
+from detectors.loop_gain.detector import LoopGainParams
 from detectors.math.unit_sample import mixed
 from detectors.missing_rate import MissingRateParams
 from detectors.numeric_shift import NumericShiftParams
@@ -143,6 +144,30 @@ def _answered_twice(rng: np.random.Generator, n: int, window: int) -> Columns:
 
 def _marked(rng: np.random.Generator, n: int, window: int) -> Columns:
     return healthy(rng, n, window).having(value=flag(rng.random(n) < 0.001))
+
+
+def _tilted(rng: np.random.Generator, n: int, window: int) -> Columns:
+    """Six items in three pairs, all well seen: the pushed ones are shown ever more in tilted requests."""
+    unit = rng.integers(1, 4 * n + 2, n).astype(np.uint64) * np.uint64(0x9E37_79B9_7F4A_7C15)
+    sign = np.random.default_rng(window).choice([-1, 1], 3)
+    tilted = rng.random(n) < 0.5
+    pair = np.array([1, -1, 2, -2, 3, -3]) * np.repeat(sign, 2)
+    up = rng.random((n, 4)) < np.where(tilted, 0.9, 0.5)[:, None]
+    which = rng.integers(0, 3, (n, 4))
+    item = 2 * which + (np.sign(pair[2 * which]) < 0) * up + (np.sign(pair[2 * which]) > 0) * ~up
+    items: dict[str, Numeric | Hash | Flag] = {
+        "item": Hash(_spread(1 + item.ravel().astype(np.uint64))),
+        "pair": Numeric(pair[item.ravel()].astype(np.float64)),
+    }
+    rows = healthy(rng, n, window)
+    return Columns(
+        rows.time,
+        unit,
+        np.zeros(n, np.int8),
+        rows.partition,
+        rows.offset,
+        {"items": Ragged(np.arange(n + 1) * 4, items), "tilted": flag(tilted)},
+    )
 
 
 def returning(rng: np.random.Generator, n: int, window: int) -> Columns:
@@ -279,6 +304,11 @@ EXAMPLES: dict[str, Example] = {
         TrainingHealthParams(min_units=20),
         TrainingHealthParams(min_units=30, trailing_periods=2, max_items=1_000, page_if_explored_below=0.05),
         healthy,
+    ),
+    "loop_gain": Example(
+        LoopGainParams(min_pairs=2, min_exposures=1),
+        LoopGainParams(training_periods=2, min_pairs=4, min_exposures=2, max_items=1_000, page_if_gain_above=0.5),
+        _tilted,
     ),
     "rejects": Example(
         RejectsParams(), RejectsParams(at_most=0.2, at_least=10, windows=3), healthy, silence_is_data=True

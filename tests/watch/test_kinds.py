@@ -28,6 +28,8 @@ def missing(**changes: Any) -> dict[str, str]:
 
 UNMARKED = "predictions.items.explored is not mapped: whether an item was drawn at random"
 
+UNTILTED = "predictions.tilted and predictions.items.pair are not mapped; see monitor/client/tilt.py"
+
 
 def predictions(**more: Any) -> dict[str, Any]:
     return {**FEED["predictions"], **more}
@@ -47,7 +49,7 @@ def test_a_recommender_with_a_holdout_brings_its_cohorts_metrics_narrowing_silen
         "rejects.predictions",
         "rejects.click",
     ]
-    assert set(missing()) == {"leakage", "training_health"}
+    assert set(missing()) == {"leakage", "training_health", "loop_gain"}
 
 
 @pytest.mark.parametrize("kind", ["classifier", "regressor", "generator"])
@@ -78,7 +80,7 @@ def test_features_are_watched_by_their_type() -> None:
         "features.member": "category_shift",
         "features.country": "category_shift",
     }
-    assert set(missing(predictions=given)) == {"leakage", "training_health"}
+    assert set(missing(predictions=given)) == {"leakage", "training_health", "loop_gain"}
 
 
 def test_an_embedding_is_watched_by_the_hour_or_by_longer_windows() -> None:
@@ -115,7 +117,7 @@ def test_only_outcomes_a_broken_holdout_silence_and_rejects_page_by_themselves()
 
 def test_without_cohorts_nothing_is_compared_and_the_reason_is_given() -> None:
     why = "no cohorts are configured, so nothing can be compared with people held out"
-    assert missing(cohorts=None) == {"holdout": why, "clicks": why, "training_health": UNMARKED}
+    assert missing(cohorts=None) == {"holdout": why, "clicks": why, "training_health": UNMARKED, "loop_gain": UNTILTED}
     rejects = ["rejects.predictions", "rejects.click"]
     assert [*got(cohorts=None)] == [
         "concentration",
@@ -129,7 +131,7 @@ def test_without_cohorts_nothing_is_compared_and_the_reason_is_given() -> None:
 def test_without_units_nothing_that_counts_people_is_watched_and_the_reason_is_given() -> None:
     given = {"topic": "slates", "score": "s", "items": {"each": "slots"}}
     why = "predictions.unit is not mapped, and units are the sample"
-    loop = ["concentration", "homogenisation", "training_health"]
+    loop = ["concentration", "homogenisation", "training_health", "loop_gain"]
     assert missing(predictions=given) == dict.fromkeys(["holdout", "clicks", *loop, "score", "missing"], why)
     assert {w.detector for w in got(predictions=given).values()} == {"freshness", "rejects"}
 

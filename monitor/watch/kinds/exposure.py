@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from detectors.concentration import ConcentrationParams
 from detectors.detector import Params
 from detectors.homogenisation import HomogenisationParams
+from detectors.loop_gain.detector import LoopGainParams
 from detectors.training_health import TrainingHealthParams
 from monitor.settings.model import ModelSettings
 from monitor.watch.kinds.wanted import Wanted
 
+# A loop narrows from its first retrain on: a baseline of several periods would hold what it is to be compared with.
 _WATCHES: dict[str, Params] = {
-    "concentration": ConcentrationParams(),
-    "homogenisation": HomogenisationParams(),
+    "concentration": ConcentrationParams(learn_periods=1, page_if_items_fall_by=0.5),
+    "homogenisation": HomogenisationParams(learn_periods=1),
     "training_health": TrainingHealthParams(),
+    "loop_gain": LoopGainParams(),
 }
 
 
@@ -39,4 +42,6 @@ def _lacking(model: ModelSettings, name: str) -> str:
         return "predictions.unit is not mapped, and units are the sample"
     if name == "training_health" and (items is None or items.explored is None):
         return "predictions.items.explored is not mapped: whether an item was drawn at random"
+    if name == "loop_gain" and (predictions.tilted is None or items is None or items.pair is None):
+        return "predictions.tilted and predictions.items.pair are not mapped; see monitor/client/tilt.py"
     return ""
