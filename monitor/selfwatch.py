@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
 
+from detectors.evidence import Standing
 from monitor.alerting.alert import Delivery, Notification, Notifier, Phase, Severity
 from monitor.clock import Clock
+from monitor.engine.missing import INTAKE
 from monitor.events import TopicPartition
 from monitor.ingest.source import SourceError
 from monitor.memory import ModelMemory
@@ -54,7 +56,6 @@ class SelfWatch:
         self._faults: dict[str, str] = {}
         self._waiting: dict[str, bool] = {}
         self._counted: dict[tuple[str, str], int] = {}
-        self._missing: dict[str, tuple[str, ...]] = {}
         self._looked: dict[str, tuple[int, int]] = {}
         self._held: set[str] = set()
         self._partitions: dict[str, frozenset[TopicPartition]] = {}
@@ -103,7 +104,7 @@ class SelfWatch:
                     metric, label = _COUNTERS[what]
                     getattr(self._metrics, metric).labels(model=step.model, **{label: stream}).inc(rise)
                 self._counted[step.model, name] = value
-        self._tell_missing(step.model, tuple(m.what for m in memory.missing))
+        self._tell_missing(step, memory.intake)
         self._tell_refused(step.model, memory)
         self._tell_held(step, len(memory.pending))
         self._tell_partitions(step)
@@ -144,7 +145,6 @@ class SelfWatch:
         tables: Sequence[MutableMapping[str, Any]] = (
             self._faults,
             self._waiting,
-            self._missing,
             self._looked,
             self._partitions,
         )
@@ -187,12 +187,11 @@ class SelfWatch:
         many = f"{share:.0%} of the last {new:,} records could not be used; `loopwatch status` counts them"
         self._health.note(f"{model}: dead letters", many if share >= _MANY_REFUSED else "")
 
-    def _tell_missing(self, model: str, now: tuple[str, ...]) -> None:
-        for what in dict.fromkeys(now):
-            if what not in self._missing.get(model, ()):
-                self._log.warning("data is missing", model=model, what=what)
-        self._missing[model] = now
-        self._health.note(f"{model}: data", "; ".join(dict.fromkeys(now)))
+    def _tell_missing(self, step: Step, now: str) -> None:
+        for finding in step.findings:
+            if finding.watch == INTAKE and finding.evidence.standing is not Standing.OK:
+                self._log.warning("data is missing", model=step.model, what=finding.evidence.reason)
+        self._health.note(f"{step.model}: data", now)
 
     def relay(self, relay: Relay) -> None:
         """How delivery goes."""

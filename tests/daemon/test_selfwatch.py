@@ -50,7 +50,7 @@ def house() -> House:
 
 
 def memory(counters: dict[str, int] | None = None, **more: Any) -> ModelMemory:
-    plain = {"counters": Counter(counters or {}), "clocks": {}, "alerts": {}, "missing": [], "pending": ()} | more
+    plain = {"counters": Counter(counters or {}), "clocks": {}, "alerts": {}, "intake": "", "pending": ()} | more
     return cast("ModelMemory", SimpleNamespace(**plain))
 
 
