@@ -18,12 +18,20 @@ tilted or not.
 ([1, 1, 2, 2, 0], 0, 0)
 >>> sum(tilt.push(f"request-{n}") > 0 for n in range(1_000))
 520
+
+What that will buy, before it is switched on:
+
+>>> print(tilt.foretell(pairs=500, exposures=400, periods=7))
+a gain is known to +-0.04 after 7 periods with 500 pairs of items shown 400 times each
+>>> print(Tilt(seed="feed", strength=0.2, share=0.05).foretell(pairs=500, exposures=400, periods=28))
+a gain is known to +-0.24 after 28 periods with 500 pairs of items shown 400 times each
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from math import exp, log, sqrt
 
 
 class Tilt:
@@ -55,6 +63,42 @@ class Tilt:
     def push(self, request: str) -> float:
         """What is added to the score of an item with a positive pair, and taken with a negative: `strength`, or 0 if untilted."""
         return self.strength if self._chance(f"request\0{request}") < self.share else 0.0
+
+    def foretell(self, pairs: int, exposures: int, periods: int) -> str:
+        """One sentence: what these pushes buy; see `half_width`."""
+        return (
+            f"a gain is known to +-{self.half_width(pairs, exposures, periods):.2f} after {periods} periods "
+            f"with {pairs} pairs of items shown {exposures} times each"
+        )
+
+    def half_width(
+        self,
+        pairs: int,
+        exposures: int,
+        periods: int,
+        gain: float = 0.5,
+        clicks: float = 0.1,
+        wobble: float = 0.1,
+    ) -> float:
+        """Half of the 95 % interval of a gain near `gain`, at one look, from what is planned.
+
+        pairs       of items that are shown often enough (30 times untilted) in every period.
+        exposures   of each item in a period, all requests together; clicks: chance that one is clicked.
+        wobble      standard deviation of the logarithm of an item's share from period to period, for other reasons.
+
+        A rough figure: counts and clicks as Poisson, items alike. Where some are shown much more than others it is wider, up to
+        1.8 times in the worlds that this was measured in. Raises ValueError for what is no plan.
+        """
+        if min(pairs, periods) < 1 or exposures < 1 or not 0.0 < clicks <= 1.0:
+            raise ValueError(
+                f"pairs, exposures, periods, clicks: found {pairs}, {exposures}, {periods}, {clicks}; "
+                "allowed are at least 1, and for clicks more than 0, at most 1"
+            )
+        untilted = exposures * (1.0 - self.share)
+        item = (1.0 + (1.0 - gain) ** 2) / untilted + gain**2 / (clicks * exposures) + wobble**2
+        lifted = log(1.0 - self.share + self.share * exp(self.strength))
+        lowered = log(1.0 - self.share + self.share * exp(-self.strength))
+        return 1.96 * sqrt(2.0 * item) / ((lifted - lowered) * sqrt(pairs * periods))
 
     def _chance(self, text: str) -> float:
         return int.from_bytes(blake2b(text.encode(), digest_size=8, key=self._key).digest(), "big") / 2**64
