@@ -6,7 +6,8 @@ learning ends are watched by themselves, everybody else together as `other group
 Null: in every group the exposed are worse than the held out by at most `page_if_worse_by`, as a share of the group's own mean.
 One engine bets on all groups; the average of their bets is valid against the intersection, whatever they have in common, so
 sixteen groups cost one watch's budget. The group whose bets speak loudest is named. Groups that are too small to judge are
-named, too: nothing is said of them.
+named, too: nothing is said of them. An alert ends when the group that it names has recovered, by a test, and no group has been
+beyond the margin, with its whole interval, in the last quarter of the time since then.
 
 Source: I3 with a relative margin (`increments.ratio`) in the engine of `detectors.engine`.
 
@@ -39,7 +40,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from detectors import engine
+from detectors import engine, two_arms
 from detectors.cohort_by_group import report, state, tallies
 from detectors.cohort_by_group.state import CohortByGroupParams, CohortByGroupState
 from detectors.cohort_by_group.tallies import GROUPS, ByGroup
@@ -48,7 +49,10 @@ from detectors.detector import Family, Needs, Stream, Tick
 from detectors.evidence import Evidence
 from detectors.increments import ratio
 from detectors.math import dyadic
+from detectors.math.intervals import normal_mixture_radius
 from detectors.two_arms import N0, N1, S0, S1
+
+_LATELY = 4
 
 
 class CohortByGroup:
@@ -104,7 +108,7 @@ class CohortByGroup:
             np.full(GROUPS * ratio.BETS, -np.log(GROUPS * ratio.BETS)),
             tick,
             informative,
-            np.ones(len(ps), np.bool_),
+            ~_still_worse(ps, s),
         )
         counts = (live & informative & (s.bank.mode != engine.LEARNING))[:, None, None]
         again = (verdict.restarted & live)[:, None, None]
@@ -156,6 +160,29 @@ def _increments(ps: Sequence[CohortByGroupParams], window: Floats, s: CohortByGr
         critical=bets(3.0 * margin, side).reshape(w, -1),
         worse=np.tile(accused, (1, GROUPS)),
     )
+
+
+def _still_worse(ps: Sequence[CohortByGroupParams], s: CohortByGroupState) -> Bools:
+    """Whether some group lies beyond the margin, with its whole interval, lately, (W,).
+
+    Lately is the last quarter of the windows since recovery most likely began: where another group recovers later than the one
+    that is accused, its harm then does not weigh on for as long as it lasted, many times over.
+    """
+    row, best = np.arange(len(ps)), np.argmax(s.bank.recovery, axis=1)
+    lasted = s.bank.windows + 1 - s.bank.calm_window[row, best]
+    recent, _, offered = dyadic.at_least(s.spans, np.maximum(lasted // _LATELY, 1))
+    sums = recent.reshape(-1, 6)
+    exposed, held = two_arms.means(sums)
+    side = np.repeat([-1.0 if p.better == "higher" else 1.0 for p in ps], GROUPS)
+    margin = np.repeat([p.page_if_worse_by for p in ps], GROUPS) * held
+    se = two_arms.standard_error(sums)
+    known = np.isfinite(se) & (se > 0)
+    se = np.where(known, se, 1.0)
+    alpha = np.repeat((1.0 - report.LEVEL) / GROUPS / offered, GROUPS)
+    radius = normal_mixture_radius(se, np.maximum(margin, se), alpha)
+    beyond = known & (side * (exposed - held) - radius > margin)
+    worse: Bools = np.any(beyond.reshape(len(ps), GROUPS), axis=1)
+    return worse
 
 
 def _loudest(bank: engine.Bank) -> Ints:

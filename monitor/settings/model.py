@@ -49,7 +49,7 @@ class ArmSettings(SettingsType):
 class HoldoutSettings(SettingsType):
     """Who is kept from the model's effect."""
 
-    share: Share = Field(description="Planned share of the units.")
+    share: Share = Field(description="Planned share of the held-out among the units of both cohorts.")
     arms: Arms | None = Field(
         default=None, description="Texts of the field that mean holdout; default: holdout. Not with hash."
     )

@@ -83,6 +83,16 @@ def test_the_end_of_the_harm_in_the_accused_group_is_told() -> None:
     assert not any(e.crossing is Crossing.RECOVERED for row in told[:60] for e in row)
 
 
+def test_an_alert_does_not_end_while_another_group_is_harmed() -> None:
+    rates, sizes = np.tile(np.array([0.30, 0.30]), (280, 20, 1)), np.zeros(20)
+    sizes[:4] = 400
+    rates[30:60, 3, 0] = 0.10
+    rates[50:150, 1, 0] = 0.10
+    told = run(rates, sizes, watches=8, spend=1e-4, seed=24)
+    assert not any(e.crossing is Crossing.RECOVERED for row in told[:150] for e in row)
+    assert all(any(row[w].crossing is Crossing.RECOVERED for row in told[150:]) for w in range(8))
+
+
 def test_a_group_of_twenty_people_is_named_as_too_small() -> None:
     sizes = np.zeros(20)
     sizes[:3] = [500, 400, 2]
