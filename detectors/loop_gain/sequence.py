@@ -14,32 +14,46 @@ from detectors.increments import rademacher
 from detectors.loop_gain.estimate import Sums
 
 GRID: Floats = np.linspace(-1.0, 3.0, 201)
-"""The gains that are tried, .02 apart."""
+"""The gains that are tried, .02 apart; where the possible ones begin and end is then searched between two of them."""
+
+_BISECTIONS = 20
 
 
-def against(total: Sums, first: Sums) -> Floats:
-    """(len(GRID),) log of the e-value of each gain: the plain average over bets, which the first period's sums scale.
+def against(total: Sums, first: Sums, gain: Floats = GRID) -> Floats:
+    """Log of the e-value of each gain, of any shape: the plain average over bets, which the first period's sums scale.
 
     A bet's evidence over all periods is lam S - lam^2 Q / 2 with S and Q of all of them, so no path need be kept.
     """
-    log_e = rademacher.from_sums(total.linear[0] - GRID * total.linear[-1], _squares(total), _squares(first))
+    log_e = rademacher.from_sums(
+        total.linear[0] - gain * total.linear[-1], _squares(total, gain), _squares(first, gain)
+    )
     return np.asarray(np.logaddexp.reduce(log_e, axis=-1) - np.log(rademacher.BETS))
 
 
 def interval(total: Sums, first: Sums, alpha: float) -> tuple[float, float]:
-    """Where the gain lies, valid at every look: the gains with an e-value below 1 / alpha, a grid step added on each side.
+    """Where the gain lies, valid at every look: from the first to the last gain with an e-value below 1 / alpha.
 
     Infinite on a side where the end of the grid is still possible; (NaN, NaN) where no gain is, because gains differ by item.
     """
-    possible = np.flatnonzero(against(total, first) < np.log(1.0 / alpha))
+    bar = np.log(1.0 / alpha)
+    possible = np.flatnonzero(against(total, first) < bar)
     if not len(possible):
         return np.nan, np.nan
-    low = -np.inf if possible[0] == 0 else float(GRID[possible[0] - 1])
-    high = np.inf if possible[-1] == len(GRID) - 1 else float(GRID[possible[-1] + 1])
+
+    def edge(outside: float, inside: float) -> float:
+        for _ in range(_BISECTIONS):
+            middle = (outside + inside) / 2.0
+            held = float(against(total, first, np.array(middle))) < bar
+            outside, inside = (outside, middle) if held else (middle, inside)
+        return outside
+
+    last = len(GRID) - 1
+    low = -np.inf if possible[0] == 0 else edge(float(GRID[possible[0] - 1]), float(GRID[possible[0]]))
+    high = np.inf if possible[-1] == last else edge(float(GRID[possible[-1] + 1]), float(GRID[possible[-1]]))
     return low, high
 
 
-def _squares(a: Sums) -> Floats:
-    """(len(GRID),) sum of squared residuals; 1 where there are no pairs."""
-    found = a.square[0, 0] - 2.0 * GRID * a.square[0, -1] + GRID**2 * a.square[-1, -1]
+def _squares(a: Sums, gain: Floats) -> Floats:
+    """Sum of squared residuals at each gain; 1 where there are no pairs."""
+    found = a.square[0, 0] - 2.0 * gain * a.square[0, -1] + gain**2 * a.square[-1, -1]
     return np.where(found > 0, found, 1.0)

@@ -24,7 +24,7 @@ What that will buy, before it is switched on:
 >>> print(tilt.foretell(pairs=500, exposures=400, periods=7))
 a gain is known to +-0.04 after 7 periods with 500 pairs of items shown 400 times each
 >>> print(Tilt(seed="feed", strength=0.2, share=0.05).foretell(pairs=500, exposures=400, periods=28))
-a gain is known to +-0.24 after 28 periods with 500 pairs of items shown 400 times each
+a gain is known to +-0.16 after 28 periods with 500 pairs of items shown 400 times each
 """
 
 from __future__ import annotations
