@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.servers.kafka_secure import SecuredKafka
     from tests.servers.postgres import PostgresCluster
 
+os.environ["COLUMNS"] = "160"  # tables are as wide wherever the tests run
 settings.register_profile("loopwatch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("loopwatch")  # a busy machine is no fault of the code
 

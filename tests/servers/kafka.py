@@ -22,7 +22,7 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition  # type: ignore[import-untyped]  # ships no types
 from kafka.admin import NewPartitions, NewTopic  # type: ignore[import-untyped]  # ships no types
-from kafka.errors import KafkaError  # type: ignore[import-untyped]  # ships no types
+from kafka.errors import InvalidReplicationFactorError, KafkaError  # type: ignore[import-untyped]  # ships no types
 
 from tests.servers.kafka_jars import classpath, java
 
@@ -149,8 +149,17 @@ class KafkaCluster:
         self, name: str, partitions: int = 1, replicas: int = 1, config: Mapping[str, str] | None = None
     ) -> str:
         """Create a topic and wait until it can be used; returns its name."""
+        wanted = NewTopic(name, partitions, replicas, topic_configs=dict(config or {}))
+        deadline = time.monotonic() + STARTED_WITHIN
         with self.admin() as admin:
-            admin.create_topics([NewTopic(name, partitions, replicas, topic_configs=dict(config or {}))])
+            while True:
+                try:
+                    admin.create_topics([wanted])
+                    break
+                except InvalidReplicationFactorError:  # a broker that has just come back is not counted at once
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.2)
             admin.wait_for_topics([name])
         return name
 
