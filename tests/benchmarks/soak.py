@@ -1,7 +1,9 @@
 """`make soak`: five million events, one in a hundred of them garbage, through real servers; memory and commit time stay flat.
 
 The real daemon reads from a real Kafka, commits to a real PostgreSQL, and is looked at every second. Target: the median of the
-last quarter of the events is at most 1.1 of that of the second quarter, for resident memory and for the time of a commit.
+last quarter of the events is at most 1.1 of that of the second quarter, for resident memory and for the time of a commit. Other
+work of the machine slows a commit as it slows anything else: so that time is judged beside one transaction of fixed size, made on
+the same server in the same seconds; as it is on the clock it is reported.
 """
 
 from __future__ import annotations
@@ -16,12 +18,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
-from kafka import KafkaProducer  # type: ignore[import-untyped]  # ships no types
+import psycopg
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition  # type: ignore[import-untyped]  # ships no types
 
 from monitor.store.via_sql import upgrade
 from tests.benchmarks.targets import Row, publish
@@ -37,6 +41,7 @@ DAYS = 4
 UNITS = 40_000
 PARTITIONS = 2
 MOST = 1.1
+STUCK_S = 300
 _DAY = 86_400_000
 _CHUNK = 20_000
 
@@ -79,13 +84,17 @@ RUBBISH: Sequence[bytes] = (
 
 @dataclass(frozen=True)
 class Look:
-    """One look at the daemon: events read, resident memory in bytes, commits so far and the seconds they took in all."""
+    """One look at the daemon: events read, resident memory in bytes, commits so far and the seconds they took in all.
+
+    `fixed`: seconds that a transaction of fixed size took just now.
+    """
 
     at: float
     events: float
     rss: int
     commits: float
     seconds: float
+    fixed: float
 
 
 def written(brokers: list[str], start: int, events: int) -> None:
@@ -121,7 +130,37 @@ def _chunk(
             yield "clicks", n % PARTITIONS, RUBBISH[n % len(RUBBISH)] if n % 100 == 0 else click
 
 
-def looked(daemon: RunningDaemon) -> Look | None:
+class Fixed:
+    """A transaction of fixed size, as large as a commit of the daemon."""
+
+    def __init__(self, url: str) -> None:
+        self._session = psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
+        self._session.execute("CREATE TABLE fixed (id int PRIMARY KEY, data bytea NOT NULL)")
+        self._large, self._small = os.urandom(100_000), os.urandom(500)
+
+    def seconds(self) -> float:
+        """How long it takes now."""
+        began = time.monotonic()
+        with self._session.transaction(), self._session.cursor() as cursor:
+            cursor.execute("DELETE FROM fixed")
+            for i in range(10):
+                cursor.execute("INSERT INTO fixed VALUES (%s, %s)", (i, self._large))
+            for i in range(10, 110):
+                cursor.execute("INSERT INTO fixed VALUES (%s, %s)", (i, self._small))
+        return time.monotonic() - began
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def _kept(brokers: list[str]) -> int:
+    """How many records the topics hold."""
+    with KafkaConsumer(bootstrap_servers=brokers) as consumer:
+        ends = consumer.end_offsets([TopicPartition(t, p) for t in ("slates", "clicks") for p in range(PARTITIONS)])
+    return sum(ends.values())
+
+
+def looked(daemon: RunningDaemon, fixed: Fixed) -> Look | None:
     """How the daemon is; None while it cannot be told."""
     status, metrics = daemon.get("/metrics")
     if status != 200:
@@ -139,6 +178,7 @@ def looked(daemon: RunningDaemon) -> Look | None:
         rss=int(float(resident[1])),
         commits=total("commit_seconds_count"),
         seconds=total("commit_seconds_sum"),
+        fixed=fixed.seconds(),
     )
 
 
@@ -164,16 +204,18 @@ def soaked(events: int, folder: Path) -> list[Look]:
         writer.join()  # all of it is there before the first is read, so that every turn is of one size
         if writer.exitcode:
             raise RuntimeError("the events could not be written")
-        with RunningDaemon(config, {}) as daemon:
-            last, unchanged = 0.0, 0
-            while unchanged < 15:
+        with RunningDaemon(config, {}) as daemon, closing(Fixed(postgres.create_database("fixed"))) as fixed:
+            whole, last, unchanged = _kept(cluster.bootstrap), 0.0, 0
+            while last < whole:
                 time.sleep(1)
                 if daemon.process.poll() is not None:
                     raise RuntimeError(f"the daemon ended: {daemon.err.read_text()[-2000:]}")
-                look = looked(daemon)
+                look = looked(daemon, fixed)
                 if look is None:
                     continue
-                unchanged = 0 if look.events > last or not look.events else unchanged + 1
+                unchanged = 0 if look.events > last else unchanged + 1
+                if unchanged > STUCK_S:
+                    raise RuntimeError(f"nothing was read for {STUCK_S} s: {daemon.parts()}")
                 last = look.events
                 looks.append(look)
                 if len(looks) % 20 == 0:
@@ -185,8 +227,18 @@ def soaked(events: int, folder: Path) -> list[Look]:
     return looks
 
 
-def quarter(looks: Sequence[Look], number: int) -> tuple[float, float, int]:
-    """Medians of memory (bytes) and of the mean time of a commit (seconds) in one quarter of the events, and how many looks."""
+@dataclass(frozen=True)
+class Quarter:
+    """Medians over one quarter of the events: memory (bytes), time of a commit (seconds), the same as a multiple of `Look.fixed`."""
+
+    rss: float
+    commit: float
+    relative: float
+    looks: int
+
+
+def quarter(looks: Sequence[Look], number: int) -> Quarter:
+    """The medians of one quarter, 1 to 4."""
     whole = looks[-1].events
     inside = [
         (before, look)
@@ -195,8 +247,17 @@ def quarter(looks: Sequence[Look], number: int) -> tuple[float, float, int]:
         and look.events <= number * whole / 4
         and look.events > before.events
     ]
-    took = [(b.seconds - a.seconds) / (b.commits - a.commits) for a, b in inside if b.commits > a.commits]
-    return statistics.median(b.rss for _, b in inside), statistics.median(took), len(inside)
+    took = [
+        ((b.seconds - a.seconds) / (b.commits - a.commits), (a.fixed + b.fixed) / 2)
+        for a, b in inside
+        if b.commits > a.commits
+    ]
+    return Quarter(
+        rss=statistics.median(b.rss for _, b in inside),
+        commit=statistics.median(each for each, _ in took),
+        relative=statistics.median(each / fixed for each, fixed in took),
+        looks=len(inside),
+    )
 
 
 def drawn(looks: Sequence[Look], path: Path) -> None:
@@ -233,19 +294,25 @@ def main() -> None:
     read, seconds = looks[-1].events, looks[-1].at - looks[0].at
     sys.stderr.write(
         f"{json.dumps({'events': read, 'seconds': round(seconds), 'cores': os.cpu_count()})}\n"
-        f"second quarter: {second[0] / 1e6:.0f} MB, commit {second[1] * 1e3:.1f} ms; "
-        f"last quarter: {last[0] / 1e6:.0f} MB, commit {last[1] * 1e3:.1f} ms\n"
+        f"second quarter: {second}\nlast quarter:   {last}\n"
+    )
+    compared = (
+        ("resident memory", last.rss / second.rss, MOST),
+        ("time of a commit, beside a fixed transaction", last.relative / second.relative, MOST),
+        ("time of a commit", last.commit / second.commit, None),
     )
     rows = [_row("soak: events read", read, "events", len(looks), EVENTS * 0.999, at_most=False)]
-    for name, i in (("resident memory", 0), ("time of a commit", 1)):
-        rows.append(_row(f"soak: {name}, last quarter / second quarter", last[i] / second[i], "ratio", last[2], MOST))
+    rows += [
+        _row(f"soak: {name}, last quarter / second quarter", ratio, "ratio", last.looks, most)
+        for name, ratio, most in compared
+    ]
     publish(rows, build / "TARGET.json")
-    if not all(row.met for row in rows):
+    if not all(row.met in (True, None) for row in rows):
         raise SystemExit(1)
 
 
-def _row(name: str, value: float, unit: str, n: int, target: float, *, at_most: bool = True) -> Row:
-    met = value <= target if at_most else value >= target
+def _row(name: str, value: float, unit: str, n: int, target: float | None, *, at_most: bool = True) -> Row:
+    met = None if target is None else value <= target if at_most else value >= target
     return Row(name=name, value=value, unit=unit, low=value, high=value, n=n, target=target, met=met, command=COMMAND)
 
 
