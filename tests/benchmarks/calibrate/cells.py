@@ -31,12 +31,16 @@ class Cell:
     def levels(self) -> tuple[str, ...]:
         """Names of the factor levels, for marginal means."""
         split = f"{100 * (1 - self.held):.0f}/{100 * self.held:.0f}"
-        return split, f"{self.events} events", "edge" if self.edge else str(self.noise)
+        return split, _of_a_unit(self.events), "edge" if self.edge else str(self.noise)
+
+
+def _of_a_unit(events: int) -> str:
+    return f"{events} event{'s' * (events > 1)}"
 
 
 SPLITS = (0.5, 0.05, 0.01)
 EVENTS = (1, 10, 50)
-LEVELS = (*(Cell(h, 1, Noise.IID).levels()[0] for h in SPLITS), *(f"{m} events" for m in EVENTS), *Noise, "edge")
+LEVELS = (*(Cell(h, 1, Noise.IID).levels()[0] for h in SPLITS), *(_of_a_unit(m) for m in EVENTS), *Noise, "edge")
 
 _PAIRS = tuple((held, events) for held in SPLITS for events in EVENTS)
 _ROUND = (*Noise, *list(Noise)[1:])
