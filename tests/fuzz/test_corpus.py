@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.targets import TARGETS
@@ -37,6 +37,6 @@ def test_any_bytes_keep_the_promise(target: str, data: bytes) -> None:
 
 
 @given(lines=st.lists(st.lists(st.binary(max_size=6) | st.sampled_from(WORDS), max_size=9).map(b"".join), max_size=20))
-@settings(max_examples=8)
+@settings(max_examples=4, derandomize=True, phases=(Phase.explicit, Phase.generate))
 def test_any_events_keep_the_promise_of_a_turn(lines: list[bytes]) -> None:
     TARGETS["engine"](b"\n".join(lines))
