@@ -182,7 +182,12 @@ def overview(store: Store, plans: Sequence[ModelPlan], clock: Clock, health: Hea
                 [w.key for w in p.watches],
                 store.latest(p.model),
                 store.alerts(p.model),
-                "; ".join([*p.not_watched, *references.adopted(p, store.references(p.model))[1]]),
+                "; ".join(
+                    [
+                        *(f"not watched: {why}" for why in p.not_watched),
+                        *references.adopted(p, store.references(p.model))[1],
+                    ]
+                ),
             )
             for p in plans
         ],

@@ -68,7 +68,8 @@ def _learning(p: CohortBlockParams, s: CohortBlockState, row: int, base: Evidenc
         sample = len(unpack_record(UnitSample, s.sample[row])) if s.sample[row] else 0
         reason = f"learning where to cut off: {sample:,} of {p.sample_units:,} units with a value other than 0"
     else:
-        reason = f"learning the spread over {p.learn_days:g} d: {blocks:,} windows, {held:,} of {p.min_holdout:,} held-out units"
+        enough = "enough" if held >= p.min_holdout else f"{held:,} of {p.min_holdout:,}"
+        reason = f"learning the spread over {p.learn_days:g} d: {blocks:,} windows, {enough} held-out units"
     return msgspec.structs.replace(base, exact=False, standing=Standing.INSUFFICIENT, reason=reason, n=n)
 
 

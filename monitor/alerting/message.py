@@ -303,7 +303,8 @@ def _footer(alert: Alert, kind: Kind, context: Context) -> list[str]:
     command = f"loopwatch status --model {shlex.quote(alert.model)} --watch {shlex.quote(alert.watch)}"
     parts = [code(command, 200)]
     if evidence.log10_e is not None and kind is not Kind.RESOLVED:
-        bound = "" if evidence.threshold is None else f", bound {number(evidence.threshold, 1)}"
+        name = "a page needs" if _warned_early(evidence) else "bound"
+        bound = "" if evidence.threshold is None else f", {name} {number(evidence.threshold, 1)}"
         parts.append(f"log10 of evidence {number(evidence.log10_e, 1)}{bound}")
     owner = f"team {escape(context.team, 40)}" if context.team else ""
     budget = escape(context.budget, 120)
@@ -315,6 +316,12 @@ def _footer(alert: Alert, kind: Kind, context: Context) -> list[str]:
         lines.append(f"In rehearsal: nothing of this model pages yet. To end it: {arm}")
     closing = ": ".join(part for part in (owner, budget) if part)
     return [*lines, " / ".join(part for part in (f"key {alert.id}-{kind}", closing) if part)]
+
+
+def _warned_early(evidence: Evidence) -> bool:
+    """Whether the bound of a warning was crossed, and not yet that of a page, which is the one the evidence names."""
+    known = evidence.log10_e is not None and evidence.threshold is not None
+    return known and evidence.crossing is Crossing.WARN and (evidence.log10_e or 0.0) < (evidence.threshold or 0.0)
 
 
 def _fit(lines: list[str]) -> str:

@@ -76,13 +76,14 @@ def decimals_for(width: float) -> int:
 def number(value: float, decimals: int | None = None, *, sign: bool = False) -> str:
     """A number with thousands separated and three significant digits, or as many decimals as told.
 
-    >>> number(1903412), number(0.04321), number(2.5e-9)
-    ('1,903,412', '0.0432', '2.5e-09')
+    >>> number(1903412), number(0.04321), number(2.5e-9), number(5.15e-5, 4)
+    ('1,903,412', '0.0432', '2.5e-09', '0.0001')
     """
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else ("-" if value < 0 else "") + "infinity"
     plus = "+" if sign and value > 0 else ""
-    if value != 0 and (abs(value) < 1e-4 or abs(value) >= 1e12):
+    too_small = abs(value) < 1e-4 if decimals is None else decimals >= 6 and round(value, decimals) == 0
+    if value != 0 and (too_small or abs(value) >= 1e12):
         return f"{plus}{value:.3g}"
     if decimals is None:
         digits = 0 if float(value).is_integer() else 2 - math.floor(math.log10(abs(value)))

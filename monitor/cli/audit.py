@@ -77,6 +77,9 @@ def export(
     Times are those of the commits (UTC). `audit verify` says whether the lines can be believed.
     """
     first, last = _moment("--from", start), _moment("--to", end, whole_day=True)
+    if last <= first:
+        err.print(Text(f"--from {start} does not lie before the end of --to {end}"))
+        raise typer.Exit(EXIT_CONFIG)
     store, models = _open(config, model)
     target = sys.stdout.buffer if to is None else to.open("wb")
     try:

@@ -53,17 +53,18 @@ def check(
     """Read the config; list every watch, what it may spend and find, what cannot be watched and why, and what it costs."""
     read = read_config(config)
     warn(read)
-    traffic = foretell.given(units_per_day, new_per_day, mean or ())
+    metrics = {m.name: m.value for p in read.plans.models for m in p.metrics}
+    traffic = foretell.given(units_per_day, new_per_day, mean or (), metrics)
     topics = reference.topics_of(history or [], read.plans.models)
     for plan in read.plans.models:
         title = f"{plan.model}: {len(plan.watches)} watches, and the false pages that each may cost in 28 days"
-        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
-        for name in ("watch", "detector", "on", "window", "loudest", "cost", "promise"):
-            table.add_column(name, no_wrap=name != "on", overflow="fold")
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+        for name in ("watch", "detector", "window", "loudest", "cost", "promise"):
+            table.add_column(name, no_wrap=name not in {"watch", "detector"}, overflow="fold")
         for w in plan.watches:
             loudest = "page" if w.policy.may_page else "warn"
             cost = f"{w.spend.page * 28 * DAY:.2g}" if w.spend.page else "-"
-            table.add_row(w.key, w.detector, w.on or "-", duration(w.window), loudest, cost, promise_of(w.detector))
+            table.add_row(w.key, w.detector, duration(w.window), loudest, cost, promise_of(w.detector))
         out.print(table)
         for why in plan.not_watched:
             out.print(Text(f"  not watched: {why}"))

@@ -39,6 +39,9 @@ def listed(
         for reject in found:
             sys.stdout.buffer.write(msgspec.json.encode(reject) + b"\n")
         return
+    if not total:
+        out.print(Text(f"{model} has no dead letters"))
+        return
     table = Table(title=Text(f"{model}: {total:,} dead letter(s)"), title_justify="left", box=SIMPLE_HEAD)
     for name in ("place", "written", "field", "reason"):
         table.add_column(name, overflow="fold", no_wrap=name in {"place", "written"})

@@ -66,7 +66,9 @@ def demo(
         f"  every alert       {to / 'alerts.jsonl'}\n"
         f"  what was planted  {to / 'stream' / 'truth.json'}\n"
         f"  the config        {story.config_path()}\n"
-        "  your own topics   loopwatch check --config YOURS.yaml, then loopwatch run --config YOURS.yaml"
+        "  your own topics   loopwatch check --config YOURS.yaml\n"
+        "                    loopwatch run --config YOURS.yaml",
+        soft_wrap=True,
     )
 
 

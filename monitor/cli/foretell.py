@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import typer
 from rich.text import Text
@@ -20,8 +20,11 @@ _FINDINGS = 1_000
 _ASSOCIATED = 'without cohorts everything found is "associated only"'
 
 
-def given(units: float | None, new: float | None, means: Sequence[str]) -> Traffic | None:
-    """The traffic of the options, or an end with what is wrong with them; None if none was given."""
+def given(units: float | None, new: float | None, means: Sequence[str], metrics: Mapping[str, str]) -> Traffic | None:
+    """The traffic of the options, or an end with what is wrong with them; None if none was given.
+
+    `metrics` are the values of the config's metrics by name: any, count or sum.
+    """
     if units is None:
         if new is not None or means:
             _refuse("--new-per-day and --mean need --units-per-day: people a day")
@@ -33,6 +36,10 @@ def given(units: float | None, new: float | None, means: Sequence[str]) -> Traff
             known[name] = float(value.rstrip("%")) / (100 if value.endswith("%") else 1)
         except ValueError:
             _refuse(f"--mean {each!r}: write METRIC=MEAN, for instance reads=12% or reads=0.12")
+        if name not in metrics:
+            _refuse(f"--mean {each!r}: no metric is named {name!r}; there are {', '.join(sorted(metrics)) or 'none'}")
+        if metrics[name] != "any":
+            _refuse(f"--mean {each!r}: {name} is a {metrics[name]}; what it finds depends on its spread: try --history")
         if not 0 < known[name] < 1:
             _refuse(f"--mean {each!r}: a mean lies between 0 and 1")
     return Traffic(units, units if new is None else min(new, units), known)
@@ -48,14 +55,19 @@ def tell(read: house.Config, plan: ModelPlan, traffic: Traffic | None, events: f
     out.print(Text("  what each finds within 28 days, four times of five:"))
     try:
         store = None if traffic is not None else house.look_into(read.database, SystemClock())
-    except StoreError:
+    except StoreError as error:
         store = None
-    told = False
+        err.print(Text(str(error)))
+    told, silent = False, []
     for watch in plan.watches:
         pace = traffic.pace(watch) if traffic is not None else _seen(store, plan, watch.key)
         if pace is not None and (sentence := reach.in_words(watch, pace)) != reach.NOT_FORETOLD:
             told = True
             out.print(Text(f"    {watch.key}: {sentence}"))
+        elif pace is not None:
+            silent.append(watch.key)
+    if told and silent:
+        out.print(Text(f"    not foretold: {', '.join(silent)}"))
     if store is not None:
         store.close()
     if not told:

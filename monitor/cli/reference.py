@@ -86,7 +86,10 @@ def build(files: Files, config: ConfigPath = DEFAULT_CONFIG) -> None:
             tell(history)
             for reference in history.references:
                 store.keep_reference(reference)
-                out.print(Text(f"    {reference.watch}: version {reference.version}"))
+            out.print(Text("  use one, once a person has looked at it:"))
+            for reference in history.references:
+                command = f"loopwatch reference adopt --model {plan.model} --watch {reference.watch} --version {reference.version}"
+                out.print(Text(f"    {command}"), soft_wrap=True)
         store.close()
     except StoreError as error:
         err.print(Text(str(error)))
@@ -106,9 +109,14 @@ def listed(config: ConfigPath = DEFAULT_CONFIG) -> None:
         err.print(Text(str(error)))
         raise typer.Exit(EXIT_AWAY) from None
     for plan, own in known:
-        table = Table(title=Text(plan.model), title_justify="left", box=SIMPLE_HEAD)
+        if not own:
+            out.print(Text(f"{plan.model} has no references; loopwatch reference build makes them"))
+            continue
+        table = Table(
+            title=Text(plan.model), title_justify="left", box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False
+        )
         for name in ("watch", "version", "from", "to", "events", "dry run", "used"):
-            table.add_column(name, overflow="fold")
+            table.add_column(name, overflow="fold", no_wrap=name in {"watch", "version"})
         used = {
             (w.key, w.reference.version) for w in references.adopted(plan, own)[0].watches if w.reference is not None
         }

@@ -12,6 +12,7 @@ from rich.text import Text
 from monitor import app as house
 from monitor import replay as replaying
 from monitor.alerting.alert import Phase
+from monitor.cli.standing import standing
 from monitor.cli.terminal import (
     DEFAULT_CONFIG,
     EXIT_CONFIG,
@@ -89,6 +90,8 @@ def replay(
         Text(f"{findings:,} finding(s) and {len(opened):,} alert(s): {to / 'findings.jsonl'}, {to / 'alerts.jsonl'}")
     )
     unused = _tell_use(plans, counted, refused)
+    for section in house.overview(store, plans, clock).models:
+        out.print(standing(section))
     if send:
         _send(read, store, clock)
     if unused:

@@ -19,8 +19,8 @@ def simulate(
         "build/closed-loop"
     ),
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 1,
-    people: Annotated[int, typer.Option(help="How many people there are.")] = Shape().people,
-    periods: Annotated[int, typer.Option(help="Days, each ending with a retraining.")] = Shape().periods,
+    people: Annotated[int, typer.Option(min=100, help="How many people there are.")] = Shape().people,
+    periods: Annotated[int, typer.Option(min=1, help="Days, each ending with a retraining.")] = Shape().periods,
     holdout: Annotated[float, typer.Option(help="Share of people who are shown random items only.")] = Shape().holdout,
 ) -> None:
     """A recommender that feeds on itself, with people held out: its events as files, to rehearse a config with."""
@@ -35,6 +35,5 @@ def simulate(
     for topic, count in written.items():
         out.print(Text(f"  {count:>9,} events  {to / f'{topic}.jsonl.gz'}"))
     arguments = " ".join(f"{topic}={to / f'{topic}.jsonl.gz'}" for topic in events.TOPICS)
-    out.print(
-        Text(f"what truly happened, by day: {to / 'truth.json'}\n\n  loopwatch replay --config YOURS.yaml {arguments}")
-    )
+    out.print(Text(f"what truly happened, by day: {to / 'truth.json'}\n"))
+    out.print(Text(f"loopwatch replay --config YOURS.yaml {arguments}"), soft_wrap=True)

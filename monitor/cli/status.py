@@ -7,12 +7,10 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 from rich.text import Text
 
 from monitor import app as house
-from monitor.alerting.words import moment
+from monitor.cli.standing import standing
 from monitor.cli.terminal import (
     DEFAULT_CONFIG,
     EXIT_AWAY,
@@ -26,8 +24,6 @@ from monitor.cli.terminal import (
 from monitor.clock import SystemClock
 from monitor.store.protocols import StoreError
 from monitor.web.overview import State
-
-_COLOUR = {State.OK: "green", State.FIRING: "bold red", State.PENDING: "yellow", State.RESOLVED: "green"}
 
 
 def status(
@@ -68,21 +64,8 @@ def status(
         body = {s.model: {"watches": rows, "store": details[s.model]} for s, rows in sections}
         sys.stdout.buffer.write(msgspec.json.encode({"models": body, "findings": findings}, enc_hook=str) + b"\n")
     else:
-        for section, rows in sections:
-            table = Table(title=Text(section.model), title_justify="left", box=SIMPLE_HEAD)
-            for name in ("watch", "state", "since", "effect", "people", "why"):
-                table.add_column(name, overflow="fold", no_wrap=name in {"watch", "state"})
-            for r in rows:
-                since = moment(r.since) if r.since is not None else ""
-                table.add_row(
-                    Text(r.watch),
-                    Text(str(r.state), style=_COLOUR.get(r.state, "yellow")),
-                    since,
-                    Text(r.effect),
-                    r.counts,
-                    Text(r.reason),
-                )
-            out.print(table)
+        for section, _ in sections:
+            out.print(standing(section, watch))
         for finding in findings:
-            out.print(Text(msgspec.json.encode(finding).decode()))
+            out.print(Text(msgspec.json.encode(finding).decode()), soft_wrap=True)
     raise typer.Exit(EXIT_FAULT if firing else 0)

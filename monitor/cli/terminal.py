@@ -59,7 +59,7 @@ def shown(notification: Notification) -> Panel:
 def panel(heading: str, body: str, colour: str) -> Panel:
     """A message as a person would read it, without Slack's marks."""
     title, _, text = plain(heading, body).partition("\n")
-    return Panel(Text(text), title=Text(title, style="bold"), title_align="left", border_style=colour, width=100)
+    return Panel(Text.assemble((title, "bold"), "\n\n", text), border_style=colour, width=100)
 
 
 def progress_bar() -> Progress:

@@ -90,7 +90,12 @@ def outlook(watch: WatchPlan, pace: Pace, within: int = WITHIN) -> Outlook:
 
 
 def reach(watch: WatchPlan, pace: Pace) -> Reach:
-    """The smallest effect that a watch finds within 28 days, four times of five."""
+    """The smallest effect that a watch finds within 28 days, four times of five.
+
+    Not for experiments: how many people enter one is not said, and their arms are no holdout.
+    """
+    if watch.experiment:
+        return Reach(unknown=NOT_FORETOLD)
     foretell = getattr(watch.test, "reach", None)
     if foretell is None or not (watch.spend.page or watch.spend.warn):
         return Reach(unknown=NOT_FORETOLD)
@@ -109,8 +114,8 @@ def in_words(watch: WatchPlan, pace: Pace) -> str:
     learning = found.learning * watch.window / DAY
     after = f" (after {learning:.2g} d of learning)" if learning >= 1 else ""
     group = reach(watch, replace(pace, units=pace.units * SEGMENT))
-    small = f"; a group with {100 * SEGMENT:g} % of people sees {_size(watch, group)}" if _grouped(watch) else ""
-    return f"{who} see {_size(watch, found)} within 28 d{after}{small}{_beyond_margin(watch, found)}"
+    small = f"; in a group with {100 * SEGMENT:g} % of people {_size(watch, group)}" if _grouped(watch) else ""
+    return f"{who} are enough to find {_size(watch, found)} within 28 d{after}{_beyond_margin(watch, found)}{small}"
 
 
 def _who(found: Reach) -> str:
@@ -137,7 +142,7 @@ def _beyond_margin(watch: WatchPlan, found: Reach) -> str:
     margin = getattr(watch.params, "page_if_worse_by", None)
     if margin is None or found.relative is None or found.relative <= margin:
         return ""
-    return f"; page_if_worse_by {100 * margin:.2g} % is in effect {100 * found.relative:.2g} %"
+    return f"; less than that is hardly found, though page_if_worse_by is {100 * margin:.2g} %"
 
 
 def _round(n: float) -> int:

@@ -42,8 +42,8 @@ li{background:var(--card);border:1px solid var(--line);border-radius:.4rem;paddi
 table{width:100%;border-collapse:collapse;margin-top:.6rem}
 th,td{text-align:left;vertical-align:top;padding:.45rem .8rem .45rem 0;border-bottom:1px solid var(--line)}
 thead th{color:var(--soft);font-weight:500;font-size:.85rem}
-tbody th{font-weight:600;min-width:11rem}
-td.state,time{white-space:nowrap}
+tbody th{font-weight:600;min-width:13rem}
+thead th,td.state,time{white-space:nowrap}
 .num{font-variant-numeric:tabular-nums;min-width:9.5rem}
 b{font-weight:600}
 .firing,.no{color:var(--bad)}.pending{color:var(--warn)}
@@ -62,6 +62,8 @@ def render(overview: Overview) -> str:
     """The whole document, for `text/html; charset=utf-8`."""
     counts = Counter(row.state for section in overview.models for row in section.rows)
     summary = ", ".join(f"{counts[state]} {_WORD[state]}" for state in State if counts[state]) or "no watches yet"
+    if failing := [name for name, part in overview.parts.items() if not part.ok]:
+        summary = f"loopwatch itself is not ok ({', '.join(failing)}); {summary}"
     body = "".join(_model(section) for section in overview.models) or "<p>No model has been configured.</p>"
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'

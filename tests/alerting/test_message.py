@@ -28,6 +28,19 @@ def tables(text: str) -> list[list[str]]:
     return [block.strip("\n").split("\n") for block in re.findall(r"```(.*?)```", text, re.DOTALL)]
 
 
+@pytest.mark.parametrize(
+    ("crossing", "log10_e", "told"),
+    [
+        (Crossing.WARN, 2.9, "log10 of evidence 2.9, a page needs 3.3"),
+        (Crossing.WARN, 3.4, "log10 of evidence 3.4, bound 3.3"),
+        (Crossing.PAGE, 3.4, "log10 of evidence 3.4, bound 3.3"),
+    ],
+)
+def test_a_bound_that_is_not_reached_yet_is_that_of_a_page(crossing: Crossing, log10_e: float, told: str) -> None:
+    found = finding(T0, evidence(crossing, log10_e=log10_e, threshold=3.3))
+    assert told in message(alert(finding=found), Kind.FIRING, CONTEXT)[1]
+
+
 def test_a_page_says_everything_that_makes_it_believable() -> None:
     title, text = message(alert(), Kind.FIRING, CONTEXT)
     assert title == "feed-ranker: exposed people show lower reads than the holdout, -2.1 %: page"

@@ -68,6 +68,8 @@ def test_a_web_address_is_a_link() -> None:
         (number(-0.0001, 1), "0.0"),
         (number(-0.0001, 0), "0"),
         (number(2.5e-9), "2.5e-09"),
+        (number(-2.89e-5, 4), "0.0000"),
+        (number(5.15e-5, 4, sign=True), "+0.0001"),
         (number(float("nan")), "not a number"),
         (number(float("-inf")), "-infinity"),
         (number(3, sign=True), "+3"),

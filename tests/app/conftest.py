@@ -38,12 +38,12 @@ class CommandLine:
         self.config.write_text(f"{text}\n{told}{more}\n")
         return self.config
 
-    def __call__(self, *arguments: str | Path) -> Result:
+    def __call__(self, *arguments: str | Path, columns: int = 160) -> Result:
         """Run a command; `--config` is added where it is understood."""
         words = [str(a) for a in arguments]
         if words[0] not in ("config", "demo") and "--config" not in words:
             words += ["--config", str(self.config)]
-        return CliRunner(env={"COLUMNS": "160", "TERM": "dumb"}).invoke(cli, words)
+        return CliRunner(env={"COLUMNS": str(columns), "TERM": "dumb"}).invoke(cli, words)
 
 
 @pytest.fixture

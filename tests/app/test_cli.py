@@ -113,6 +113,8 @@ def test_a_replay_writes_what_it_found_and_sends_nothing(
     assert {a["watch"] for a in alerts} == {"clicks"}
     opened = len({a["id"] for a in alerts})
     assert f"{len(findings):,} finding(s) and {opened} alert(s)" in done.stdout
+    assert "open-bandit, judged up to " in done.stdout
+    assert any(line.split()[:2] == ["holdout", "ok"] for line in done.stdout.splitlines())
     assert receiver.received == []
     assert not (tmp_path / "loopwatch.db").exists()
 
@@ -251,8 +253,9 @@ def test_check_tells_what_each_watch_will_find_and_what_it_costs(loopwatch: Comm
     done = loopwatch("check", "--units-per-day", "200000", "--mean", "clicks=0.5%")
     said = " ".join(done.stdout.split())
     assert done.exit_code == 0
-    assert "held-out people see a " in said
+    assert "held-out people are enough to find a " in said
     assert "change in clicks within 28 d" in said
+    assert "not foretold: crossover, " in said
     assert "of memory, 172,800 transactions with" in said
 
 
@@ -262,12 +265,37 @@ def test_check_tells_what_each_watch_will_find_and_what_it_costs(loopwatch: Comm
         (["--mean", "clicks=1%"], "need --units-per-day"),
         (["--units-per-day", "10", "--mean", "clicks=many"], "write METRIC=MEAN, for instance reads=12% or reads=0.12"),
         (["--units-per-day", "10", "--mean", "clicks=3"], "a mean lies between 0 and 1"),
+        (["--units-per-day", "10", "--mean", "click=3%"], "no metric is named 'click'; there are clicks"),
     ],
 )
 def test_check_refuses_traffic_that_it_does_not_understand(loopwatch: CommandLine, words: list[str], told: str) -> None:
     done = loopwatch("check", *words)
     assert done.exit_code == 2
     assert told in done.stderr
+
+
+def test_the_mean_of_a_sum_is_refused_in_words(loopwatch: CommandLine) -> None:
+    loopwatch.config.write_text(loopwatch.config.read_text().replace("of: click,", "of: click, value: count,"))
+    done = loopwatch("check", "--units-per-day", "10", "--mean", "clicks=1.5")
+    assert done.exit_code == 2
+    assert "clicks is a count; what it finds depends on its spread: try --history" in done.stderr
+
+
+def test_tables_are_whole_at_eighty_columns(loopwatch: CommandLine) -> None:
+    for words in (["check"], ["status"]):
+        said = loopwatch(*words, columns=80).stdout
+        for name in ("freshness.predictions", "rejects.predictions", "clicks.returning"):
+            assert any(line.split()[:1] == [name] for line in said.splitlines()), said
+    assert [
+        line for line in loopwatch("check", columns=80).stdout.splitlines() if line.rstrip().endswith(" calibrated")
+    ]
+    assert "no window has closed yet" in said
+
+
+def test_an_export_that_ends_before_it_begins_is_refused(loopwatch: CommandLine) -> None:
+    done = loopwatch("audit", "export", "--from", "2026-03-02", "--to", "2026-03-01")
+    assert done.exit_code == 2
+    assert "--from 2026-03-02 does not lie before the end of --to 2026-03-01" in done.stderr
 
 
 def test_erase_leaves_the_id_nowhere(loopwatch: CommandLine) -> None:

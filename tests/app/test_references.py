@@ -198,7 +198,7 @@ def test_the_commands_build_list_and_adopt(loopwatch: CommandLine, tmp_path: Pat
     assert "; passed the dry run" in checked.stdout
     built = loopwatch("reference", "build", *given, "--config", tmp_path / "loopwatch.yaml")
     assert built.exit_code == 0, built.output
-    version = built.stdout.split("score: version ")[1].split()[0]
+    version = built.stdout.split("--watch score --version ")[1].split()[0]
     refused = loopwatch(
         "reference",
         "adopt",

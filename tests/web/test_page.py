@@ -57,11 +57,18 @@ def test_a_watch_that_was_not_judged_is_never_shown_as_ok(state: State) -> None:
     assert 'class="ok"' not in html
 
 
+def test_a_summary_does_not_say_ok_alone_while_loopwatch_itself_is_not() -> None:
+    text = Reader(
+        page(WatchRow("clicks", State.OK), parts={"source": Part(False, "away", 0), "store": Part(True, "", 0)})
+    ).text
+    assert "loopwatch itself is not ok (source); 1 ok" in text
+
+
 def test_hostile_names_are_shown_as_text_everywhere() -> None:
     row = WatchRow(HOSTILE, State.FIRING, 0, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
     read = Reader(page(row, model=HOSTILE, note=HOSTILE, parts={HOSTILE: Part(False, HOSTILE, 0)}))
     assert "script" not in read.tags
-    assert read.text.count(HOSTILE) == 9
+    assert read.text.count(HOSTILE) == 11
     assert read.open == []
 
 
