@@ -6,11 +6,14 @@ Where one cannot be run, its tests are skipped with a line that says what is the
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.figures import Figure, Figures, teller
 
 if TYPE_CHECKING:
     from tests.servers.kafka import KafkaCluster
@@ -25,11 +28,23 @@ settings.load_profile("loopwatch")  # a busy machine is no fault of the code
 _KAFKA = frozenset({"kafka_cluster", "secured_kafka"})
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The process that hears all reports writes down what tests measured; with several, only they run tests."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Figures(Path(config.rootpath) / "build" / "TARGET.json"), "figures")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run on several processes: a file stays on one of them, and all that needs Kafka on one with one broker."""
     for item in items:
         needs_kafka = "kafka" in item.keywords or _KAFKA & set(getattr(item, "fixturenames", ()))
         item.add_marker(pytest.mark.xdist_group("kafka" if needs_kafka else item.path.as_posix()))
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Figure:
+    """Takes down a figure for `build/TARGET.json`."""
+    return teller(record_property)
 
 
 def absent(what_is_not_tested: str, why: Exception) -> NoReturn:

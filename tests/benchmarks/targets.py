@@ -25,7 +25,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def publish(rows: Sequence[Row], path: Path) -> None:
-    """Print the rows as a table and write them as a list of JSON objects; rows that other commands wrote there are kept."""
+    """Print the rows as a table, and keep them."""
     table = Table(title=str(path), title_justify="left")
     for name in ("name", "value", "low", "high", "n", "target", "met"):
         table.add_column(name)
@@ -36,8 +36,13 @@ def publish(rows: Sequence[Row], path: Path) -> None:
             row.name, f"{row.value:.3g} {row.unit}", f"{row.low:.3g}", f"{row.high:.3g}", str(row.n), target, met
         )
     Console().print(table)
+    keep(rows, path)
+
+
+def keep(rows: Sequence[Row], path: Path) -> None:
+    """Write the rows as a list of JSON objects, in place of those of the same name and command; all others stay."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = {row.command for row in rows}
+    fresh = {(row.command, row.name) for row in rows}
     others = msgspec.json.decode(path.read_bytes(), type=list[Row]) if path.exists() else []
-    kept = [row for row in others if row.command not in fresh]
+    kept = [row for row in others if (row.command, row.name) not in fresh]
     path.write_bytes(msgspec.json.format(msgspec.json.encode([*kept, *rows])) + b"\n")

@@ -17,6 +17,7 @@ from detectors import two_arms
 from detectors.ab_test import AbTestParams
 from detectors.columns import Bools, Floats
 from detectors.math.intervals import normal_mixture_radius
+from tests.figures import Figure
 from tests.real_data.shared import table
 
 ALPHA = 0.05
@@ -98,15 +99,17 @@ def test_peeking_speaks_in_three_of_five_series_the_end_and_the_msprt_as_calcula
     assert (told["peeking"].sum(), told["end"].sum()) == (113, 50)
 
 
-def test_ours_speaks_about_as_often_as_the_msprt_and_not_as_peeking_does(series: list[Series]) -> None:
+def test_ours_speaks_about_as_often_as_the_msprt_and_not_as_peeking_does(series: list[Series], figure: Figure) -> None:
     told = speaks(series)
+    for who, says in told.items():
+        figure(f"39 experiments: series called different by {who}", int(says.sum()), "series", len(series))
     assert told["ours"].sum() == 43
     assert (told["ours"] & told["msprt"]).sum() >= 34
     assert (told["ours"] & ~told["peeking"]).sum() == 0
 
 
 def test_our_intervals_contradict_themselves_in_less_than_one_series_of_twenty_naive_ones_in_one_of_six(
-    series: list[Series],
+    series: list[Series], figure: Figure
 ) -> None:
     def contradicting(radii: list[Floats]) -> int:
         low = [np.max(s.effect - r) for s, r in zip(series, radii, strict=True)]
@@ -115,5 +118,7 @@ def test_our_intervals_contradict_themselves_in_less_than_one_series_of_twenty_n
 
     ours = contradicting([s.radius() for s in series])
     naive = contradicting([1.96 * s.plain_error() for s in series])
+    figure("39 experiments: our intervals contradict themselves", ours, "series", len(series), target=9, met=ours <= 9)
+    figure("39 experiments: naive intervals contradict themselves", naive, "series", len(series))
     assert (ours, naive) == (5, 31)
     assert ours <= ALPHA * len(series)

@@ -18,6 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 from monitor.cli import cli
+from tests.figures import Figure
 from tests.real_data.shared import table
 
 CONFIG = """
@@ -82,13 +83,17 @@ def test_the_months_are_as_bad_as_is_said(rows: list[dict[str, str]]) -> None:
     assert all(error[f"2021-{m}"] > 0.43 for m in ("08", "09", "10"))
 
 
-def test_nothing_is_told_in_the_good_months(alerts: list[dict[str, Any]]) -> None:
+def test_nothing_is_told_in_the_good_months(alerts: list[dict[str, Any]], figure: Figure) -> None:
+    early = sum(int(a["opened_at"]) < ms("2021-01-14") for a in alerts)
+    figure("California: alerts in the good months", early, "alerts", len(alerts), target=0, met=early == 0)
     assert int(alerts[0]["opened_at"]) >= ms("2021-01-14")
 
 
 @pytest.mark.parametrize(("from_", "until"), [("2021-02-10", "2021-04-01"), ("2021-08-01", "2021-11-01")])
 def test_the_bad_months_are_told_as_critical_and_the_alert_lasts_as_long_as_they_do(
-    alerts: list[dict[str, Any]], from_: str, until: str
+    alerts: list[dict[str, Any]], from_: str, until: str, figure: Figure
 ) -> None:
     over = [a for a in alerts if int(a["opened_at"]) <= ms(from_) and (a["resolved_at"] or 10**15) >= ms(until)]
+    critical = sum(a["severity"] == "critical" for a in over)
+    figure(f"California: bad months from {from_} told as critical", critical, "alerts", 1, target=1, met=critical == 1)
     assert [a["severity"] for a in over] == ["critical"]

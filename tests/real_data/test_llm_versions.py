@@ -14,6 +14,7 @@ from detectors.ab_test import AbTest, AbTestParams
 from detectors.columns import Columns, Numeric, flag
 from detectors.detector import Tick
 from detectors.evidence import Evidence, Verdict
+from tests.figures import Figure
 from tests.real_data.shared import table
 
 LOOK = 20
@@ -51,9 +52,13 @@ def compared(task: str, service: str) -> list[Evidence]:
         ("leetcode_easy", "gpt-3.5-turbo", 0.02 - 0.22),
     ],
 )
-def test_the_published_falls_are_told_before_the_prompts_run_out(task: str, service: str, published: float) -> None:
+def test_the_published_falls_are_told_before_the_prompts_run_out(
+    task: str, service: str, published: float, figure: Figure
+) -> None:
     told = compared(task, service)
     decided = [t for t, e in enumerate(told) if e.verdict is Verdict.CONTROL]
+    after, of = (decided[0] + 1 if decided else 0), len(told)
+    figure(f"{service}, {task}: the fall is told at look", after, "looks", of, target=of, met=0 < after < of)
     assert decided
     assert decided[0] < len(told) - 1
     last = told[-1]

@@ -20,6 +20,7 @@ from detectors import engine
 from detectors.columns import Floats
 from detectors.detector import Tick
 from detectors.increments import block
+from tests.figures import Figure
 from tests.real_data.shared import folder, scorer, table
 
 PAGE = 1e-3
@@ -87,8 +88,11 @@ def test_series_without_an_anomaly_stay_silent(alarms: dict[str, list[int]]) -> 
     assert {name: alarms[name] for name in clean if alarms[name]} == {}
 
 
-def test_the_score_is_above_that_of_saying_nothing(series: Series, alarms: dict[str, list[int]]) -> None:
+def test_the_score_is_above_that_of_saying_nothing(
+    series: Series, alarms: dict[str, list[int]], figure: Figure
+) -> None:
     ours, none = score(series, alarms)
+    figure("NAB, 24 series: raw score (of silence: -34)", ours, "points", len(series), target=none, met=ours > none)
     assert none == pytest.approx(-34.0)
     assert ours > none + 3.0
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from detectors.columns import Floats
 from detectors.risk import RiskParams
+from tests.figures import Figure
 from tests.real_data.feeding import adwin, crossings, pages
 from tests.real_data.shared import scorer, table
 
@@ -33,11 +34,16 @@ def risk(margin: float, learn: int) -> RiskParams:
     return RiskParams(loss="error", page_if_worse_by=margin, sample_units=500, learn_units=learn, learn_windows=5)
 
 
-def test_sea_both_visible_changes_are_paged_as_by_adwin_and_nothing_else() -> None:
+def test_sea_both_visible_changes_are_paged_as_by_adwin_and_nothing_else(figure: Figure) -> None:
     columns, wrong = stream("sea")
     ours = pages(crossings("risk", risk(0.05, 5_000), columns, rows=WINDOW, page=PAGE, rebaseline=True, first=2_500))
     theirs = adwin(wrong, first=2_500)
     scored = {who: scorer("score_drifts").strict(CHANGES, d, HORIZON, ROWS) for who, d in (("o", ours), ("a", theirs))}
+    for who, name in (("o", "ours"), ("a", "ADWIN")):
+        found, false = scored[who]["found"], scored[who]["false_alarms"]
+        figure(f"sea: changes found by {name}, of two that can be seen", found, "changes", 3, target=2, met=found >= 2)
+        figure(f"sea: false pages of {name}", false, "pages", 3, target=0, met=false == 0)
+        figure(f"sea: delay of {name}, mean", float(np.mean(scored[who]["delays"])), "rows", found)
     assert ours == [13_249, 40_999]
     assert (scored["o"]["found"], scored["o"]["false_alarms"]) == (2, 0)
     assert (scored["a"]["found"], scored["a"]["false_alarms"]) == (2, 0)
@@ -56,10 +62,13 @@ def test_sea_without_a_new_baseline_the_third_change_makes_the_open_alert_critic
     assert abs(2_500 + at / 3_600_000 * WINDOW - CHANGES[0]) <= 2 * WINDOW
 
 
-def test_elec2_a_handful_of_pages_where_adwin_reports_eighty_six_drifts() -> None:
+def test_elec2_a_handful_of_pages_where_adwin_reports_eighty_six_drifts(figure: Figure) -> None:
     columns, wrong = stream("elec2")
     ours = pages(crossings("risk", risk(0.1, 5_000), columns, rows=WINDOW, page=PAGE, rebaseline=True, first=2_000))
-    assert len(adwin(wrong, first=2_000)) == 86
+    theirs = adwin(wrong, first=2_000)
+    figure("elec2: pages", len(ours), "pages", len(wrong))
+    figure("elec2: drifts that ADWIN reports", len(theirs), "drifts", len(wrong))
+    assert len(theirs) == 86
     assert ours == [7_749, 19_249, 27_249, 34_249, 40_749]
     before = 2_000
     for row in ours:

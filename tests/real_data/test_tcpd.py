@@ -16,6 +16,7 @@ import pytest
 
 from detectors.columns import Floats
 from detectors.numeric_shift import NumericShiftParams
+from tests.figures import Figure
 from tests.real_data.feeding import HOUR, crossings
 from tests.real_data.shared import folder, scorer, table
 
@@ -29,7 +30,7 @@ def changes(values: Floats) -> list[int]:
     return [int((c.evidence.change_at or 0) / HOUR * WINDOW) for c in told if str(c.evidence.crossing) == "page"]
 
 
-def test_what_is_told_divides_the_series_better_than_nothing_does() -> None:
+def test_what_is_told_divides_the_series_better_than_nothing_does(figure: Figure) -> None:
     people: dict[str, Any] = json.loads((folder() / "tcpd_A/annotations.json").read_text())
     values: dict[str, list[float]] = {}
     for r in table("tcpd_A/series.csv.gz"):
@@ -41,6 +42,10 @@ def test_what_is_told_divides_the_series_better_than_nothing_does() -> None:
         of["cover"] = lambda n: tcpd.cover(people[n]["annotators"], given.get(n, []), people[n]["n_obs"])
         return float(np.mean([of[score](n) for n in people]))
 
+    figure(
+        "TCPD, 14 series: covering", mean("cover", found), "share", 14, target=0.585, met=mean("cover", found) > 0.585
+    )
+    figure("TCPD, 14 series: F1", mean("f1", found), "share", 14, target=0.678, met=mean("f1", found) > 0.678)
     assert mean("cover", {}) == pytest.approx(0.585, abs=5e-4)
     assert mean("f1", {}) == pytest.approx(0.678, abs=5e-4)
     assert mean("cover", found) > 0.60
