@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from monitor.clock import Clock
 from monitor.events import Block, TopicPartition
-from monitor.ingest.source import Source
+from monitor.ingest.source import Source, SourceUnavailable
 
 REQUEUE = "requeue"
 """The command; its `places` are lists of topic, partition and offset."""
@@ -40,7 +40,7 @@ def reread(source: Source, places: Sequence[Place], resume: Mapping[TopicPartiti
 
     Raises `SourceError`: then the source stands anywhere.
     """
-    assigned, ends = source.partitions(), clock.now() + LONGEST_MS
+    assigned, known, ends = source.partitions(), source.identities(), clock.now() + LONGEST_MS
     found: list[Block] = []
     touched = {partition for partition, _ in places} & assigned
     for partition, offset in places:
@@ -48,6 +48,8 @@ def reread(source: Source, places: Sequence[Place], resume: Mapping[TopicPartiti
             source.pause(assigned - {partition})
             source.seek({partition: offset})
             found += _one(source, partition, offset)
+    if source.identities() != known:
+        raise SourceUnavailable("a topic was made anew while dead letters were read again from it")
     source.seek({partition: resume[partition] for partition in touched if partition in resume})
     source.pause(())
     return found

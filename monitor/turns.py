@@ -81,7 +81,7 @@ class ModelTurns:
         """
         if self._memory is None:
             self._memory = load(self.engine.plan, self.store.load(self.model))
-            self.source.seek({**self._began, **self._memory.offsets})
+            self.source.seek({**self._began, **self._memory.offsets}, self._memory.identities)
             self._seen = _Seen()
         return self._memory
 
@@ -159,7 +159,11 @@ class ModelTurns:
         return memory.turn.records
 
     def _begun(self, memory: ModelMemory) -> bool:
-        """Note where partitions without a record begin, so that a restart does not begin them anew; True if any was new."""
+        """Note where partitions without a record begin, so that a restart does not begin them anew; True if any was new.
+
+        And which topics they are of: with the offsets that were read from them, and no later.
+        """
+        memory.identities.update(self.source.identities())
         new = {p: at for p, at in self.source.positions().items() if p not in memory.offsets}
         memory.offsets.update(new)
         return bool(new)

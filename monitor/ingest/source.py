@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 from monitor.events import Block, TopicPartition
 from monitor.ingest.gap import Gap
+
+NOT_KNOWN: Mapping[str, str] = MappingProxyType({})
+"""Nobody noted which topics the positions were of."""
 
 
 class SourceError(Exception):
@@ -47,8 +51,14 @@ class Source(Protocol):
     def finished(self) -> bool:
         """No block will ever come again (files); a live source never finishes."""
 
-    def seek(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Where to read on, by partition; also for partitions that are assigned later. Others start as configured."""
+    def identities(self) -> Mapping[str, str]:
+        """What tells a topic from another one of the same name, by topic, as of the last poll; {} where nothing does."""
+
+    def seek(self, positions: Mapping[TopicPartition, int], identities: Mapping[str, str] = NOT_KNOWN) -> None:
+        """Where to read on, by partition; also for partitions that are assigned later. Others start as configured.
+
+        `identities` of the topics that the positions were of: one that was made anew since is read from its beginning, after a gap.
+        """
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
         """Stop reading these; any others that were paused go on."""

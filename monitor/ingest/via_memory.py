@@ -10,6 +10,7 @@ import numpy as np
 
 from monitor.events import Block, TopicPartition
 from monitor.ingest.gap import Gap, GapReason
+from monitor.ingest.source import NOT_KNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,11 @@ class MemorySource:
         """All records were given, and no more are to come."""
         return not self._live and not any(self.behind().values())
 
-    def seek(self, positions: Mapping[TopicPartition, int]) -> None:
+    def identities(self) -> Mapping[str, str]:
+        """None."""
+        return NOT_KNOWN
+
+    def seek(self, positions: Mapping[TopicPartition, int], identities: Mapping[str, str] = NOT_KNOWN) -> None:  # noqa: ARG002
         """Where to read on, by partition; also for partitions that come later."""
         self._positions.update(positions)
 

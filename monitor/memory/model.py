@@ -63,6 +63,7 @@ class ModelMemory:
 
     `intake` is what was last told of `missing`. `clocks` and `beside`: how far each source has come, as `monitor.join.clocks.Pace` has it.
 
+    `identities`: which topics the offsets are of, where their source tells topics of one name apart.
     `matured`: voters of predictions at maturity, for outcomes that somebody watches by votes.
     `rearmed`: watches whose evidence a person asked to throw away, until their next window closes.
     `quality`: by stream and slot of event time, the rows kept and the records rejected, for windows that are not closed yet.
@@ -83,6 +84,7 @@ class ModelMemory:
     armed: bool = False
     rearmed: set[str] = field(default_factory=set)
     offsets: dict[TopicPartition, int] = field(default_factory=dict)
+    identities: dict[str, str] = field(default_factory=dict)
     clocks: dict[Source, int] = field(default_factory=dict)
     beside: dict[Source, tuple[int, int | None]] = field(default_factory=dict)
     lanes: dict[str, int] = field(default_factory=dict)

@@ -46,6 +46,7 @@ def restore_progress(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) -
     memory.rearmed = {key for key in p["rearmed"] if key in same}
     words = p.get("words", {})
     memory.words = {key: msgspec.convert(word, Word) for key, word in words.items() if key in same}
+    memory.identities = {t: it for t, it in p.get("identities", {}).items() if t in memory.plan.topics()}
     memory.counters = Counter(p["counters"])
     if ARRIVALS in memory.lanes or ARRIVALS not in p["lanes"]:
         memory.arrivals = {stream: dict(minutes) for stream, minutes in p["arrivals"].items()}
@@ -96,6 +97,7 @@ def pack_progress(memory: ModelMemory) -> bytes:
             "key": check_of(memory.plan.hash_key),
             "sequence": memory.sequence,
             "first_event": memory.first_event,
+            "identities": dict(sorted(memory.identities.items())),
             "armed": memory.armed,
             "rearmed": sorted(memory.rearmed),
             "clocks": sorted([*source, clock] for source, clock in memory.clocks.items()),

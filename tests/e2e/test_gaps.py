@@ -122,3 +122,25 @@ def test_a_topic_deleted_and_made_anew_is_told_and_read_from_its_beginning(feed:
         begun.evidence.reason == f"records of {feed.topic}[0] are gone: the topic was emptied, or deleted and made anew"
     )
     assert over.evidence.standing is Standing.OK
+
+
+def test_a_topic_made_anew_and_refilled_past_the_old_offset_while_the_daemon_was_down_is_told(feed: Feed) -> None:
+    feed.cluster.produce(feed.topic, slates(0, 60))
+    with feed.daemon() as daemon:
+        daemon.wait("the first hour is read", lambda: feed.read() == 60 * A_MINUTE)
+        assert daemon.terminate() == 0
+    feed.cluster.delete_topic(feed.topic)
+    feed.cluster.create_topic(feed.topic)
+    feed.cluster.produce(feed.topic, slates(60, 140))
+    with feed.daemon() as daemon:
+        daemon.wait("the new topic is read", lambda: feed.read() == 80 * A_MINUTE)
+        daemon.wait("it is told that it is over", lambda: len(feed.findings(INTAKE)) == 2)
+        metrics = daemon.get("/metrics")[1]
+        assert daemon.terminate() == 0
+    begun, over = feed.findings(INTAKE)
+    assert (
+        begun.evidence.reason == f"records of {feed.topic}[0] are gone: the topic was emptied, or deleted and made anew"
+    )
+    assert over.evidence.standing is Standing.OK
+    kept = rf'^loopwatch_records_decoded_total{{model="feed",stream="predictions"}} {140 * A_MINUTE}.0$'
+    assert re.search(kept, metrics, re.MULTILINE), "none of the first records was passed over"

@@ -326,6 +326,37 @@ def test_a_topic_that_was_deleted_and_created_anew_is_a_reset(
     assert second.gaps() == [Gap(topic, 0, 10, 0, GapReason.RESET)]
 
 
+def test_a_topic_made_anew_while_nobody_read_it_is_a_reset_even_if_it_grew_past_the_old_position(
+    kafka_cluster: KafkaCluster, opened: Callable[..., KafkaSource]
+) -> None:
+    name = kafka_cluster.create_topic(f"anew-{uuid.uuid4().hex[:8]}", partitions=2)
+    for partition in (0, 1):
+        kafka_cluster.produce(name, numbers(0, 10), partition=partition)
+    first = opened(name)
+    values(first, 20)
+    positions, identities = first.positions(), first.identities()
+    assert identities.keys() == {name}
+    first.close()
+    same = opened(name)
+    same.seek(positions, identities)
+    assert not same.poll(100, 500)
+    assert same.gaps() == []
+    same.close()
+    kafka_cluster.delete_topic(name)
+    kafka_cluster.create_topic(name)
+    kafka_cluster.produce(name, numbers(100, 130))
+    second = opened(name)
+    second.seek(positions, identities)
+    assert values(second, 30) == numbers(100, 130)
+    assert second.gaps() == [Gap(name, each, 10, 0, GapReason.RESET) for each in (0, 1)], (
+        "also of the partition it lacks"
+    )
+    assert second.identities() != identities
+    second.seek(positions, identities)
+    assert values(second, 30) == numbers(100, 130), "a turn that was thrown away finds the gap again"
+    assert second.gaps() == [Gap(name, 0, 10, 0, GapReason.RESET), Gap(name, 1, 10, 0, GapReason.RESET)]
+
+
 def test_a_topic_made_anew_while_it_is_read_is_a_reset_even_if_it_grew_past_the_old_position(
     kafka_cluster: KafkaCluster, opened: Callable[..., KafkaSource]
 ) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tests.servers.postgres import PostgresCluster
 
 RELEASES = sorted((Path(__file__).parent / "releases").glob("v*.jsonl.gz"))
+EARLIER = [release for release in RELEASES if release.name[1:5] != REVISIONS[-1]]
 
 
 def rows_of(release: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -85,9 +86,10 @@ def test_every_migration_but_the_newest_has_a_database_of_its_release() -> None:
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.name[:5])
 def test_a_database_of_an_earlier_release_is_named_then_upgraded_and_read(release: Path, url: str) -> None:
     held = made_by(release, url)
-    with pytest.raises(SchemaTooOld, match=f"is at schema {release.name[1:5]}, this version needs {REVISIONS[-1]}"):
-        SqlStore(url, ManualClock(NOW))
-    assert upgrade(url) is True
+    if release in EARLIER:
+        with pytest.raises(SchemaTooOld, match=f"is at schema {release.name[1:5]}, this version needs {REVISIONS[-1]}"):
+            SqlStore(url, ManualClock(NOW))
+    assert upgrade(url) is (release in EARLIER)
     store = SqlStore(url, ManualClock(NOW))
     image, status = store.load("shop"), store.status("shop")
     assert (len(image.chunks), len(image.pages)) == (held["chunks"], held["pages"])
@@ -217,7 +219,7 @@ def test_a_dump_of_postgresql_restores_into_a_database_that_is_whole_and_goes_on
     assert restored(target) == (image, [])
 
 
-@pytest.mark.parametrize("release", RELEASES[-1:], ids=lambda release: release.name[:5])
+@pytest.mark.parametrize("release", EARLIER[-1:], ids=lambda release: release.name[:5])
 def test_going_back_is_a_backup_of_before_the_upgrade(release: Path, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'loopwatch.db'}"
     made_by(release, url)

@@ -11,7 +11,7 @@ import numpy as np
 
 from monitor.events import Block, TopicPartition
 from monitor.ingest.gap import Gap
-from monitor.ingest.source import SourceRefused
+from monitor.ingest.source import NOT_KNOWN, SourceRefused
 from monitor.ingest.via_files.lines import lines
 
 
@@ -81,7 +81,11 @@ class FileSource:
         """Every file is at its end."""
         return all(reader.ended for reader in self._readers.values())
 
-    def seek(self, positions: Mapping[TopicPartition, int]) -> None:
+    def identities(self) -> Mapping[str, str]:
+        """None: a file is what stands under its name."""
+        return NOT_KNOWN
+
+    def seek(self, positions: Mapping[TopicPartition, int], identities: Mapping[str, str] = NOT_KNOWN) -> None:  # noqa: ARG002
         """The line to read on at, by partition; the lines before are skipped at the next poll. Unknown partitions have no effect."""
         for partition in self._readers.keys() & positions.keys():
             self._readers[partition].seek(positions[partition])

@@ -23,7 +23,7 @@ from kafka.errors import (  # type: ignore[import-untyped]  # ships no types
 
 from monitor.events import Block, TopicPartition
 from monitor.ingest.gap import Gap, GapReason
-from monitor.ingest.source import SourceError, SourceRefused, SourceUnavailable
+from monitor.ingest.source import NOT_KNOWN, SourceError, SourceRefused, SourceUnavailable
 from monitor.ingest.via_kafka.access import access_options, forbidden, in_words
 from monitor.ingest.via_kafka.batches import PartitionRecords, free_parked_records, own_parser_fits, plain
 from monitor.ingest.via_kafka.client import Client
@@ -51,7 +51,7 @@ class KafkaSource:
         self._held: set[TopicPartition] = set()
         self._paused: frozenset[TopicPartition] = frozenset()
         self._first_seen: dict[str, frozenset[int]] = {}
-        self._identities: dict[str, object] = {}
+        self._identities: dict[str, str] = {}
         self._gaps: list[Gap] = []
         self._own_parser = reading.own_parser and own_parser_fits()
         self._closed = False
@@ -108,9 +108,17 @@ class KafkaSource:
         """Never."""
         return False
 
-    def seek(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Where to read on, by partition; also for partitions that are assigned later. Others start as configured."""
+    def identities(self) -> Mapping[str, str]:
+        """The ids that the brokers gave to the topics; brokers older than 2.8 give none."""
+        return dict(self._identities)
+
+    def seek(self, positions: Mapping[TopicPartition, int], identities: Mapping[str, str] = NOT_KNOWN) -> None:
+        """Where to read on, by partition; also for partitions that are assigned later. Others start as configured.
+
+        `identities` of the topics that the positions were of: one that was made anew since is read from its beginning, after a gap.
+        """
         self._positions.update(positions)
+        self._identities.update(identities)
         for partition in self.partitions() & positions.keys():
             self._release(self._consumer, partition, positions[partition])
 
@@ -185,7 +193,6 @@ class KafkaSource:
             raise SourceRefused(f"Kafka at {self._address()} has no topic {names}")
         if not self._first_seen:
             self._first_seen = known
-        self._follow(self._consumer)
 
     def _disconnect(self) -> None:
         consumer, self._consumer, self._client = self._consumer, None, None
@@ -217,12 +224,19 @@ class KafkaSource:
     def _mind_new_topics(self, consumer: Any, now: Iterable[TopicPartition]) -> None:
         """A topic of the same name and another identity holds other records: its partitions are read from their beginning."""
         cluster = self._cluster()
-        identities = {topic: cluster.topic_id(topic) for topic in self.reading.topics}
+        told = {topic: cluster.topic_id(topic) for topic in self.reading.topics}
+        identities = {topic: str(identity) for topic, identity in told.items() if identity}
         anew = {topic for topic, identity in identities.items() if self._identities.get(topic, identity) != identity}
-        self._identities.update({topic: identity for topic, identity in identities.items() if identity is not None})
-        lost = [each for each in now if each.topic in anew and self._positions.get(each, 0) > 0]
-        for partition, found in self._ends(consumer.beginning_offsets, lost):
-            self._lose(consumer, Gap(*partition, self._positions[partition], found, GapReason.RESET))
+        lost = {each for each, position in self._positions.items() if each.topic in anew and position > 0}
+        begun = dict(self._ends(consumer.beginning_offsets, lost.intersection(now)))
+        self._identities.update(identities)
+        for partition in sorted(lost):
+            gap = Gap(*partition, self._positions[partition], begun.get(partition, 0), GapReason.RESET)
+            if partition in begun:
+                self._lose(consumer, gap)
+            else:
+                self._gaps.append(gap)
+                self._positions[partition] = gap.found
 
     def _take_up(self, consumer: Any, added: Iterable[TopicPartition]) -> None:
         """Give new partitions their positions; hold those without."""
