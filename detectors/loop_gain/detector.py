@@ -1,14 +1,18 @@
 """Loop gain as a watch: pushes of one period, measured against what the policy does after the next retrainings.
 
 Every period closes the measurement of the one `training_periods` before it, so that all lags that the next model learns from are
-summed. The alarm follows the rule of `detectors.periods`: the one-sided bound of the total gain above `page_if_gain_above`, in two
-periods in a row, at an error equal to each period's spend. It is that of Anderson and Rubin for one lag, and the delta method's
-for more: asymptotic in pairs times periods. The interval shown is valid at every look: for one lag it uses the coins alone; for
-more it is a normal mixture.
+summed. The alarm follows the rule of `detectors.periods`: the one-sided bound of the TOTAL gain beyond a threshold, in two periods
+in a row, at an error equal to each period's spend. Warn: above half of `page_if_gain_above`. Page: above it, or above .5 where the
+estimate is .9 or more. Critical: above 1, from where on a loop runs away. The bound is that of Anderson and Rubin for one lag, and
+the delta method's for more: asymptotic in pairs times periods. The interval shown is valid at every look: for coins and one lag it
+uses the coins alone; else it is a normal mixture.
 
-Nothing is claimed where pushes were not felt (first-stage F below 10), where no pair is well seen, or where the feed has
-collapsed to less than a fifth of the effective items it began with: there a gain cannot be told from that of a loop that has already run
-its course, and concentration tells the rest.
+Where nothing may be tilted, `instrument: exploration` takes the luck of the random slots for the push. It is as sound, and weaker.
+
+Nothing is claimed where pushes were not felt (first-stage F below 10), where the effective number of pairs is small, or where the
+feed has collapsed to less than a fifth of the effective items it began with ("saturated"): there a gain cannot be told from that of
+a loop that has already run its course, and concentration tells the rest. As long as the interval holds both a gain that is tolerated
+and one that would page, the watch is `insufficient`, and says how much more it takes.
 
 >>> from detectors.columns import Hash, Numeric, Ragged, flag
 >>> rng, day, detector, p = np.random.default_rng(11), 86_400_000, LoopGain(), LoopGainParams()
@@ -36,7 +40,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -49,14 +53,17 @@ from detectors.detector import Family, Needs, Params, Stream, Tick
 from detectors.evidence import Crossing, Evidence
 from detectors.loop_gain import estimate, table
 from detectors.loop_gain.estimate import Sums
-from detectors.loop_gain.pairs import MIN_EXPECTED, Pairs, eligible, measured
-from detectors.loop_gain.report import Told, tell
+from detectors.loop_gain.pairs import MIN_EXPECTED, Pairs, drawn, eligible, measured
+from detectors.loop_gain.report import WARNS, Basis, Told, tell
 from detectors.loop_gain.table import ALL, UNTILTED, Table
 from detectors.math import distinct, diversity
 from detectors.periods import PAGE, WATCHING, PeriodState
 
 SATURATED = 0.2
 """Share of the first period's effective items below which the feed has collapsed."""
+
+NEARLY_ONE, NEAR, RUNAWAY = 0.9, 0.5, 1.0
+"""An estimate near a runaway, the lower bound at which that pages, and the one from which a loop runs away."""
 
 MAX_LAGS = 14
 _Z = MAX_LAGS + 1
@@ -66,12 +73,20 @@ class LoopGainParams(Params):
     """Parameters of `loop_gain`."""
 
     page_if_gain_above: Annotated[
-        float, Field(gt=0, lt=1, description="tolerated total gain; at .3 a loop multiplies by 1.4")
-    ] = 0.3
+        float, Field(gt=0, lt=1, description="total gain that pages, at .6 a loop multiplies by 2.5; half of it warns")
+    ] = 0.6
+    instrument: Annotated[
+        Literal["tilt", "exploration"],
+        Field(
+            description="what pushes: pairs tilted by coins, or the luck of slots that are filled at random, uniformly"
+        ),
+    ] = "tilt"
     training_periods: Annotated[
         int, Field(ge=1, le=MAX_LAGS, description="periods of logs that each model is trained on: lags that are summed")
     ] = 1
-    min_pairs: Annotated[int, Field(ge=2, description="well-seen pairs before a gain is claimed")] = 20
+    min_pairs: Annotated[
+        int, Field(ge=2, description="effective number of pairs (or items) before a gain is claimed")
+    ] = 20
     min_exposures: Annotated[
         int, Field(ge=1, description="untilted showings of both items of a pair in the period before")
     ] = MIN_EXPECTED
@@ -87,7 +102,8 @@ class LoopGainState(PeriodState):
 
     kept            (W,) packed tables of the last training_periods + 1 periods, the oldest first.
     linear, square  (W, z), (W, z, z) sums of `detectors.loop_gain.estimate`, in the first training_periods + 1 places.
-    measured        (W,) pairs measured so far; first_items: effective items of the first period, NaN before.
+    measured        (W, 2) pairs, and periods, measured so far; spread (W, 2) see `detectors.loop_gain.estimate.spread`.
+    first_items     (W,) effective items of the first period, NaN before.
     first           (W, z, z) square sums of the first period that had pairs; 0 before.
     """
 
@@ -95,6 +111,7 @@ class LoopGainState(PeriodState):
     linear: Floats
     square: Floats
     measured: Ints
+    spread: Floats
     first_items: Floats
     first: Floats
 
@@ -109,9 +126,9 @@ class LoopGain:
     statistic = Table
     state = LoopGainState
 
-    def needs(self, p: LoopGainParams) -> Needs:  # noqa: ARG002 - the same for all parameters
-        """`tilted`, and `items` with the fields `item` (identity), `pair` and, where items are drawn at random, `explored`."""
-        return Needs(Stream.PREDICTIONS, ("items", "tilted"))
+    def needs(self, p: LoopGainParams) -> Needs:
+        """`items` with the fields `item` (identity) and, where items are drawn at random, `explored`; `tilted` and `pair` for coins."""
+        return Needs(Stream.PREDICTIONS, ("items", "tilted") if p.instrument == "tilt" else ("items",), gated=True)
 
     def start(self, ps: Sequence[LoopGainParams]) -> LoopGainState:
         """Watching at once: there is nothing to be learned first."""
@@ -127,7 +144,8 @@ class LoopGain:
             kept=kept,
             linear=np.zeros((w, _Z)),
             square=np.zeros((w, _Z, _Z)),
-            measured=np.zeros(w, np.int64),
+            measured=np.zeros((w, 2), np.int64),
+            spread=np.zeros((w, 2)),
             first_items=np.full(w, np.nan),
             first=np.zeros((w, _Z, _Z)),
         )
@@ -161,12 +179,13 @@ class LoopGain:
         s_after = _with(s, rows)
         live = np.array([row.told.claimed for row in rows])
         gain, se = (np.array(column) for column in zip(*((r.told.gain, r.told.se) for r in rows), strict=True))
-        margin = np.array([p.page_if_gain_above for p in ps])
+        page = np.array([p.page_if_gain_above for p in ps])
         error = periods.errors(tick)
         bound = np.stack([_lower(row.told, e) for row, e in zip(rows, error, strict=True)])
         with np.errstate(invalid="ignore"):
-            over = bound > np.stack([margin, margin, 3.0 * margin], axis=1)
-            clear = gain + norm.isf(periods.RECOVERY_LEVEL) * se < margin
+            paging = np.where(gain >= NEARLY_ONE, np.minimum(page, NEAR), page)
+            over = bound > np.stack([WARNS * page, paging, np.full(len(ps), RUNAWAY)], axis=1)
+            clear = gain + norm.isf(periods.RECOVERY_LEVEL) * se < WARNS * page
         after, crossed = periods.judge(s_after, over, clear, tick, live)
         level = np.where(by_hand & (crossed == Crossing.NONE), Crossing.RECOVERED, crossed)
         told = [
@@ -174,7 +193,7 @@ class LoopGain:
                 row.told,
                 mode=periods.MODES[after.mode[i]],
                 crossing=Crossing(level[i]),
-                margin=p.page_if_gain_above,
+                page=p.page_if_gain_above,
                 spend=float(tick.page[i]) if row.told.claimed and s.level[i] < PAGE else 0.0,
                 change_at=int((s if level[i] == Crossing.RECOVERED else after).since[i]) or None,
             )
@@ -189,7 +208,8 @@ class _Row:
 
     kept: list[bytes]
     sums: Sums
-    measured: int
+    measured: Ints
+    spread: Floats
     first_items: float
     first: Floats
     told: Told
@@ -198,25 +218,34 @@ class _Row:
 def _advance(p: LoopGainParams, s: LoopGainState, i: int, a: Table, *, gated: bool) -> _Row:
     lags = p.training_periods
     sums = Sums(s.linear[i, : lags + 1], s.square[i, : lags + 1, : lags + 1])
-    kept, count = list(s.kept[i]), int(s.measured[i])
+    kept, count, spread = list(s.kept[i]), s.measured[i], s.spread[i]
     first_items, first = float(s.first_items[i]), s.first[i, : lags + 1, : lags + 1]
     exposures, units = int(a.counts[:, ALL].sum()), distinct.count(a.units)
-    lacking = _lacking(a, gated=gated)
+    lacking = _lacking(p, a, gated=gated)
     if lacking:
         kept = [] if gated or exposures else kept
-        return _Row(kept, sums, count, first_items, first, Told.nothing(lacking, exposures, units, gated))
+        return _Row(kept, sums, count, spread, first_items, first, Told.nothing(lacking, exposures, units, gated))
     items = _effective(a.counts[:, UNTILTED])
     first_items = items if np.isnan(first_items) else first_items
-    if len(kept) == lags + 1:
-        pairs = _pairs(p, kept, a)
+    saturated = items < SATURATED * first_items
+    if len(kept) == lags + 1 and not saturated:
+        pairs = _pairs(p, kept, a) if p.instrument == "tilt" else _luck(p, kept, a)
         if pairs is not None:
             found = estimate.sums(pairs)
-            sums, count = sums + found, count + len(pairs.sign)
+            sums, spread = sums + found, spread + estimate.spread(pairs)
+            count = count + np.array([len(pairs.sign), 1])
             first = first if first.any() else found.square
     kept = [*kept, table.pack(a)][-(lags + 1) :]
-    saturated = items < SATURATED * first_items
-    told = Told.of(sums, first, count, p.min_pairs, units=units, exposures=exposures, saturated=saturated)
-    return _Row(kept, sums, count, first_items, first, told)
+    told = Told.of(
+        sums,
+        first,
+        Basis(units, exposures, int(count[0]), int(count[1]), estimate.effective(spread)),
+        least=p.min_pairs,
+        page=p.page_if_gain_above,
+        coins=p.instrument == "tilt",
+        saturated=saturated,
+    )
+    return _Row(kept, sums, count, spread, first_items, first, told)
 
 
 def _pairs(p: LoopGainParams, kept: Sequence[bytes], now: Table) -> Pairs | None:
@@ -240,6 +269,19 @@ def _pairs(p: LoopGainParams, kept: Sequence[bytes], now: Table) -> Pairs | None
     )
 
 
+def _luck(p: LoopGainParams, kept: Sequence[bytes], now: Table) -> Pairs | None:
+    """The same where the random slots push: of the items that the policy showed often enough the period before."""
+    before, own, *between = (table.unpack(data) for data in kept)
+    later = [*between, table.unpack(table.pack(now))]
+    items = np.flatnonzero(table.counts_of(before, own.keys, UNTILTED) >= p.min_exposures)
+    return drawn(
+        own.sums[:, UNTILTED],
+        own.sums[:, ALL],
+        [table.counts_of(after, own.keys, UNTILTED) for after in later],
+        items,
+    )
+
+
 def _lower(told: Told, errors: Floats) -> Floats:
     """One-sided lower bounds of the total gain at the given errors."""
     if not told.claimed:
@@ -249,10 +291,16 @@ def _lower(told: Told, errors: Floats) -> Floats:
     return np.asarray(told.gain - norm.isf(errors) * told.se)
 
 
-def _lacking(a: Table, *, gated: bool) -> str:
+def _lacking(p: LoopGainParams, a: Table, *, gated: bool) -> str:
     if gated:
         return "the holdout is not sound"
-    if not a.counts[:, ALL].sum():
+    shown = int(a.counts[:, ALL].sum())
+    if p.instrument == "exploration":
+        if not shown:
+            return "no items were shown to exposed units in this period"
+        drawn_at_random = shown > a.counts[:, UNTILTED].sum()
+        return "" if drawn_at_random else "no item was drawn at random in this period, so nothing was pushed"
+    if not shown:
         return "no items were shown to exposed units in this period, or no request told whether it was tilted"
     if not a.tilted.all():
         return f"{'no' if not a.tilted[1] else 'every'} request was tilted in this period; both kinds are needed"
@@ -277,7 +325,8 @@ def _with(s: LoopGainState, rows: Sequence[_Row]) -> LoopGainState:
         kept=kept,
         linear=linear,
         square=square,
-        measured=np.array([row.measured for row in rows], np.int64),
+        measured=np.stack([row.measured for row in rows]),
+        spread=np.stack([row.spread for row in rows]),
         first_items=np.array([row.first_items for row in rows]),
         first=first,
     )

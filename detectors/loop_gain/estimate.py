@@ -40,6 +40,21 @@ def sums(pairs: Pairs) -> Sums:
     return Sums(pairs.sign @ z, z.T @ z)
 
 
+def spread(pairs: Pairs) -> Floats:
+    """(2,) sum v^2 and sum v^4: additive, and by `effective` the number of pairs that an estimate truly rests on."""
+    square = pairs.weight**2
+    return np.array([square.sum(), (square**2).sum()])
+
+
+def effective(spread: Floats) -> float:
+    """Effective number of pairs, (sum v^2)^2 / sum v^4: few heavy ones count for little more than themselves. Kong 1992.
+
+    >>> effective(np.array([4.0, 4.0])), effective(np.array([4.0, 10.0]))           # four alike; one of three weighs most
+    (4.0, 1.6)
+    """
+    return float(spread[0] ** 2 / spread[1]) if spread[1] > 0 else 0.0
+
+
 def first_stage(a: Sums) -> float:
     """F of the push on exposure: how many times its noise, squared. 0.0 without pairs."""
     return float(a.linear[-1] ** 2 / a.square[-1, -1]) if a.square[-1, -1] > 0 else 0.0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 
 from detectors.columns import Floats
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
@@ -17,10 +18,30 @@ LEVEL = 0.95
 TAU = 0.3
 """Gain at which the normal mixture is tightest."""
 
+_FOREVER = 1_000
+
+
+WARNS = 0.5
+"""Share of the gain that pages from which on the watch warns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What an estimate rests on: units and exposures of this period; pairs (or items) and periods measured so far.
+
+    effective   number of pairs as many alike would be worth; see `detectors.loop_gain.estimate.effective`.
+    """
+
+    units: int
+    exposures: int
+    pairs: int = 0
+    periods: int = 0
+    effective: float = 0.0
+
 
 @dataclass(frozen=True)
 class Told:
-    """One period of one watch. `lacking` says why nothing is claimed; `claimed` that a gain is."""
+    """One period of one watch. `lacking` says why nothing is claimed; `claimed` that a gain is; `undecided` what it leaves open."""
 
     sums: Sums
     first: Floats
@@ -28,12 +49,12 @@ class Told:
     se: float
     interval: tuple[float, float]
     first_stage: float
-    pairs: int
-    units: int
-    exposures: int
+    basis: Basis
+    coins: bool
     claimed: bool
     gated: bool
     lacking: str
+    undecided: str = ""
 
     @staticmethod
     def nothing(lacking: str, exposures: int, units: int, gated: bool) -> Told:
@@ -45,64 +66,113 @@ class Told:
             np.nan,
             (-np.inf, np.inf),
             0.0,
-            0,
-            units,
-            exposures,
+            Basis(units, exposures),
+            True,
             False,
             gated,
             lacking,
         )
 
     @staticmethod
-    def of(sums: Sums, first: Floats, pairs: int, least: int, *, units: int, exposures: int, saturated: bool) -> Told:
-        """The gain so far, if the pushes were felt and the feed has not collapsed."""
+    def of(sums: Sums, first: Floats, basis: Basis, *, least: int, page: float, coins: bool, saturated: bool) -> Told:
+        """The gain so far, if the pushes were felt and the feed has not collapsed.
+
+        least   effective pairs needed; page: the gain that pages; coins: whether pairs were tilted.
+        """
         felt = estimate.first_stage(sums)
-        gain, se = estimate.total(sums) if pairs else (np.nan, np.nan)
-        lacking = ""
-        if pairs < least:
-            lacking = f"{pairs:,} well-seen pairs measured so far; at least {least:,} are needed"
+        gain, se = estimate.total(sums) if basis.pairs else (np.nan, np.nan)
+        lacking, pushed = "", "pairs" if coins else "items"
+        if basis.effective < least:
+            lacking = (
+                f"{basis.pairs:,} well-seen {pushed} measured so far, worth {basis.effective:,.0f} alike; "
+                f"at least {least:,} are needed"
+            )
         elif felt < LEAST_F:
-            lacking = f"the pushes were hardly felt: first-stage F {felt:.1f}, at least {LEAST_F:g} is needed; tilt more, or more requests"
+            more = "tilt more, or more requests" if coins else "draw more items at random, or tilt pairs"
+            lacking = f"the pushes were hardly felt: first-stage F {felt:.1f}, at least {LEAST_F:g} is needed; {more}"
         elif saturated:
             lacking = "saturated: the feed has collapsed, and what would come back of a push cannot be told any more"
-        elif len(sums.linear) == 2:
-            interval = sequence.interval(sums, Sums(sums.linear, first), 1.0 - LEVEL)
-        if lacking:
-            interval = (-np.inf, np.inf)
-        elif len(sums.linear) > 2:
-            radius = float(normal_mixture_radius(np.array(se), np.array(TAU), 1.0 - LEVEL))
-            interval = gain - radius, gain + radius
-        return Told(sums, first, gain, se, interval, felt, pairs, units, exposures, not lacking, False, lacking)
+        interval, undecided = (-np.inf, np.inf), ""
+        if not lacking:
+            interval = _since_start(sums, first, gain, se, coins=coins)
+            undecided = _undecided(interval, se, basis.periods, page)
+        return Told(sums, first, gain, se, interval, felt, basis, coins, not lacking, False, lacking, undecided)
+
+    @property
+    def by_coins(self) -> bool:
+        """Whether the interval uses the coins alone."""
+        return self.coins and len(self.sums.linear) == 2
 
 
-def tell(told: Told, *, mode: Mode, crossing: Crossing, margin: float, spend: float, change_at: int | None) -> Evidence:
+def _since_start(sums: Sums, first: Floats, gain: float, se: float, *, coins: bool) -> tuple[float, float]:
+    if coins and len(sums.linear) == 2:
+        return sequence.interval(sums, Sums(sums.linear, first), 1.0 - LEVEL)
+    radius = float(normal_mixture_radius(np.array(se), np.array(TAU), 1.0 - LEVEL))
+    return gain - radius, gain + radius
+
+
+def _undecided(interval: tuple[float, float], se: float, periods: int, page: float) -> str:
+    """What it would take to tell a tolerated gain from one that pages, if the interval holds both; else ""."""
+    low, high = interval
+    if not low < WARNS * page < page < high:
+        return ""
+    tolerable = (1.0 - WARNS) * page / 2.0
+    pace, more = se * np.sqrt(periods), periods
+    while normal_mixture_radius(np.array(pace / np.sqrt(more)), np.array(TAU), 1.0 - LEVEL) > tolerable:
+        more = int(np.ceil(1.1 * more)) + 1
+        if more > _FOREVER:
+            break
+    span = (
+        f"a gain of {_percent(low)} to {_percent(high)} is possible"
+        if np.isfinite(interval).all()
+        else "any gain is possible"
+    )
+    if more > _FOREVER:
+        return f"{span}; with pushes like these {_percent(WARNS * page)} is never told from {_percent(page)}: more pairs, or more requests"
+    return (
+        f"{span}; about {more - periods:,} more periods like the {periods:,} measured are needed to tell {_percent(WARNS * page)} "
+        f"from {_percent(page)}, or more pairs and requests"
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}".replace("%", " %")
+
+
+def tell(told: Told, *, mode: Mode, crossing: Crossing, page: float, spend: float, change_at: int | None) -> Evidence:
     """The evidence of a period. Its unit is `gain`: what comes back of a push of 1."""
     standing, reason = Standing.OK, ""
     if told.lacking:
-        standing = Standing.BLIND if told.gated else Standing.INSUFFICIENT if told.exposures else Standing.STALE
+        standing = Standing.BLIND if told.gated else Standing.INSUFFICIENT if told.basis.exposures else Standing.STALE
         reason = told.lacking
+    elif told.undecided and mode is Mode.WATCHING:
+        standing, reason = Standing.INSUFFICIENT, told.undecided
     if crossing is not Crossing.NONE:
-        reason = _sentence(told, crossing)
+        standing, reason = Standing.OK, _sentence(told, crossing)
     lags = len(told.sums.linear) - 1
     bounded = told.claimed and bool(np.isfinite(told.interval).all())
     detail: dict[str, Any] = {
         "first_stage_f": told.first_stage,
-        "pairs": told.pairs,
+        "pushed_by": "coins" if told.coins else "random slots",
+        "pairs": told.basis.pairs,
+        "effective_pairs": told.basis.effective,
+        "periods": told.basis.periods,
         "lags": lags,
+        "pages_above": page,
         "multiplies_by": 1.0 / (1.0 - told.gain) if told.claimed and told.gain < 1.0 else None,
     }
     if told.claimed:
         detail |= {
             "by_lag": [float(g) for g in estimate.kernel(estimate.impulse(told.sums))],
             "came_back": float(told.gain),
-            "at_this_look": [float(x) for x in estimate.anderson_rubin(told.sums, 1.0 - LEVEL)] if lags == 1 else None,
+            "at_this_look": _at_this_look(told),
             "runaway": bool(told.interval[0] > 1.0),
         }
     return Evidence(
         mode=mode,
         standing=standing,
         crossing=crossing,
-        n={"exposed": told.units},
+        n={"exposed": told.basis.units},
         arms={"gain": told.gain} if told.claimed else {},
         effect=told.gain if told.claimed else None,
         unit="gain",
@@ -111,12 +181,12 @@ def tell(told: Told, *, mode: Mode, crossing: Crossing, margin: float, spend: fl
             high=told.interval[1],
             level=LEVEL,
             kind="since_start",
-            formula="coins" if lags == 1 else "normal_mixture",
+            formula="coins" if told.by_coins else "normal_mixture",
             inputs=_inputs(told),
         )
         if bounded
         else None,
-        margin=margin,
+        margin=WARNS * page,
         spend=spend,
         change_at=change_at,
         exact=False,
@@ -125,9 +195,17 @@ def tell(told: Told, *, mode: Mode, crossing: Crossing, margin: float, spend: fl
     )
 
 
+def _at_this_look(told: Told) -> list[float]:
+    """Beside the interval for every look, the one for a single look: Anderson and Rubin's for one lag, else the delta method's."""
+    if len(told.sums.linear) == 2:
+        return [float(end) for end in estimate.anderson_rubin(told.sums, 1.0 - LEVEL)]
+    radius = float(norm.isf((1.0 - LEVEL) / 2.0)) * told.se
+    return [told.gain - radius, told.gain + radius]
+
+
 def _inputs(told: Told) -> dict[str, float]:
     """What the interval is computed from: for one lag the sums N, D and Q, and the first period's Q."""
-    if len(told.sums.linear) > 2:
+    if not told.by_coins:
         return {"se": told.se, "tau": TAU, "alpha": 1.0 - LEVEL}
     (n, d), q, q1 = told.sums.linear, told.sums.square, told.first
     named = zip(("qyy", "qxy", "qxx"), ((0, 0), (0, 1), (1, 1)), strict=True)

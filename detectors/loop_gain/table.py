@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors import showings, snapshot
-from detectors.columns import Bools, Columns, Flag, Hashes, Ints, Numeric, Ragged
+from detectors.columns import Bools, Columns, Flag, Hashes, Ints, Numeric, Ragged, flag
 from detectors.math import bootstrap, distinct, keyed
 
 UNTILTED, ALL, TOLD, PAIR, SQUARE = range(5)
@@ -43,8 +43,9 @@ def merge(a: Table, b: Table, max_items: int) -> Table:
 
 
 def of(rows: Columns, max_items: int) -> Table:
-    """What exposed units were shown. Requests that do not say whether they were tilted are left out."""
-    shown, tilted = showings.of(rows), rows.fields["tilted"]
+    """What exposed units were shown. Where there is a field `tilted`, requests that do not say are left out; else none was."""
+    shown = showings.of(rows)
+    tilted = rows.fields.get("tilted", flag(np.zeros(len(rows), np.bool_)))
     if not isinstance(tilted, Flag):
         raise TypeError(f"column 'tilted' is {type(tilted).__name__}, not a flag")
     shown = shown.take((shown.arm == 0) & ~tilted.missing[shown.owner])

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from detectors.catalogue import DETECTORS
+from detectors.loop_gain.detector import MAX_LAGS
 from monitor.ingest.decode import compile_mapping
 from monitor.ingest.json_records import MappingRefused
 from monitor.ingest.mapping import PREDICTIONS, TRUTH, CohortHash
@@ -41,6 +42,9 @@ def check_model(model: ModelSettings, teams: Sequence[str], say: Say, say_params
         say(("team",), one_of(model.team, teams, "a team"))
     if model.period < model.window:
         say(("retrained",), f"shorter than a window ({duration_text(model.window)})")
+    if model.trained_on is not None and not model.period <= model.trained_on <= MAX_LAGS * model.period:
+        span = f"{duration_text(model.period)} to {duration_text(MAX_LAGS * model.period)}"
+        say(("trained_on",), f"{duration_text(model.trained_on)} is not within 1 to {MAX_LAGS} retrainings, {span}")
     _check_mappings(model, say)
     _check_outcomes(model, say)
     _check_cohorts(model, teams, say)

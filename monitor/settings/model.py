@@ -216,6 +216,11 @@ class ModelSettings(SettingsType):
     period: Period = as_written(
         "daily", "How often the model is retrained: the clock of the loop detectors.", alias="retrained"
     )
+    trained_on: Period | None = Field(
+        default=None,
+        description="How far back the logs go that each model is trained on, at most 14 retrainings; default: one. The gain of a "
+        "loop is summed over them.",
+    )
     predictions: Predictions = Field(description="The model's predictions.")
     outcomes: dict[Name, OutcomeSettings] = Field(default={}, description="What can come of a prediction, by name.")
     cohorts: CohortSettings | None = Field(

@@ -1,12 +1,14 @@
 """A world whose loop gain is known: shares follow the logarithm of the clicks they brought.
 
-Policy share of the next period = softmax(base + gamma log(clicks + 1) + noise); exposure and clicks are Poisson. The truth is
-the finite difference of the expected response to the push that was made, over that of exposure, with the estimator's weights.
+Policy share of the next period = softmax(base + gamma log(clicks + 1) + noise), clicks of the last `memory` periods together;
+exposure and clicks are Poisson. The truth is the finite difference of the expected response to the push that was made, over that of
+exposure, with the estimator's weights; with a memory of more periods, summed over them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.special import gammaln, log_softmax
@@ -35,6 +37,7 @@ class World:
     noise: float = 0.1
     warm: int = 6
     least: int = 30
+    memory: int = 1
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,20 @@ class Run:
     untilted: Ints
 
 
+@dataclass(frozen=True)
+class _Waiting:
+    """A push, until all that comes back of it has been seen."""
+
+    untilted: Ints
+    total: Ints
+    first: Ints
+    second: Ints
+    sign: Floats
+    moved: Floats
+    pushed: Floats
+    later: list[Ints] = field(default_factory=list)
+
+
 def run(rng: np.random.Generator, world: World) -> Run:
     """One course of a world."""
     j, views = world.items, world.views * world.items * (1.0 - EXPLORED)
@@ -54,7 +71,8 @@ def run(rng: np.random.Generator, world: World) -> Run:
     base = 0.3 * rng.standard_normal(j)
     log_p: Floats = log_softmax(base)
     seen, all_pairs, true_response, true_exposure = [], [], 0.0, 0.0
-    waiting = None
+    waiting: deque[_Waiting] = deque()
+    remembered: deque[Ints] = deque(maxlen=world.memory)
     before = np.zeros(j, np.int64)
     for period in range(world.warm + world.periods + 1):
         p = np.exp(log_p)
@@ -69,21 +87,25 @@ def run(rng: np.random.Generator, world: World) -> Run:
         tilted = np.exp(log_softmax(log_p + world.h * push))
         untilted = rng.poisson(views * (1 - world.tilted) * p)
         total = untilted + rng.poisson(views * world.tilted * tilted) + rng.poisson(random, j)
-        if waiting is not None:
-            earlier_untilted, earlier_total, a, b, s, moved, pushed = waiting
-            pairs = measured(earlier_untilted, earlier_total, [untilted], a, b, s)
+        for each in waiting:
+            each.later.append(untilted)
+        if waiting and len(waiting[0].later) == world.memory:
+            w = waiting.popleft()
+            pairs = measured(w.untilted, w.total, w.later, w.first, w.second, w.sign)
             all_pairs.append(pairs)
-            true_response += float(np.sum(pairs.weight * s * (moved[a] - moved[b])))
-            true_exposure += float(np.sum(pairs.weight * s * (pushed[a] - pushed[b])))
+            true_response += float(np.sum(pairs.weight * w.sign * (w.moved[w.first] - w.moved[w.second])))
+            true_exposure += float(np.sum(pairs.weight * w.sign * (w.pushed[w.first] - w.pushed[w.second])))
         if period >= world.warm:
             shown = views * ((1 - world.tilted) * p + world.tilted * tilted) + random
             alone = views * p + random
-            change = world.gamma * (_log_clicks(click * shown) - _log_clicks(click * alone))
-            waiting = untilted, total, first, second, sign, change, np.log(shown / alone)
+            others = (world.memory - 1) * alone
+            change = world.gamma * (_log_clicks(click * (others + shown)) - _log_clicks(click * (others + alone)))
+            moved, pushed = world.memory * change, np.log(shown / alone)
+            waiting.append(_Waiting(untilted, total, first, second, sign, moved, pushed))
             seen.append(untilted)
         before = untilted
-        clicks = rng.poisson(click * total)
-        drawn = base + world.gamma * np.log1p(clicks) + world.noise * rng.standard_normal(j)
+        remembered.append(rng.poisson(click * total))
+        drawn = base + world.gamma * np.log1p(np.sum(list(remembered), axis=0)) + world.noise * rng.standard_normal(j)
         log_p = np.asarray(log_softmax(drawn))
     return Run(all_pairs, true_response / true_exposure, np.array(seen))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detectors.columns import Bools, Columns, Floats, Hash, Ints, Numeric, Ragged, flag
+from detectors.columns import Bools, Columns, Flag, Floats, Hash, Ints, Numeric, Ragged, flag
 from detectors.detector import Tick
 from detectors.evidence import Crossing, Evidence, Standing
 from detectors.loop_gain import table
@@ -42,6 +42,7 @@ def run(
     collapse_at: int = 99,
     seed: int = 1,
     tilted_share: float = 0.5,
+    wanders: float = 0.0,
 ) -> list[Evidence]:
     """A feed whose next share is the last, times (exposure / share) ** gain."""
     p, rng = p or LoopGainParams(), np.random.default_rng(seed)
@@ -58,13 +59,48 @@ def run(
         state, (evidence,) = DETECTOR.close([p], state, [a], tick)
         told.append(evidence)
         share = share * (np.bincount(item.ravel(), minlength=ITEMS) / item.size / np.maximum(share, 1e-12)) ** gain
+        share = share * np.exp(wanders * rng.standard_normal(ITEMS))
+        share /= share.sum()
+    return told
+
+
+def lucky(gain: float, *, uniform: bool = True, items: int = 200, periods: int = 12, seed: int = 3) -> list[Evidence]:
+    """A feed that may not be tilted: two of each slate's six places hold random items, and what is shown comes back by `gain`."""
+    p, rng = LoopGainParams(instrument="exploration"), np.random.default_rng(seed)
+    state, told, share = DETECTOR.start([p]), [], np.full(items, 1.0 / items)
+    likely = np.ones(items) if uniform else np.where(np.arange(items) % 2, 1.5, 0.5)
+    for period in range(1, periods + 1):
+        item = np.concatenate(
+            [rng.choice(items, (12_000, 4), p=share), rng.choice(items, (12_000, 2), p=likely / likely.sum())], axis=1
+        )
+        fields: dict[str, Hash | Flag] = {
+            "item": Hash(item.ravel().astype(np.uint64) + np.uint64(1)),
+            "explored": flag(np.tile(np.arange(6) >= 4, 12_000)),
+        }
+        rows = Columns(
+            np.zeros(12_000, np.int64),
+            np.arange(1, 12_001, dtype=np.uint64),
+            np.zeros(12_000, np.int8),
+            np.zeros(12_000, np.int32),
+            np.arange(12_000),
+            {"items": Ragged(np.arange(12_001) * 6, fields)},
+        )
+        a = DETECTOR.fold(p.max_items, table.empty(), rows)
+        tick = Tick.plain(period * DAY, (period + 1) * DAY, page=1e-3, warn=4e-3)
+        state, (evidence,) = DETECTOR.close([p], state, [a], tick)
+        told.append(evidence)
+        seen = np.bincount(item.ravel(), minlength=items) / item.size
+        share = share * (seen / (share * 4 / 6 + likely / likely.sum() * 2 / 6)) ** gain
         share /= share.sum()
     return told
 
 
 def test_a_strong_loop_is_told_with_its_gain_and_a_world_without_one_is_silent() -> None:
     told = run(0.8)
-    assert [(i, str(e.crossing)) for i, e in enumerate(told, 1) if e.crossing is not Crossing.NONE] == [(4, "page")]
+    assert [(i, str(e.crossing)) for i, e in enumerate(told, 1) if e.crossing is not Crossing.NONE] == [
+        (4, "warn"),
+        (5, "page"),
+    ]
     last = told[-1]
     assert last.interval is not None
     assert last.effect == pytest.approx(0.8, abs=0.12)
@@ -114,3 +150,42 @@ def test_an_item_whose_showings_tell_different_pairs_is_left_out() -> None:
     assert [len(rows) for rows in table.matched(table.unpack(table.pack(a)))] == [2, 2]
     mixed = table.merge(table.of(one, 100), table.of(other, 100), 100)
     assert [len(rows) for rows in table.matched(table.unpack(table.pack(mixed)))] == [1, 1]
+
+
+def test_the_lower_bound_of_the_total_says_how_loud_it_is() -> None:
+    """Above .3 it warns, above .6 it pages, above 1 it is critical."""
+    crossings = {
+        g: [str(e.crossing) for e in run(g, periods=9) if e.crossing is not Crossing.NONE] for g in (0.45, 0.8)
+    }
+    assert crossings == {0.45: ["warn"], 0.8: ["warn", "page"]}
+    runaway = run(1.4, LoopGainParams(min_exposures=1), h=0.6, periods=8, tilted_share=0.5)
+    assert [str(e.crossing) for e in runaway if e.crossing is not Crossing.NONE][-1] == "critical"
+    assert runaway[-1].detail["runaway"]
+
+
+def test_a_gain_that_cannot_be_told_yet_says_what_it_would_take() -> None:
+    told = run(0.4, h=0.05, wanders=0.2, periods=12)
+    last = told[-1]
+    assert last.interval is not None
+    assert last.interval.low < 0.3
+    assert last.interval.high > 0.6
+    assert last.standing is Standing.INSUFFICIENT
+    assert "more periods like the 10 measured are needed to tell 30 % from 60 %" in last.reason
+    assert last.interval.low < last.detail["at_this_look"][0] < last.detail["at_this_look"][1] < last.interval.high
+
+
+def test_where_nothing_may_be_tilted_the_luck_of_random_slots_tells_the_gain() -> None:
+    strong, none = lucky(0.8)[-1], lucky(0.0)[-1]
+    for evidence, truth in ((strong, 0.8), (none, 0.0)):
+        assert evidence.interval is not None
+        assert evidence.interval.low < truth < evidence.interval.high
+        assert evidence.detail["pushed_by"] == "random slots"
+        assert evidence.detail["first_stage_f"] > 10
+    assert strong.interval is not None
+    assert strong.interval.low > 0.3
+
+
+def test_slots_that_prefer_some_items_are_no_draw_by_chance() -> None:
+    last = lucky(0.8, uniform=False, periods=6)[-1]
+    assert last.effect is None
+    assert last.standing is Standing.INSUFFICIENT

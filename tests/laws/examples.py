@@ -307,7 +307,14 @@ EXAMPLES: dict[str, Example] = {
     ),
     "loop_gain": Example(
         LoopGainParams(min_pairs=2, min_exposures=1),
-        LoopGainParams(training_periods=2, min_pairs=4, min_exposures=2, max_items=1_000, page_if_gain_above=0.5),
+        LoopGainParams(
+            training_periods=2,
+            min_pairs=4,
+            min_exposures=2,
+            max_items=1_000,
+            page_if_gain_above=0.5,
+            instrument="exploration",
+        ),
         _tilted,
     ),
     "rejects": Example(

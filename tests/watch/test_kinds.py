@@ -10,6 +10,7 @@ from detectors.cohort_block import CohortBlockParams
 from detectors.cohort_bounded import CohortBoundedParams
 from detectors.cohort_quantile import CohortQuantileParams
 from detectors.columns import Cohort
+from detectors.loop_gain.detector import LoopGainParams
 from detectors.missing_rate import MissingRateParams
 from detectors.sample_ratio import SampleRatioParams
 from monitor.watch import kinds
@@ -28,7 +29,10 @@ def missing(**changes: Any) -> dict[str, str]:
 
 UNMARKED = "predictions.items.explored is not mapped: whether an item was drawn at random"
 
-UNTILTED = "predictions.tilted and predictions.items.pair are not mapped; see monitor/client/tilt.py"
+UNTILTED = (
+    "neither predictions.tilted with predictions.items.pair (see monitor/client/tilt.py) nor "
+    "predictions.items.explored is mapped"
+)
 
 
 def predictions(**more: Any) -> dict[str, Any]:
@@ -149,6 +153,30 @@ def test_people_cannot_cross_between_cohorts_of_a_hash_rule() -> None:
 def test_where_items_say_whether_they_were_random_the_training_set_is_watched() -> None:
     watch = got(predictions=predictions(items={"each": "slots", "explored": "random"}))["training_health"]
     assert (watch.detector, watch.window, watch.severity) == ("training_health", got()["concentration"].window, "warn")
+
+
+@pytest.mark.parametrize(
+    ("more", "items", "instrument"),
+    [
+        ({"tilted": "t"}, {"pair": "p", "explored": "random"}, "tilt"),
+        ({"tilted": "t"}, {"explored": "random"}, "exploration"),
+        ({}, {"explored": "random"}, "exploration"),
+    ],
+)
+def test_loop_gain_takes_the_coins_of_a_tilt_else_the_luck_of_random_slots(
+    more: dict[str, str], items: dict[str, str], instrument: str
+) -> None:
+    watch = got(predictions=predictions(items={"each": "slots", **items}, **more))["loop_gain"]
+    assert watch.params == LoopGainParams.model_validate({"instrument": instrument})
+    assert watch.severity == "page"
+
+
+def test_loop_gain_is_summed_over_what_a_model_is_trained_on() -> None:
+    given = predictions(items={"each": "slots", "explored": "random"})
+    for span, lags in (("daily", 1), ("36h", 2), ("weekly", 7)):
+        params = got(predictions=given, trained_on=span)["loop_gain"].params
+        assert isinstance(params, LoopGainParams)
+        assert params.training_periods == lags
 
 
 def test_without_items_narrowing_is_missing() -> None:

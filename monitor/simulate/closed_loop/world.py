@@ -7,7 +7,7 @@ clicks. `periods` gives those after it, numbered from 1.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,13 +59,22 @@ def request(number: int, person: int) -> str:
     return f"s{number}-p{person}"
 
 
-def periods(seed: int, mode: Mode, shape: Shape) -> Iterator[Period]:
-    """Run a world. The same arguments give the same periods, to the bit."""
+Push = Callable[[int, Ints], Ints]
+"""What becomes of the tilt's pairs (J,) in a period: to intervene, and see what would have been."""
+
+
+def as_drawn(_number: int, pair: Ints) -> Ints:
+    """The tilt pushes as its coins say."""
+    return pair
+
+
+def periods(seed: int, mode: Mode, shape: Shape, push: Push = as_drawn) -> Iterator[Period]:
+    """Run a world. The same arguments give the same periods, to the bit; worlds that differ in `push` share all other chance."""
     streams = np.random.SeedSequence(seed).spawn(3)
     born, shown, acted = (np.random.default_rng(s) for s in streams)
     items = folk.catalogue(born, shape)
     people = folk.people(born, shape, mode)
-    model = _Model(seed, mode, shape)
+    model = _Model(seed, mode, shape, push)
     model.learn(_serve(0, items, people, model, mode, shape, shown, acted))
     for number in range(1, shape.periods + 1):
         if number == shape.event_at:
@@ -83,8 +92,8 @@ def periods(seed: int, mode: Mode, shape: Shape) -> Iterator[Period]:
 class _Model:
     """What is retrained: logs of the last periods, and the scores they give."""
 
-    def __init__(self, seed: int, mode: Mode, shape: Shape) -> None:
-        self._mode, self._shape = mode, shape
+    def __init__(self, seed: int, mode: Mode, shape: Shape, push: Push) -> None:
+        self._mode, self._shape, self._push = mode, shape, push
         self._logs: deque[sp.csr_array] = deque(maxlen=shape.memory)
         self._tilt = Tilt(f"closed-loop-{seed}", shape.tilt, shape.tilted)
         self._share = np.zeros(shape.items)
@@ -104,7 +113,7 @@ class _Model:
         """Of the paired tilt: neighbours by what was shown untilted in the last period."""
         ranked = np.argsort(-self._share, kind="stable")
         pairs = self._tilt.pairs(f"period-{number}", [str(j) for j in ranked])
-        return np.array([pairs.get(str(j), 0) for j in range(self._shape.items)])
+        return self._push(number, np.array([pairs.get(str(j), 0) for j in range(self._shape.items)]))
 
     def tilted(self, number: int, person: Ints) -> Bools:
         """Which requests of a period are tilted."""

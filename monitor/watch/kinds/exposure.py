@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from detectors.concentration import ConcentrationParams
@@ -12,12 +13,13 @@ from detectors.training_health import TrainingHealthParams
 from monitor.settings.model import ModelSettings
 from monitor.watch.kinds.wanted import Wanted
 
+LOOP_GAIN = "loop_gain"
+
 # A loop narrows from its first retrain on: a baseline of several periods would hold what it is to be compared with.
 _WATCHES: dict[str, Params] = {
     "concentration": ConcentrationParams(learn_periods=1, page_if_items_fall_by=0.5),
     "homogenisation": HomogenisationParams(learn_periods=1),
     "training_health": TrainingHealthParams(),
-    "loop_gain": LoopGainParams(),
 }
 
 
@@ -32,6 +34,27 @@ def narrowing(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]
             missing[name] = why
         else:
             yield Wanted(name, name, params, "", window, "warn")
+    yield from _gain(model, window, missing)
+
+
+def _gain(model: ModelSettings, window: int, missing: dict[str, str]) -> Iterator[Wanted]:
+    """Loop gain: by the coins of a tilt, else by the luck of random slots. It is causal, so it may page."""
+    items, tilted = model.predictions.items, model.predictions.tilted
+    why = _lacking(model, LOOP_GAIN)
+    by_coins = tilted is not None and items is not None and items.pair is not None
+    if not why and not by_coins and (items is None or items.explored is None):
+        why = (
+            "neither predictions.tilted with predictions.items.pair (see monitor/client/tilt.py) nor "
+            "predictions.items.explored is mapped"
+        )
+    if why:
+        missing[LOOP_GAIN] = why
+        return
+    params = LoopGainParams(
+        instrument="tilt" if by_coins else "exploration",
+        training_periods=math.ceil((model.trained_on or model.period) / model.period),
+    )
+    yield Wanted(LOOP_GAIN, LOOP_GAIN, params, "", window, "page")
 
 
 def _lacking(model: ModelSettings, name: str) -> str:
@@ -42,6 +65,4 @@ def _lacking(model: ModelSettings, name: str) -> str:
         return "predictions.unit is not mapped, and units are the sample"
     if name == "training_health" and (items is None or items.explored is None):
         return "predictions.items.explored is not mapped: whether an item was drawn at random"
-    if name == "loop_gain" and (predictions.tilted is None or items is None or items.pair is None):
-        return "predictions.tilted and predictions.items.pair are not mapped; see monitor/client/tilt.py"
     return ""
