@@ -10,13 +10,14 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from monitor.clock import Clock
 from monitor.ingest.source import SourceRefused, SourceUnavailable
 from monitor.relay import Stop
+from monitor.retiring import retire
 from monitor.store.protocols import Lease, LeaseLost, OutOfStep, StateStore, StoreError, StoreUnavailable
 from monitor.turns import ModelTurns
 
@@ -51,7 +52,11 @@ class _Rest:
 
 
 class Daemon:
-    """Runs all models on one thread until told to stop. `lease_ms`: how long its lease lasts unless it is renewed."""
+    """Runs all models on one thread until told to stop.
+
+    lease_ms   how long its lease lasts unless it is renewed.
+    retiring   models that are in the store and are run no more: their alerts are closed.
+    """
 
     def __init__(
         self,
@@ -61,12 +66,14 @@ class Daemon:
         told: Told,
         owner: str,
         lease_ms: int = LEASE_MS,
+        retiring: Collection[str] = (),
     ) -> None:
         self._turns, self._store, self._clock, self._told, self._owner = turns, store, clock, told, owner
         self._lease_ms = lease_ms
         self._rest = {t.model: _Rest() for t in turns}
         self._lease: Lease | None = None
-        self._next: tuple[Mapping[str, Callable[[], ModelTurns]], frozenset[str]] | None = None
+        self._next: tuple[Sequence[str], Mapping[str, ModelTurns]] | None = None
+        self._retiring = frozenset(retiring)
         self._handing_over = threading.Lock()
 
     @property
@@ -74,31 +81,45 @@ class Daemon:
         """The lease that it holds, as far as it knows. May be asked from any thread."""
         return self._lease
 
-    def take_up(self, models: Mapping[str, Callable[[], ModelTurns]], changed: Collection[str]) -> None:
+    def take_up(self, models: Sequence[str], anew: Mapping[str, ModelTurns]) -> None:
         """From the next round on, run these models and no others. May be called from any thread.
 
-        models    how each one's turns are made.
-        changed   those that are made anew although they run; they load what was last committed. Those of an earlier call
-                  that no round has come to yet are made anew as well.
+        anew   turns of those that are new or changed, ready to run: they load what was last committed. Those of an earlier call
+               that no round has come to yet are taken up as well.
         """
         with self._handing_over:
-            waiting = frozenset[str]() if self._next is None else self._next[1]
-            self._next = models, waiting.union(changed)
+            waiting = {} if self._next is None else self._next[1]
+            self._next = models, {**waiting, **anew}
 
     def _change(self) -> None:
+        """Take up what was handed over: nothing in here can fail half way."""
         with self._handing_over:
             taken, self._next = self._next, None
         if taken is None:
             return
-        models, changed = taken
+        models, anew = taken
         running = {turns.model: turns for turns in self._turns}
-        for model, turns in running.items():
-            if model not in models or model in changed:
-                turns.source.close()
-        self._turns = [
-            running[model] if model in running and model not in changed else make() for model, make in models.items()
-        ]
+        self._retiring = (self._retiring | running.keys()) - frozenset(models)
+        self._turns = [anew[model] if model in anew else running[model] for model in models]
         self._rest = {turns.model: _Rest() for turns in self._turns}
+        for turns in [*running.values(), *anew.values()]:
+            if turns not in self._turns:
+                with contextlib.suppress(Exception):  # it is not read any more, whatever it says
+                    turns.source.close()
+
+    def _retire(self, lease: Lease) -> None:
+        """Close the alerts of models that are run no more; tried again with the next round while the store cannot be reached."""
+        for model in sorted(self._retiring):
+            try:
+                retire(self._store, model, lease, self._clock.now())
+            except LeaseLost:
+                return self._lost()
+            except StoreUnavailable as error:
+                return self._told.part("store", False, str(error))
+            except Exception as error:  # noqa: BLE001 - what is wrong with a model that is gone must not stop the others
+                self._told.model(model, error)
+            self._retiring -= {model}
+        return None
 
     def run(self, stop: Stop) -> None:
         """Until `stop` is set; then the lease is given back. A turn that has begun is finished."""
@@ -108,6 +129,7 @@ class Daemon:
             if lease is None:
                 self._clock.sleep(_STAND_BY_MS)
                 continue
+            self._retire(lease)
             share = max(_WAIT_MS // max(len(self._turns), 1), 10)
             for turns in self._turns:
                 if stop.is_set() or self._lease is None:
@@ -119,6 +141,11 @@ class Daemon:
             if all(map(self._rests, self._rest.values())):
                 self._clock.sleep(_WAIT_MS)
         self._give_back()
+
+    def close(self) -> None:
+        """Let go of every model's source. After `run`."""
+        for turns in self._turns:
+            turns.source.close()
 
     def _hold_lease(self) -> Lease | None:
         now = self._clock.now()

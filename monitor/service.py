@@ -21,6 +21,7 @@ from monitor.memory import ModelMemory
 from monitor.metrics import Metrics
 from monitor.reload import reloaded
 from monitor.retention import Retention
+from monitor.retiring import retired
 from monitor.selfwatch import CountingNotifier, SelfWatch
 from monitor.settings import ConfigErrors
 from monitor.settings.kafka import KafkaSettings
@@ -63,10 +64,10 @@ class Service:
         self.watch = SelfWatch(self.health, self.metrics, logs.logger("loopwatch"), self.clock)
         self.relay = app.relay(config, self.store, self.clock, lambda: self.daemon.lease, self.metrics)
         self.heartbeat = self._heartbeat()
-        self.sources: dict[str, Source] = {}
         turns = [self._turns(plan) for plan in self.plans]
         told = self.heartbeat or self.watch
-        self.daemon = Daemon(turns, self.store, self.clock, told, owner_name(), shared.limits.lease)
+        gone = () if config.plans.faults else retired(self.store, [plan.model for plan in self.plans])
+        self.daemon = Daemon(turns, self.store, self.clock, told, owner_name(), shared.limits.lease, gone)
         keep = {kind: getattr(shared.retention, kind) for kind in Kept}
         self.retention = Retention(self.store, self.clock, keep, lambda: self.daemon.lease, self.watch)
         pages = Pages(
@@ -113,8 +114,7 @@ class Service:
             for thread in threads:
                 thread.join(timeout=15)
             self.web.close()
-            for source in self.sources.values():
-                source.close()
+            self.daemon.close()
             self.store.close()
 
     def _with_references(self, config: Config) -> Config:
@@ -127,7 +127,7 @@ class Service:
     def _turns(self, plan: ModelPlan) -> ModelTurns:
         """The turns of a model, with a source of its own."""
         shared = self.config.loaded.settings
-        source = self.sources[plan.model] = app.kafka_source(self._kafka, plan)
+        source = app.kafka_source(self._kafka, plan)
         given = shared.limits
         limits = TurnLimits(given.turn_records, given.turn, waiting_rows=given.waiting_rows)
         heard = partial(self._stepped, plan, source)
@@ -167,12 +167,16 @@ class Service:
             for secret in config.secrets():
                 self._redactor.add(secret)
             destinations = app.notifier(config)
+            new = reloaded(self.config.loaded.settings, self.plans, config.loaded.settings, config.plans)
+            if new.refused:
+                self.watch.reloaded((), new.refused)
+                return
+            anew = {plan.model: self._turns(plan) for plan in new.plans if plan.model in new.changed}
         except (ConfigErrors, StoreError, ValueError) as error:
             self.watch.reloaded((), str(error).splitlines())
             return
-        new = reloaded(self.config.loaded.settings, self.plans, config.loaded.settings, config.plans)
-        if new.refused:
-            self.watch.reloaded((), new.refused)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, what runs goes on as it was
+            self.watch.reloaded((), [f"it cannot be taken up: {type(error).__name__}: {error}"])
             return
         self.config = config
         self.relay.send_through(CountingNotifier(destinations, self.metrics))
@@ -181,7 +185,7 @@ class Service:
         self.plans = new.plans
         if self.heartbeat is not None:
             self.heartbeat.watch(plan.model for plan in new.plans)
-        self.daemon.take_up({plan.model: partial(self._turns, plan) for plan in new.plans}, new.changed)
+        self.daemon.take_up([plan.model for plan in new.plans], anew)
         self.watch.reloaded(sorted(new.changed), ())
 
     def _deliver(self, stop: threading.Event) -> None:

@@ -87,6 +87,8 @@ class Kind(StrEnum):
     FIRING = "firing"
     ESCALATED = "escalated"
     RESOLVED = "resolved"
+    CLOSED = "closed"
+    """Its watch is gone: nobody knows whether it recovered."""
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):

@@ -100,7 +100,10 @@ def message(alert: Alert, kind: Kind, context: Context) -> tuple[str, str]:
     """The title (lock screen, at most `TITLE_LIMIT`) and the text (mrkdwn, at most `TEXT_LIMIT`), both escaped."""
     split = "experiment" in alert.labels and alert.finding.detector == "sample_ratio"
     words = wording_of("split" if split else alert.finding.detector)
-    body = _recovery(alert, words) if kind is Kind.RESOLVED else _degradation(alert, words, context)
+    if kind is Kind.CLOSED:
+        body = _end(alert, words)
+    else:
+        body = _recovery(alert, words) if kind is Kind.RESOLVED else _degradation(alert, words, context)
     return _title(alert, kind, words, context), _fit([*body, *_footer(alert, kind, context)])
 
 
@@ -118,6 +121,10 @@ def _title(alert: Alert, kind: Kind, words: Wording, context: Context) -> str:
     name = escape(context.model, 40)
     if kind is Kind.RESOLVED:
         return cut(f"{name}: {words.over.format(metric=_metric(alert))}", TITLE_LIMIT - 12) + ": resolved"
+    if kind is Kind.CLOSED:
+        ending = ": closed, not recovered"
+        told = words.sentence(_direction(alert.finding.evidence)).format(metric=_metric(alert))
+        return cut(f"{name}: {told}", TITLE_LIMIT - len(ending)) + ending
     shown = _headline(alert.finding.evidence)
     sentence = words.sentence(_direction(alert.finding.evidence)).format(metric=_metric(alert))
     if verdict := alert.finding.evidence.verdict:
@@ -165,6 +172,19 @@ def _recovery(alert: Alert, words: Wording) -> list[str]:
         f"*Size now:* {_size(evidence)}",
         *_counts(evidence),
         f"*Where:* {_where(alert)}",
+    ]
+
+
+def _end(alert: Alert, words: Wording) -> list[str]:
+    """Of an alert whose watch is gone: `frozen` says why."""
+    evidence = alert.finding.evidence
+    return [
+        f"Closed: {escape(alert.frozen, 200)}. Whether it recovered is not known, and nobody looks any more.",
+        f"*Last said:* {words.sentence(_direction(evidence)).format(metric=_metric(alert))}.",
+        f"*Size then:* {_size(evidence)}",
+        *_counts(evidence),
+        f"*Where:* {_where(alert)}",
+        f"*Since:* {_since(alert)}",
     ]
 
 
@@ -302,14 +322,14 @@ def _footer(alert: Alert, kind: Kind, context: Context) -> list[str]:
     evidence = alert.finding.evidence
     command = f"loopwatch status --model {shlex.quote(alert.model)} --watch {shlex.quote(alert.watch)}"
     parts = [code(command, 200)]
-    if evidence.log10_e is not None and kind is not Kind.RESOLVED:
+    if evidence.log10_e is not None and kind not in {Kind.RESOLVED, Kind.CLOSED}:
         name = "a page needs" if _warned_early(evidence) else "bound"
         bound = "" if evidence.threshold is None else f", {name} {number(evidence.threshold, 1)}"
         parts.append(f"log10 of evidence {number(evidence.log10_e, 1)}{bound}")
     owner = f"team {escape(context.team, 40)}" if context.team else ""
     budget = escape(context.budget, 120)
     lines = [f"*Evidence:* {' / '.join(parts)}"]
-    if alert.frozen:
+    if alert.frozen and kind is not Kind.CLOSED:
         lines.append(f"*Frozen:* {escape(alert.frozen, 200)}")
     if context.rehearsal:
         arm = code(f"loopwatch arm --model {shlex.quote(alert.model)}")

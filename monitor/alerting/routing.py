@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from detectors.evidence import Crossing
@@ -42,8 +43,16 @@ def notifications(alert: Alert, kind: Kind, routing: Routing, context: Context, 
 
     The key names the occasion, so that a row written twice is one row.
     """
-    title, text = message(alert, kind, context)
     rehearsed = context.rehearsal and alert.severity in {Severity.PAGE, Severity.CRITICAL}
+    told = destinations(alert, kind, routing, rehearsal=rehearsed)
+    return addressed(alert, kind, told, context, now, rehearsed=rehearsed)
+
+
+def addressed(
+    alert: Alert, kind: Kind, told: Sequence[str], context: Context, now: int, *, rehearsed: bool = False
+) -> list[Notification]:
+    """The outbox rows of one occasion, one for each of the destinations in `told`."""
+    title, text = message(alert, kind, context)
     if rehearsed and kind is not Kind.RESOLVED:
         title = REHEARSED + title
     return [
@@ -59,5 +68,5 @@ def notifications(alert: Alert, kind: Kind, routing: Routing, context: Context, 
             created_at=now,
             rehearsal=rehearsed,
         )
-        for destination in destinations(alert, kind, routing, rehearsal=rehearsed)
+        for destination in told
     ]

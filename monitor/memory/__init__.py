@@ -15,7 +15,7 @@ A memory belongs to one turn at a time. When a commit fails it is thrown away an
 equals the memory that committed it.
 """
 
-from monitor.memory.banks import Bank, OpenWindow
+from monitor.memory.banks import Bank, OpenWindow, pages_of
 from monitor.memory.enrolment import ENROLLED, enrol
 from monitor.memory.loading import load
 from monitor.memory.model import ARRIVALS, IN_EXPERIMENTS, Missing, ModelMemory, Source, Span
@@ -37,5 +37,6 @@ __all__ = [
     "enrol",
     "load",
     "pack_progress",
+    "pages_of",
     "refuse_other_lengths",
 ]

@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from detectors.detector import AnyDetector, Params
+from monitor.alerting.alert import Alert
 from monitor.watch.plan import WatchPlan
 
 
 def named(watch: WatchPlan) -> str:
     """The name under which a watch's pages are stored; another one for each incarnation."""
     return f"{watch.key}|{watch.incarnation}"
+
+
+def pages_of(alert: Alert) -> list[tuple[str, str]]:
+    """The pages (room, key) in which the state of an alert's watch is stored."""
+    return [(room, f"{alert.watch}|{alert.finding.incarnation}") for room in ("engine", "open")]
 
 
 @dataclass

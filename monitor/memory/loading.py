@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import Sequence
+
 import numpy as np
 
 from detectors import snapshot
-from monitor.alerting.alert import Alert, Decided, Phase
+from monitor.alerting.alert import Alert
+from monitor.alerting.closing import WATCH_REMOVED, WATCH_RESTARTED, close
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.join.clocks import NEVER
 from monitor.join.pending import Pending, unpack_rows
@@ -70,7 +72,7 @@ def _loaded(plan: ModelPlan, image: Image) -> ModelMemory:
     _restore_watches(memory, pages)
     _restore_rows(memory, image, pages)
     for alert in image.alerts:
-        _restore_alert(memory, alert)
+        _restore_alert(memory, alert, image.heard.get(alert.id, ()))
     return memory
 
 
@@ -143,13 +145,14 @@ def _restore_rows(memory: ModelMemory, image: Image, pages: dict[tuple[str, str]
                 memory.pending.replace(PREDICTIONS, slot, enrol(memory, slot, seen_by_people(rows)))
 
 
-def _restore_alert(memory: ModelMemory, alert: Alert) -> None:
+def _restore_alert(memory: ModelMemory, alert: Alert, heard: Sequence[str]) -> None:
+    """Take up an open alert; one whose watch is gone, or another one now, is closed and told to who has heard of it."""
     plans = {w.key: w for w in memory.plan.watches}
     watch = plans.get(alert.watch)
     if watch is not None and watch.incarnation == alert.finding.incarnation:
         memory.alerts[alert.watch] = alert
         return
-    reason = "the watch was removed" if watch is None else "the watch was restarted with other parameters"
-    closed = msgspec.structs.replace(alert, phase=Phase.RESOLVED, resolved_at=alert.finding.end, frozen=reason)
-    memory.turn.alerts[alert.id] = closed
-    memory.turn.decisions.append(Decided.of(closed, alert.finding.end, reason))
+    closed = close(alert, WATCH_REMOVED if watch is None else WATCH_RESTARTED, heard)
+    memory.turn.alerts[alert.id] = closed.alert
+    memory.turn.decisions.append(closed.decided)
+    memory.turn.outbox.extend(closed.messages)

@@ -126,6 +126,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 class Image(msgspec.Struct, frozen=True, kw_only=True):
     """What the committed steps of one model add up to. `chunks` in the order of their sequence; `alerts` not resolved, oldest first.
 
+    `heard`: destinations that messages of these alerts were written for, sorted, by alert; without those that had none.
     Chunks of one sequence are ordered by stream and slot, pages by room and key.
     """
 
@@ -134,6 +135,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     chunks: Sequence[Chunk] = ()
     pages: Sequence[Page] = ()
     alerts: Sequence[Alert] = ()
+    heard: dict[str, Sequence[str]] = {}
 
 
 class StateStore(Protocol):

@@ -73,7 +73,21 @@ def test_a_committed_step_is_found_after_a_restart(place: Place) -> None:
         chunks=[Chunk("predictions", 0, 1, b"rows")],
         pages=[Page("units", "00", b"\x00\xff")],
         alerts=[alert()],
+        heard={"7f3": ["oncall"]},
     )
+
+
+def test_an_image_says_who_heard_of_the_alerts_that_are_open(place: Place) -> None:
+    lease = place.lease()
+    told = [
+        notification("a"),
+        notification("b"),
+        notification("c", destination="digest"),
+        notification("d", alert="8a1"),
+    ]
+    alerts = [alert(), alert("8a1", Phase.RESOLVED), alert("9b2", Phase.PENDING)]
+    place.store.commit(full_step(alerts=alerts, outbox=told), lease)
+    assert place.store.load("feed").heard == {"7f3": ["digest", "oncall"]}
 
 
 def test_a_later_step_overwrites_offsets_pages_and_alerts_and_adds_chunks(place: Place) -> None:

@@ -213,17 +213,23 @@ def test_a_store_that_failed_in_a_turn_is_well_after_the_next_good_one() -> None
 def test_a_config_taken_up_before_the_last_one_was_loses_none_of_the_changes() -> None:
     house = House((), ())
     first, second = house.turns
-    made: list[str] = []
-
-    def anew(turns: Turns) -> Callable[[], ModelTurns]:
-        def make() -> ModelTurns:
-            made.append(turns.model)
-            return cast("ModelTurns", turns)
-
-        return make
-
-    models = {turns.model: anew(turns) for turns in house.turns}
-    house.daemon.take_up(models, {first.model})
-    house.daemon.take_up(models, {second.model})
+    models, anew = [first.model, second.model], [Turns(t.model, house.clock) for t in house.turns]
+    for turns in anew:
+        house.daemon.take_up(models, {turns.model: cast("ModelTurns", turns)})
     house.run(1_000)
-    assert made == ["model-0", "model-1"]
+    assert [len(turns.began) for turns in anew] == [5, 5]
+    assert not first.began + second.began
+
+
+def test_a_source_that_cannot_be_closed_keeps_no_change_from_being_taken_up_whole() -> None:
+    house = House((), ())
+    first, second = house.turns
+
+    def broken() -> None:
+        raise OSError("the socket is gone")
+
+    first.source.close = broken  # type: ignore[method-assign]
+    anew = Turns("model-2", house.clock)
+    house.daemon.take_up([second.model, anew.model], {anew.model: cast("ModelTurns", anew)})
+    house.run(1_000)
+    assert [len(turns.began) for turns in (first, second, anew)] == [0, 5, 5]

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from detectors.numeric_shift import NumericShiftParams
-from monitor.alerting.alert import Phase
+from monitor.alerting.alert import Kind, Notification, Phase
+from monitor.alerting.policy import Policy
 from monitor.clock import ManualClock
 from monitor.engine import Engine
 from monitor.events import TopicPartition
@@ -18,7 +19,7 @@ from monitor.store.protocols import Command
 from monitor.store.via_memory import MemoryStore
 from monitor.testing import Run, Told, run_over, told
 from monitor.turns import ModelTurns
-from monitor.watch.plan import ModelPlan
+from monitor.watch.plan import DAY, ModelPlan
 from tests.engine.shop import DISTURBED_FROM, MINUTE, START, shop_contents, shop_plan, watch_of, with_watches
 
 RESTARTED = NumericShiftParams(sample_units=200, learn_units=300, learn_windows=5, min_units=30, eps=0.1)
@@ -29,12 +30,14 @@ def reference() -> Told:
     return run_over(shop_plan(), shop_contents())
 
 
-def split_run(minute: int, then: ModelPlan, *commands: Command) -> tuple[Told, MemoryStore]:
-    """The shop's plan until windows are closed up to a minute of the tape, and from there `then`, on the same store."""
+def split_run(
+    minute: int, then: ModelPlan, *commands: Command, first: ModelPlan | None = None
+) -> tuple[Told, MemoryStore]:
+    """The shop's plan (or `first`) until windows are closed up to a minute of the tape, and from there `then`, on the same store."""
     clock = ManualClock()
     store = MemoryStore(clock)
-    first = Run(shop_plan(), MemorySource(shop_contents()), store, clock, 20)
-    turns, lease = first.turns(), first.lease()
+    run = Run(first or shop_plan(), MemorySource(shop_contents()), store, clock, 20)
+    turns, lease = run.turns(), run.lease()
     while turns.memory.lanes.get(PREDICTIONS, 0) < START + minute * MINUTE:
         turns.turn(lease)
     for command in commands:
@@ -68,6 +71,46 @@ def test_a_watch_whose_parameters_change_begins_again_alone_and_its_alert_is_clo
     modes = [f.evidence.mode for f in after.findings if f.watch == "scores" and f.incarnation == changed.incarnation]
     assert modes[0] == "learning"
     assert modes[-1] == "watching"
+
+
+def closings(store: MemoryStore) -> list[Notification]:
+    return [row.notification for row, _ in store.notifications() if row.notification.kind is Kind.CLOSED]
+
+
+def test_a_watch_that_is_removed_takes_its_alert_with_it_and_says_so_where_the_alert_was_told() -> None:
+    plan = shop_plan()
+    without = with_watches(plan, (w for w in plan.watches if w.key != "scores"))
+    after, store = split_run(DISTURBED_FROM + 20, without)
+    (closed,) = [a for a in after.alerts if a.watch == "scores"]
+    assert (closed.phase, closed.frozen) == (Phase.RESOLVED, "the watch was removed from the config")
+    opened = {r.notification.destination for r, _ in store.notifications() if r.notification.alert == closed.id}
+    (message,) = closings(store)
+    assert {message.destination} == opened
+    assert message.title.endswith(": closed, not recovered")
+    assert message.text.startswith(
+        "Closed: the watch was removed from the config. Whether it recovered is not known, and nobody looks any more."
+    )
+
+
+def test_a_watch_that_is_restarted_says_so_where_its_alert_was_told() -> None:
+    plan = shop_plan()
+    changed = replace(watch_of(plan, "scores"), params=RESTARTED)
+    _, store = split_run(
+        DISTURBED_FROM + 20, with_watches(plan, (changed if w.key == "scores" else w for w in plan.watches))
+    )
+    (message,) = closings(store)
+    assert "Closed: the watch was restarted with other parameters." in message.text
+
+
+def test_nobody_hears_of_an_alert_that_ends_unheard() -> None:
+    plan = shop_plan()
+    held = replace(watch_of(plan, "scores"), policy=Policy(hold_for_ms=DAY))
+    pending = with_watches(plan, (held if w.key == "scores" else w for w in plan.watches))
+    without = with_watches(plan, (w for w in plan.watches if w.key != "scores"))
+    after, store = split_run(DISTURBED_FROM + 20, without, first=pending)
+    (closed,) = [a for a in after.alerts if a.watch == "scores"]
+    assert closed.phase is Phase.RESOLVED
+    assert not closings(store)
 
 
 def test_a_gate_goes_with_the_watch_that_shut_it() -> None:

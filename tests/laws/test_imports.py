@@ -38,6 +38,7 @@ LAYERS: list[tuple[str, tuple[str, ...]]] = [
             "monitor.daemon",
             "monitor.heartbeat",
             "monitor.reload",
+            "monitor.retiring",
             "monitor.relay",
             "monitor.retention",
             "monitor.replay",

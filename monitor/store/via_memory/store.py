@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -91,7 +91,14 @@ class MemoryStore:
                 chunks=sorted(chunks, key=lambda chunk: (chunk.sequence, chunk.stream, chunk.slot)),
                 pages=[Page(room, key, data) for (room, key), data in sorted(state.pages.items())],
                 alerts=sorted(told, key=lambda alert: (alert.opened_at, alert.id)),
+                heard=self._heard({alert.id for alert in told}),
             )
+
+    def _heard(self, alerts: Collection[str]) -> dict[str, Sequence[str]]:
+        messages = [row.notification for row in self._outbox.values() if row.notification.alert in alerts]
+        return {
+            each: sorted({m.destination for m in messages if m.alert == each}) for each in {m.alert for m in messages}
+        }
 
     def commit(self, step: Step, lease: Lease) -> None:
         """Apply a step, all or nothing. Raises `LeaseLost`, `OutOfStep`."""

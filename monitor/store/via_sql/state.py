@@ -43,12 +43,22 @@ def load(connection: sa.Connection, model: str) -> Image:
     told = connection.scalars(
         sa.select(alerts.c.alert).where(alerts.c.model == model, alerts.c.phase != Phase.RESOLVED)
     )
+    open_alerts = sa.select(alerts.c.id).where(alerts.c.model == model, alerts.c.phase != Phase.RESOLVED)
+    heard: dict[str, list[str]] = {}
+    for alert, destination in connection.execute(
+        sa.select(outbox.c.alert, outbox.c.destination)
+        .where(outbox.c.alert.in_(open_alerts))
+        .distinct()
+        .order_by(outbox.c.alert, outbox.c.destination)
+    ):
+        heard.setdefault(alert, []).append(destination)
     return Image(
         number=number,
         offsets={TopicPartition(topic, partition): position for topic, partition, position in read_on},
         chunks=sorted((Chunk(*row) for row in appended), key=lambda chunk: (chunk.sequence, chunk.stream, chunk.slot)),
         pages=sorted((Page(*row) for row in named), key=lambda page: (page.room, page.key)),
         alerts=sorted((codec.decode(raw, Alert) for raw in told), key=lambda alert: (alert.opened_at, alert.id)),
+        heard={alert: sorted(told_to) for alert, told_to in heard.items()},
     )
 
 
