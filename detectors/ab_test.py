@@ -64,6 +64,9 @@ class AbTestParams(Params):
     alpha: Annotated[
         float, Field(gt=0, lt=0.5, description="chance ever to see a difference where there is none, both directions")
     ] = 0.05
+    treatment_share: Annotated[
+        float, Field(gt=0, lt=1, description="planned share of treatment among both arms, for what is told in advance")
+    ] = 0.5
     alone: Annotated[
         bool, Field(description="decides by itself; else together with the other metrics of its experiment")
     ] = True

@@ -44,7 +44,6 @@ from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from detectors.increments import ipw
 from detectors.math import dyadic
 from detectors.math.intervals import normal_mixture_radius
-from detectors.power import Outlook, Reach
 from detectors.two_arms import N0, N1, S0, S1, Tally
 
 LEVEL = 0.95
@@ -144,11 +143,6 @@ class CohortBounded:
     def size(self, a: Tally) -> int:
         """Units of the smaller cohort."""
         return min(two_arms.sizes(a))
-
-    def reach(self, p: CohortBoundedParams, outlook: Outlook) -> Reach:
-        """The smallest harm found in time."""
-        events = p.learn_events / outlook.mean if outlook.mean else 0.0
-        return cohort_reach.reach(_plan(p), outlook, max(p.learn_units, events, p.min_holdout / p.holdout_share))
 
     def close(
         self, ps: Sequence[CohortBoundedParams], s: CohortBoundedState, stats: Sequence[Tally], tick: Tick

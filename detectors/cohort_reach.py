@@ -43,7 +43,7 @@ def harm_delay(harm: float, plan: Plan, outlook: Outlook) -> float:
     worse = often * (1.0 - harm) if plan.better == "higher" else min(often * (1.0 + harm), 1.0)
     good = 1.0 if plan.better == "higher" else -1.0
     increments = _increments(share, mean, plan.tolerated * mean, good, value)
-    walk = walk_of(increments, _chances(share, worse, often), _chances(share, often, often))
+    walk = walk_of(increments, chances(share, worse, often), chances(share, often, often))
     return delay(walk.over(outlook.units), _LOG_WEIGHTS, outlook)
 
 
@@ -168,7 +168,7 @@ def _increments(share: float, centre: float, margin: float, good: float, value: 
     return ipw.log_increments(entries, 4, share * four, centre * four, margin * four, good * four)
 
 
-def _chances(share: float, exposed: float, holdout: float) -> Floats:
+def chances(share: float, exposed: float, holdout: float) -> Floats:
     """How often each of the four comes, (4,)."""
     return np.array(
         [share * exposed, share * (1.0 - exposed), (1.0 - share) * holdout, (1.0 - share) * (1.0 - holdout)]

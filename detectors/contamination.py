@@ -50,9 +50,9 @@ from detectors.math.intervals import share_sequence
 from detectors.math.unit_sample import mixed
 
 LEVEL = 0.95
-_WORSE = np.array([1.5, 2.0, 4.0, 8.0, 16.0, 50.0])
+BETS_WORSE = np.array([1.5, 2.0, 4.0, 8.0, 16.0, 50.0])
 _BETTER = np.array([0.75, 0.5, 0.25, 0.1, 0.02, 0.002])
-_LOG_WEIGHTS = np.full(len(_WORSE), -np.log(len(_WORSE)))
+_LOG_WEIGHTS = np.full(len(BETS_WORSE), -np.log(len(BETS_WORSE)))
 _LARGEST = 0.999
 _SUMS = ("units", "marked")
 
@@ -100,7 +100,7 @@ class Contamination:
     def start(self, ps: Sequence[ContaminationParams]) -> ContaminationState:
         """Watching from the first window: there is nothing to learn."""
         w = len(ps)
-        bank = engine.start(w, len(_WORSE))
+        bank = engine.start(w, len(BETS_WORSE))
         return ContaminationState(bank, dyadic.start(w, 2), np.zeros((w, 2)), np.zeros((w, 2)))
 
     def prepare(self, p: ContaminationParams, s: ContaminationState, row: int) -> None:
@@ -136,8 +136,8 @@ class Contamination:
         started = replace(s, bank=engine.begin(s.bank, s.bank.mode == engine.LEARNING, tick.start))
         n, yes = window[:, :1], window[:, 1:]
         increments = engine.Increments(
-            null=bernoulli.log_increments(yes, n, null, np.minimum(null * _WORSE, _LARGEST)),
-            critical=np.full((len(ps), len(_WORSE)), -np.inf),  # a gate is open or shut: there is no worse
+            null=bernoulli.log_increments(yes, n, null, np.minimum(null * BETS_WORSE, _LARGEST)),
+            critical=np.full((len(ps), len(BETS_WORSE)), -np.inf),  # a gate is open or shut: there is no worse
             worse=bernoulli.log_increments(yes, n, null, null * _BETTER),
         )
         live, informative = ~tick.gated, window[:, 0] > 0

@@ -52,7 +52,7 @@ DRAFT_LEVEL = 0.001
 """Chance ever to doubt a fair draft."""
 
 _BETS = 24
-_STAKES = norm.ppf(0.5 + (np.arange(_BETS) + 0.5) / (2 * _BETS))
+STAKES = norm.ppf(0.5 + (np.arange(_BETS) + 0.5) / (2 * _BETS))
 _FAIR = bernoulli.tilted(np.full(2, 0.5), np.array([-0.01, 0.01]))
 _VERDICTS = (Verdict.HOLD, Verdict.CONTROL, Verdict.TREATMENT, Verdict.INCONCLUSIVE)
 _UNITS, _WINS, _SQUARES, _TOPS, _FIRST = range(5)
@@ -140,7 +140,7 @@ class Interleaving:
         """Advance; see `detectors.three_way`."""
         votes = [_votes(a) for a in stats]
         window = np.array([_sums(a, vote) for a, vote in zip(stats, votes, strict=True)])
-        stakes = np.array([np.minimum(4.0 * p.expected_lead * _STAKES, 1.8) for p in ps])
+        stakes = np.array([np.minimum(4.0 * p.expected_lead * STAKES, 1.8) for p in ps])
         sound, harm = (
             np.array(
                 [

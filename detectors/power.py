@@ -21,15 +21,13 @@ Scandinavian Actuarial Journal (the two sums); Folks and Chhikara 1978, JRSS-B (
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.special import gammaincinv, log_ndtr, ndtr
 
-from detectors.columns import Floats
-from detectors.detector import Params
+from detectors.columns import Bools, Floats
 
 CHANCE = 0.8
 """Chance with which an effect of the size told is found within the time told."""
@@ -48,6 +46,7 @@ class Outlook:
     spend    expected false pages (warnings, where it may not page) that a window may cost, in (0, 1).
     mean     mean of a unit's value, None if nobody knows; square: mean of its square, None if the values are 0 and 1.
     chance   with which the effect is found within the time, in (0, 1).
+    known    figures that the watch itself has told (`Evidence.detail`, and its `margin`), by name; empty before it has seen any.
     """
 
     units: float
@@ -57,6 +56,7 @@ class Outlook:
     mean: float | None = None
     square: float | None = None
     chance: float = CHANCE
+    known: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @property
     def windows(self) -> float:
@@ -70,8 +70,9 @@ class Reach:
 
     effect     in `unit`, at least 0; relative: as a share of the mean or of the plan; None where there is no such thing.
     learning   windows of learning before the watch begins to look.
-    counted    units by arm that it has counted by then.
-    unknown    why nothing can be said; the other figures are then NaN or None. Infinite: no effect is found in time.
+    counted    units by arm that it has counted by then, or `of` what else it counts.
+    words      the effect in words, such as "a shift of .04 KS"; "" where effect, relative and unit say it all.
+    unknown    said instead: why nothing can be told; the other figures are then NaN or None. Infinite: no effect is found in time.
     """
 
     effect: float = np.nan
@@ -79,14 +80,9 @@ class Reach:
     unit: str = ""
     learning: float = 0.0
     counted: tuple[tuple[str, float], ...] = ()
+    of: str = "votes"
+    words: str = ""
     unknown: str = ""
-
-
-class Foretelling(Protocol):
-    """A detector that can say what it will find: an optional part of the contract of a detector."""
-
-    def reach(self, p: Params, outlook: Outlook) -> Reach:
-        """The smallest effect that is found in time. A law: more units never make it larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +106,29 @@ def walk_of(increments: Floats, after: Floats, before: Floats) -> Walk:
     return Walk(mean, (after * centred.T) @ centred, rest, before @ (increments - rest) ** 2)
 
 
+def strongest(walk: Walk, log_weights: Floats, most: int) -> tuple[Walk, Floats]:
+    """The `most` bets that grow fastest, with their weights: the others hardly add to the mixture."""
+    best = np.sort(np.argsort(-walk.mean, kind="stable")[:most])
+    covariance = walk.covariance[np.ix_(best, best)]
+    return Walk(walk.mean[best], covariance, walk.rest_mean[best], walk.rest_variance[best]), log_weights[best]
+
+
+def once_delay(walk: Walk, log_weights: Floats, level: float, chance: float) -> float:
+    """Windows from its start until a test that is made once, at `level`, decides: it has one start, and no rest before it.
+
+    >>> one = np.ones(1)
+    >>> walk = Walk(mean=0.1 * one, covariance=0.2 * np.ones((1, 1)), rest_mean=-0.1 * one, rest_variance=0.2 * one)
+    >>> round(once_delay(walk, np.zeros(1), 0.01, 0.5))       # log(1 / level) = 4.6: 46 windows on average, 35 in the median
+    37
+    """
+    grows = _growing(walk, log_weights)
+    if not grows.any():
+        return float("inf")
+    return _until(
+        walk.mean[grows], walk.covariance[np.ix_(grows, grows)], log_weights[grows] + np.log(level), None, chance
+    )
+
+
 def delay(walk: Walk, log_weights: Floats, outlook: Outlook) -> float:
     """Windows until the alarm, with the outlook's chance, in a watch that has run for `within`; infinite if no bet grows.
 
@@ -121,29 +140,42 @@ def delay(walk: Walk, log_weights: Floats, outlook: Outlook) -> float:
     >>> round(delay(walk, np.zeros(1), outlook))      # log(1 / spend) = 11.5, of which the starts give 3.6
     75
     """
-    grows = (walk.mean > 0) & np.isfinite(log_weights) & (np.diagonal(walk.covariance) > 0)
+    grows = _growing(walk, log_weights)
     if not grows.any():
         return float("inf")
-    mean, covariance = walk.mean[grows], walk.covariance[np.ix_(grows, grows)]
     rest = np.minimum(_at_rest(walk.rest_mean[grows], walk.rest_variance[grows]), outlook.windows)
     staked = log_weights[grows] + np.log(outlook.spend)
+    return _until(walk.mean[grows], walk.covariance[np.ix_(grows, grows)], staked, rest, outlook.chance)
+
+
+def _growing(walk: Walk, log_weights: Floats) -> Bools:
+    """Bets whose evidence grows, by chance: of one that always says the same nothing can be told."""
+    grows: Bools = (walk.mean > 0) & np.isfinite(log_weights) & (np.diagonal(walk.covariance) > 0)
+    return grows
+
+
+def _until(mean: Floats, covariance: Floats, staked: Floats, rest: Floats | None, chance: float) -> float:
+    """Windows until the mixture of bets reaches 1, from log stakes `staked` (G,); one start if `rest` is None."""
 
     def mixture(windows: float) -> tuple[float, float]:
         """Mean of the mixture's logarithm, and the variance that a window adds to it."""
-        started = np.minimum(np.exp(_EULER) * np.expm1(-mean * windows) / np.expm1(-mean), windows)
-        logs = staked + np.log(np.maximum(rest + started, 1e-12)) + mean * windows
+        starts = np.ones_like(mean)
+        if rest is not None:
+            started = np.minimum(np.exp(_EULER) * np.expm1(-mean * windows) / np.expm1(-mean), windows)
+            starts = np.maximum(rest + started, 1e-12)
+        logs = staked + np.log(starts) + mean * windows
         top = float(logs.max())
         share = np.exp(logs - top)
         total = float(share.sum())
         share /= total
         common = covariance @ share
-        together = float(share @ common)
+        together = max(float(share @ common), 1e-300)
         apart = float(share @ (np.diagonal(covariance) - common**2 / together))
         return top + float(np.log(total)) + apart * windows / 2.0, together
 
     needed = _first(lambda windows: mixture(windows)[0] >= 0, float(np.min(-staked / mean)) + 1.0)
     rise = max(-mixture(0.0)[0], 1.0)
-    return max(_passage(outlook.chance, needed, rise**2 / mixture(needed)[1]) + _HALF_A_WINDOW, 1.0)
+    return max(passage(chance, needed, rise**2 / mixture(needed)[1]) + _HALF_A_WINDOW, 1.0)
 
 
 def smallest(delay_of: Callable[[float], float], windows: float, low: float, high: float) -> float:
@@ -172,7 +204,7 @@ def _at_rest(mean: Floats, variance: Floats) -> Floats:
     return np.minimum(2.0 / known / np.maximum(gammaincinv(shape, 0.5), 1e-300), 1.0 / -np.expm1(-falls))
 
 
-def _passage(chance: float, mean: float, shape: float) -> float:
+def passage(chance: float, mean: float, shape: float) -> float:
     """The quantile `chance` of an inverse Gaussian with that mean and shape."""
 
     def passed(time: float) -> bool:

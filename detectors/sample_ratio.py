@@ -139,19 +139,6 @@ class SampleRatio:
         """First-seen units of both cohorts: an empty cohort is evidence here, no lack of it."""
         return int(a.units.sum())
 
-    def reach(self, p: SampleRatioParams, outlook: Outlook) -> Reach:
-        """The smallest loss of held-out units found in time, after months of health: the opening stake is left out."""
-        if outlook.units <= 0:
-            return Reach(unknown="no new unit is counted")
-        lost = smallest(lambda part: _loss_delay(part, p, outlook), outlook.windows, 0.0, 0.999)
-        units = outlook.units * outlook.windows
-        return Reach(
-            effect=lost * p.holdout_share,
-            relative=lost,
-            unit="share of units",
-            counted=(("exposed", units * (1.0 - p.holdout_share)), ("holdout", units * p.holdout_share)),
-        )
-
     def close(
         self, ps: Sequence[SampleRatioParams], s: SampleRatioState, stats: Sequence[Counts], tick: Tick
     ) -> tuple[SampleRatioState, list[Evidence]]:
@@ -181,6 +168,20 @@ class SampleRatio:
             broken=np.where(verdict.opened, deviation, np.where(verdict.closed, 0.0, s.broken)),
         )
         return after, _report(ps, seen, verdict, tick)
+
+
+def reach(p: SampleRatioParams, outlook: Outlook) -> Reach:
+    """The smallest loss of held-out units found in time, after months of health: the opening stake is left out."""
+    if outlook.units <= 0:
+        return Reach(unknown="no new unit is counted")
+    lost = smallest(lambda part: _loss_delay(part, p, outlook), outlook.windows, 0.0, 0.999)
+    units = outlook.units * outlook.windows
+    return Reach(
+        effect=lost * p.holdout_share,
+        relative=lost,
+        unit="share of units",
+        counted=(("exposed", units * (1.0 - p.holdout_share)), ("holdout", units * p.holdout_share)),
+    )
 
 
 def _loss_delay(part: float, p: SampleRatioParams, outlook: Outlook) -> float:

@@ -52,7 +52,7 @@ from detectors.evidence import Evidence
 from detectors.increments import shares
 from detectors.math import dyadic, unit_sample
 from detectors.math.intervals import empirical_cdf_radius
-from detectors.numeric_shift import bets, distance, power, reading, report, season
+from detectors.numeric_shift import bets, distance, reading, report, season
 from detectors.numeric_shift.reading import WIDTH, Reading, Ruler
 from detectors.numeric_shift.state import (
     DAY,
@@ -64,7 +64,6 @@ from detectors.numeric_shift.state import (
     start,
     unpacked,
 )
-from detectors.power import Outlook, Reach
 
 _BEFORE = 2
 
@@ -107,10 +106,6 @@ class NumericShift:
     def size(self, a: Reading) -> int:
         """Units with a vote."""
         return reading.units(a)
-
-    def reach(self, p: NumericShiftParams, outlook: Outlook) -> Reach:
-        """The smallest shift found in time."""
-        return power.reach(p, outlook)
 
     def close(
         self, ps: Sequence[NumericShiftParams], s: NumericShiftState, stats: Sequence[Reading], tick: Tick

@@ -61,7 +61,7 @@ LEVEL = 0.95
 CARRIED = 200_000
 """Answers without partner that are carried into the next window at most, a side; those beyond are counted as unmatched."""
 
-_BETS = 12
+BETS = 12
 _TOP = 0.9
 _PLACES = 200
 _NAMED = 3
@@ -132,7 +132,7 @@ class Shadow:
         """No evidence."""
         w = len(ps)
         return ShadowState(
-            three_way.start(w, _BETS),
+            three_way.start(w, BETS),
             np.zeros((w, 5)),
             np.zeros((w, 2), np.int64),
             _bytes([snapshot.pack_record(pairs.nothing())] * w),
@@ -168,7 +168,7 @@ class Shadow:
         fresh = self.start(ps)
         carried, places, unmatched = s.carried.copy(), s.places.copy(), s.unmatched.copy()
         total = np.where(again[:, None], 0.0, s.total)
-        harm, sound = np.zeros((w, _BETS)), np.zeros((w, _BETS))
+        harm, sound = np.zeros((w, BETS)), np.zeros((w, BETS))
         informative = np.zeros(w, np.bool_)
         for i, (p, stat) in enumerate(zip(ps, stats, strict=True)):
             if again[i]:
@@ -185,7 +185,7 @@ class Shadow:
             if not informative[i]:
                 continue
             value = _compared(p, live, shadow)
-            harm[i], sound[i] = _bets(p, value)
+            harm[i], sound[i] = bets(p, value)
             total[i] += [len(value), value.sum(), (value**2).sum(), _mean_of(live).sum(), _mean_of(shadow).sum()]
             places[i] = snapshot.pack(_placed(snapshot.unpack(places[i]), p.by, live, value))
         tests, step = three_way.advance(
@@ -241,10 +241,10 @@ def _compared(p: ShadowParams, live: Answers, shadow: Answers) -> Floats:
     return apart
 
 
-def _bets(p: ShadowParams, value: Floats) -> tuple[Floats, Floats]:
+def bets(p: ShadowParams, value: Floats) -> tuple[Floats, Floats]:
     """Log e-increments against "mean <= tolerated" and "mean >= tolerated", each (BETS,)."""
     low = -1.0 if p.compare is Compare.MORE else 0.0
-    grid = np.geomspace(0.01, 1.0, _BETS)
+    grid = np.geomspace(0.01, 1.0, BETS)
     up, down = _TOP / (p.tolerated - low) * grid, _TOP / (1.0 - p.tolerated) * grid
     u = value - p.tolerated
     return np.log1p(np.outer(u, up)).sum(axis=0), np.log1p(np.outer(-u, down)).sum(axis=0)

@@ -58,16 +58,20 @@ def tell(read: house.Config, plan: ModelPlan, traffic: Traffic | None, events: f
     except StoreError as error:
         store = None
         err.print(Text(str(error)))
-    told, silent = False, []
+    told, silent = False, dict[str, list[str]]()
     for watch in plan.watches:
         pace = traffic.pace(watch) if traffic is not None else _seen(store, plan, watch.key)
-        if pace is not None and (sentence := reach.in_words(watch, pace)) != reach.NOT_FORETOLD:
+        if pace is None:
+            continue
+        found = reach.reach(watch, pace)
+        if found.unknown:
+            silent.setdefault(found.unknown, []).append(watch.key)
+        else:
             told = True
-            out.print(Text(f"    {watch.key}: {sentence}"))
-        elif pace is not None:
-            silent.append(watch.key)
-    if told and silent:
-        out.print(Text(f"    not foretold: {', '.join(silent)}"))
+            out.print(Text(f"    {watch.key}: {reach.in_words(watch, pace, found)}"))
+    if told:
+        for sentence, watches in silent.items():
+            out.print(Text(f"    {', '.join(watches)}: not foretold: {sentence}"))
     if store is not None:
         store.close()
     if not told:

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from detectors.cohort_bounded import CohortBounded, CohortBoundedParams
+from detectors.cohort_bounded import CohortBoundedParams
 from detectors.detector import Family
-from detectors.evidence import Crossing, Mode
+from detectors.evidence import Crossing, Evidence, Mode
 from detectors.power import Outlook, Reach
+from detectors.reaches import catalogue
+from detectors.reaches.cohorts import cohort_bounded
 from monitor.watch.finding import Finding
 from monitor.watch.plan import DAY, WatchPlan
 
@@ -18,7 +20,7 @@ WITHIN = 28 * DAY
 SEGMENT = 0.05
 """A group of people whose reach is told as an example: a country with this share of them."""
 
-NOT_FORETOLD = "this detector cannot tell in advance"
+MAY_NOT_ALARM = "it may neither page nor warn"
 _USUAL_PAGES = 0.1
 """Expected false pages in 28 days that a metric may cost, where no budget says so yet."""
 
@@ -27,11 +29,15 @@ _SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What a watch counts: units a day, and the mean and mean square of their values where they are known."""
+    """What a watch counts: units a day, and the mean and mean square of their values where they are known.
+
+    known   figures that its last finding told, by name.
+    """
 
     units: float
     mean: float | None = None
     square: float | None = None
+    known: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ class Traffic:
 
     def pace(self, watch: WatchPlan) -> Pace:
         """New people where each counts once, all people of the day where each votes daily."""
-        once = "first" in watch.needs.columns
+        once = not {"first", "entering"}.isdisjoint(watch.needs.columns)
         return Pace(self.new if once else self.units, self.means.get(watch.on))
 
 
@@ -62,22 +68,35 @@ def seen(findings: Sequence[Finding]) -> Pace | None:
             units, time = units + grown, time + (after.end - before.end)
     if units <= 0 or time <= 0:
         return None
-    return Pace(units / time * DAY, *_mean(told[-1]))
+    return Pace(units / time * DAY, *_mean(told[-1]), known=figures(told[-1].evidence))
+
+
+def figures(evidence: Evidence) -> dict[str, float]:
+    """The numbers that a finding tells of itself, by name; its margin among them."""
+    told = evidence.detail | {"margin": evidence.margin}
+    return {name: float(v) for name, v in told.items() if isinstance(v, int | float) and not isinstance(v, bool)}
 
 
 def _counted(finding: Finding) -> int:
-    return sum(n for arm, n in finding.evidence.n.items() if arm != "reference")
+    """Units counted so far: while learning those of the reference, then those since; windows are no units."""
+    learns = finding.evidence.mode is Mode.LEARNING
+    apart = {"windows", "mixed up"} if learns else {"windows", "mixed up", "reference"}
+    counts = {arm: n for arm, n in finding.evidence.n.items() if arm not in apart}
+    return counts.get("live", sum(counts.values()))
 
 
 def _mean(finding: Finding) -> tuple[float | None, float | None]:
     detail, arms = finding.evidence.detail, ("exposed", "holdout")
+    if "reference_sum" in detail and (n := finding.evidence.n.get("reference", 0)):
+        now = finding.evidence.n.get("now", 0)
+        return float(detail["reference_sum"]) / n, float(detail["now_squares"]) / now if now else None
     try:
-        n, total, squares = (
+        units, total, squares = (
             sum(float(detail[f"since_start_{arm}_{what}"]) for arm in arms) for what in ("n", "sum", "squares")
         )
     except KeyError:
         return None, None
-    return (total / n, squares / n) if n else (None, None)
+    return (total / units, squares / units) if units else (None, None)
 
 
 def outlook(watch: WatchPlan, pace: Pace, within: int = WITHIN) -> Outlook:
@@ -85,55 +104,68 @@ def outlook(watch: WatchPlan, pace: Pace, within: int = WITHIN) -> Outlook:
     spend = (watch.spend.page or watch.spend.warn) * watch.window
     units = pace.units * watch.window / DAY
     return Outlook(
-        units=units, window=watch.window, within=within, spend=min(spend, 0.5), mean=pace.mean, square=pace.square
+        units=units,
+        window=watch.window,
+        within=within,
+        spend=min(spend, 0.5) or 0.5,
+        mean=pace.mean,
+        square=pace.square,
+        known=pace.known,
     )
 
 
 def reach(watch: WatchPlan, pace: Pace) -> Reach:
     """The smallest effect that a watch finds within 28 days, four times of five.
 
-    Not for experiments: how many people enter one is not said, and their arms are no holdout.
+    Of an experiment all new people are taken to enter it; it is decided by its own level, and costs no budget.
     """
-    if watch.experiment:
-        return Reach(unknown=NOT_FORETOLD)
-    foretell = getattr(watch.test, "reach", None)
-    if foretell is None or not (watch.spend.page or watch.spend.warn):
-        return Reach(unknown=NOT_FORETOLD)
-    result: Reach = foretell(watch.params, outlook(watch, pace))
-    return result
+    spends = watch.spend.page or watch.spend.warn or watch.test.family is Family.DEPLOYMENT
+    if watch.detector in catalogue.REACHES and not spends:
+        return Reach(unknown=MAY_NOT_ALARM)
+    return catalogue.reach(watch.detector, watch.params, outlook(watch, pace))
 
 
-def in_words(watch: WatchPlan, pace: Pace) -> str:
-    """One sentence: who sees how small an effect, by when, and a small group's part of it."""
-    found = reach(watch, pace)
+def in_words(watch: WatchPlan, pace: Pace, found: Reach) -> str:
+    """One sentence of a watch's reach at this pace: who sees how small an effect, by when, and a small group's part of it."""
     if found.unknown:
         return found.unknown
-    who = _who(found)
+    who = _who(watch, found)
     if not math.isfinite(found.effect):
         return f"{who} show no effect at all within 28 d at this pace"
     learning = found.learning * watch.window / DAY
     after = f" (after {learning:.2g} d of learning)" if learning >= 1 else ""
-    group = reach(watch, replace(pace, units=pace.units * SEGMENT))
-    small = f"; in a group with {100 * SEGMENT:g} % of people {_size(watch, group)}" if _grouped(watch) else ""
-    return f"{who} are enough to find {_size(watch, found)} within 28 d{after}{_beyond_margin(watch, found)}{small}"
+    small = ""
+    if _grouped(watch, found):
+        group = reach(watch, replace(pace, units=pace.units * SEGMENT))
+        small = f"; in a group with {100 * SEGMENT:g} % of people {_size(watch, group)}"
+    within = min(WITHIN, getattr(watch.params, "at_most", WITHIN) if watch.experiment else WITHIN) / DAY
+    tolerated = "" if found.words else _beyond_margin(watch, found)
+    return f"{who} are enough to find {_size(watch, found)} within {within:.2g} d{after}{tolerated}{small}"
 
 
-def _who(found: Reach) -> str:
+def _who(watch: WatchPlan, found: Reach) -> str:
     counted = dict(found.counted)
     n = counted.get("holdout", sum(counted.values()))
-    return f"{_round(n):,} held-out people" if "holdout" in counted else f"{_round(n):,} votes"
+    if watch.experiment and "holdout" in counted:
+        return f"{_round(sum(counted.values())):,} people of both arms"
+    if "holdout" in counted:
+        return f"{_round(n):,} held-out people"
+    return f"{_round(n):,} {found.of}"
 
 
-def _grouped(watch: WatchPlan) -> bool:
-    return watch.test.family in (Family.COHORT, Family.INTEGRITY)
+def _grouped(watch: WatchPlan, found: Reach) -> bool:
+    """Whether a smaller group of people is compared just so: it is told what that finds."""
+    return watch.test.family in (Family.COHORT, Family.INTEGRITY) and not found.words and found.of == "votes"
 
 
 def _size(watch: WatchPlan, found: Reach) -> str:
     if found.unknown or not math.isfinite(found.effect):
         return "nothing"
+    if found.words:
+        return found.words
     if found.relative is None:
         return f"a shift of {found.effect:.2g} {found.unit}"
-    what = f" in {watch.on}" if watch.on else " of the holdout's share"
+    what = f" in {watch.on}" if watch.on else f" of {'control' if watch.experiment else 'the holdout'}'s share"
     return f"a {100 * found.relative:.2g} % change{what}"
 
 
@@ -159,7 +191,7 @@ def share_that_buys(effect: float, mean: float, new_a_day: float, *, window: int
     look = Outlook(units=new_a_day * window / DAY, window=window, within=WITHIN, spend=spend, mean=mean)
     for share in _SHARES:
         params = CohortBoundedParams(holdout_share=share, page_if_worse_by=effect / 2)
-        found = CohortBounded().reach(params, look)
+        found = cohort_bounded(params, look)
         if found.relative is not None and found.relative <= effect:
             return share
     return None

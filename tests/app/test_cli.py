@@ -255,7 +255,8 @@ def test_check_tells_what_each_watch_will_find_and_what_it_costs(loopwatch: Comm
     assert done.exit_code == 0
     assert "held-out people are enough to find a " in said
     assert "change in clicks within 28 d" in said
-    assert "not foretold: crossover, " in said
+    assert " of people mixed up within 28 d" in said
+    assert "not foretold: " in said
     assert "of memory, 172,800 transactions with" in said
 
 

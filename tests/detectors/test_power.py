@@ -11,6 +11,7 @@ import pytest
 from scipy.special import ndtr, ndtri
 
 from detectors import engine
+from detectors.calibration import CalibrationParams
 from detectors.catalogue import DETECTORS
 from detectors.cohort_bounded import CohortBounded, CohortBoundedParams
 from detectors.cohort_reach import Plan, harm_delay
@@ -21,8 +22,12 @@ from detectors.math.unit_sample import nobody
 from detectors.numeric_shift import NumericShift, NumericShiftParams
 from detectors.numeric_shift.power import shift_delay
 from detectors.numeric_shift.reading import Reading
-from detectors.power import Foretelling, Outlook
+from detectors.power import Outlook
+from detectors.reaches.catalogue import REACHES, UNTOLD
+from detectors.reaches.cohorts import cohort_bounded
+from detectors.risk import RiskParams
 from detectors.sample_ratio import Counts, SampleRatio, SampleRatioParams
+from detectors.sample_ratio import reach as sample_ratio
 from detectors.two_arms import Tally
 from tests.laws.examples import EXAMPLES
 
@@ -93,7 +98,7 @@ def test_a_harm_in_reach_is_found_in_time_as_often_as_told() -> None:
     rng, spend, units = np.random.default_rng(405), 1e-4, 2_000
     p = CohortBoundedParams(holdout_share=0.2, learn_units=40_000)
     outlook = Outlook(units=units, window=HOUR, within=60 * HOUR, spend=spend, mean=0.2, chance=0.8)
-    reach = CohortBounded().reach(p, outlook)
+    reach = cohort_bounded(p, outlook)
     assert reach.relative is not None
     assert p.page_if_worse_by < reach.relative < 0.2
     rate = 0.2
@@ -112,7 +117,7 @@ def test_a_harm_in_reach_is_found_in_time_as_often_as_told() -> None:
 def test_the_delay_of_a_lost_holdout_is_told_in_advance() -> None:
     rng, spend, units = np.random.default_rng(406), 1e-5, 400
     p = SampleRatioParams(holdout_share=0.1)
-    lost = SampleRatio().reach(p, Outlook(units=units, window=HOUR, within=40 * HOUR, spend=spend, chance=0.5)).relative
+    lost = sample_ratio(p, Outlook(units=units, window=HOUR, within=40 * HOUR, spend=spend, chance=0.5)).relative
     assert lost is not None
 
     def draw(changed: bool) -> list[Counts]:
@@ -151,13 +156,40 @@ def test_the_delay_of_a_shift_is_told_in_advance() -> None:
     assert told == pytest.approx(median, rel=TOLD_WITHIN)
 
 
-@pytest.mark.parametrize("name", sorted(n for n, d in DETECTORS.items() if hasattr(d, "reach")))
+USUAL = {name: example.params for name, example in EXAMPLES.items()} | {
+    "calibration": CalibrationParams(),  # the examples learn from too few to find anything
+    "risk": RiskParams(),
+}
+
+KNOWN = {
+    "block_deviation": 1.0,
+    "s": 0.2,
+    "kappa": 1.5,
+    "margin": 0.1,
+    "baseline": 0.5,
+    "standard_error": 0.01,
+}
+
+
+def test_every_detector_has_a_reach_or_says_why_it_has_none() -> None:
+    assert REACHES.keys() | UNTOLD.keys() == DETECTORS.keys()
+    assert not REACHES.keys() & UNTOLD.keys()
+
+
+@pytest.mark.parametrize("name", sorted(REACHES))
 def test_more_units_and_more_time_never_make_the_reach_worse(name: str) -> None:
-    p = EXAMPLES[name].params
-    detector: Foretelling = DETECTORS[name]  # type: ignore[assignment]  # those with a reach
     found = [
-        detector.reach(p, Outlook(units=units, window=HOUR, within=days * 24 * HOUR, spend=1e-4, mean=0.1)).effect
+        REACHES[name](
+            USUAL[name],
+            Outlook(units=units, window=HOUR, within=days * 24 * HOUR, spend=1e-4, mean=0.1, known=KNOWN),
+        ).effect
         for units, days in ((100, 14), (100, 28), (1_000, 28), (10_000, 28))
     ]
     assert found == sorted(found, reverse=True)
     assert 0 < found[-1] < np.inf
+
+
+@pytest.mark.parametrize("name", sorted(REACHES))
+def test_a_watch_that_has_seen_nothing_says_so_instead_of_a_figure(name: str) -> None:
+    nobody = Outlook(units=0, window=HOUR, within=28 * 24 * HOUR, spend=1e-4)
+    assert REACHES[name](EXAMPLES[name].params, nobody).unknown

@@ -64,8 +64,8 @@ def _finding(end: int, n: int, **changes: object) -> Finding:
 def test_a_metric_names_who_sees_what_by_when(plan: ModelPlan) -> None:
     traffic = Traffic(500_000, 69_300, {"reads": 0.3})
     watch = _watch(plan, "reads")
-    sentence = reach.in_words(watch, traffic.pace(watch))
     found = reach.reach(watch, traffic.pace(watch))
+    sentence = reach.in_words(watch, traffic.pace(watch), found)
     assert found.relative is not None
     assert sentence.startswith(
         f"38,800 held-out people are enough to find a {100 * found.relative:.2g} % change in reads within 28 d"

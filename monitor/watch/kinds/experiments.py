@@ -94,6 +94,7 @@ def _ab(model: ModelSettings, name: str, e: ExperimentSettings, missing: dict[st
         params = AbTestParams(
             better=model.metrics[metric].better,
             matters=model.metrics[metric].page_if_worse_by,
+            treatment_share=e.share,
             alpha=e.level() / (1 if len(chosen) == 1 else 2),
             alone=metric == primary,
             at_most=e.at_most,
