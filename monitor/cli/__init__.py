@@ -45,6 +45,7 @@ for _command in (
     operate.arm,
     operate.rearm,
     operate.erase,
+    operate.resend,
     schema.config,
 ):
     cli.command()(_command)

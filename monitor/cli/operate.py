@@ -16,6 +16,7 @@ from monitor.cli.terminal import (
     DEFAULT_CONFIG,
     EXIT_AWAY,
     EXIT_CONFIG,
+    EXIT_FAULT,
     ConfigPath,
     err,
     out,
@@ -24,9 +25,12 @@ from monitor.cli.terminal import (
 from monitor.clock import SystemClock
 from monitor.daemon import owner_name
 from monitor.ingest.identity import Identities
-from monitor.store.chain import ERASE
+from monitor.store.chain import ERASE, RESEND
+from monitor.store.delivery import PARKED
 from monitor.store.protocols import Command, Store, StoreError
 from monitor.watch.plan import DAY, ModelPlan
+
+_EVERYTHING = 10_000_000
 
 
 def arm(
@@ -61,16 +65,41 @@ def erase(
         raise typer.Exit(EXIT_CONFIG)
     with opened(config) as store:
         redacted = store.redact(model, unit)
-        store.submit(_command(model, ERASE, "", {"unit": key}))
+        store.submit(_command(model, ERASE, "", {"unit": key, "after": redacted.through}))
     longest = duration(max(DAY, *(w.window for w in plan.watches)))
     out.print(
         Text(
-            f"{model}: the unit is forgotten from the next turn on; {redacted:,} dead letter(s) lost their bytes. Windows and "
+            f"{model}: the unit is forgotten from the next turn on; {redacted.changed:,} dead letter(s) lost their bytes. Windows and "
             f"experiments that are open now keep a hash of it until they close (windows: at most {longest}). Events that name "
             "it and are read later count it anew: stop them first"
         ),
         soft_wrap=True,
     )
+
+
+def resend(
+    model: Annotated[str, typer.Option(help="The model whose messages were given up.")],
+    row: Annotated[
+        int | None, typer.Option(help="One message, by its number in the outbox; all, if not given.")
+    ] = None,
+    config: ConfigPath = DEFAULT_CONFIG,
+) -> None:
+    """Send messages again that were given up: refused by their destination, or tried for too long."""
+    plan_of(config, model)
+    with opened(config) as store:
+        parked = [
+            r.id
+            for r, state in store.notifications(limit=_EVERYTHING)
+            if state == PARKED and r.notification.model == model
+        ]
+        wanted = parked if row is None else [each for each in parked if each == row]
+        if wanted:
+            request(store, model, RESEND, {"row": row})
+    if not wanted:
+        known = ", ".join(map(str, sorted(parked))) or "none"
+        err.print(Text(f"{model} has no such message; given up were: {known}"))
+        raise typer.Exit(EXIT_FAULT)
+    out.print(Text(f"{model}: {len(wanted):,} message(s) are sent again from its next turn on"))
 
 
 def submit(path: Path, model: str, verb: str, target: str) -> None:

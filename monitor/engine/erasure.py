@@ -14,6 +14,7 @@ from detectors import snapshot
 from detectors.columns import Bools, Columns, Hash, Hashes
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.memory import ENROLLED, ModelMemory
+from monitor.store.erasure import in_flight
 
 
 def erase(memory: ModelMemory, unit: int) -> None:
@@ -33,6 +34,7 @@ def erase(memory: ModelMemory, unit: int) -> None:
             if repeats_stored:
                 memory.drops.discard(slot)
                 memory.page("drops", str(slot), None)
+    memory.turn.rejects[:] = [in_flight(reject) for reject in memory.turn.rejects]
     for table in memory.tables():
         table.erase(unit)
     for sums in memory.sums.values():

@@ -36,7 +36,12 @@ DETAILED = frozenset({DECISION, CONFIG, ACT, PURGE, TRIM})
 """Kinds whose text is a detail beside the chain."""
 
 ERASE = "erase"
-"""The verb whose arguments name a person: they are recorded nowhere, and dropped with the step that takes the command."""
+"""The verb whose arguments name a person: they are recorded nowhere, and dropped with the step that takes the command.
+
+`unit`: the id's keyed hash. `after`: dead letters stored later than this one were not searched for the id; what they hold goes as well.
+"""
+RESEND = "resend"
+"""The verb that queues parked messages of a model again: the outbox row in `row`, or all."""
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):

@@ -13,6 +13,14 @@ from monitor.events import Reject
 ERASED = "erased: it held the id of a person who asked to be forgotten"
 
 
+IN_FLIGHT = "erased: it came while a person asked to be forgotten, and may have held the id"
+
+
+def in_flight(reject: Reject) -> Reject:
+    """A dead letter of a turn that was under way when an erasure was asked for: what it held can no longer be searched for the id."""
+    return msgspec.structs.replace(reject, raw=None, reason=IN_FLIGHT)
+
+
 def without(reject: Reject, text: str) -> Reject:
     """The dead letter without its bytes if they hold `text` anywhere, and without its reason if that quotes it as a word.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -94,12 +94,12 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     observed   wall-clock facts the turn depended on (ms, idle partitions, caught-up partitions): recorded, so that the
                turn can be repeated.
-    commands   numbers of the commands it took.
     alerts     whole rows, new or changed.
     rewritten  generations (stream, slot) of which everything stored goes before `chunks` are appended.
     dropped    generations (stream, slot); applied after `chunks`: what was appended to one in the same step goes with it.
     findings   one whose model, watch, incarnation, start and end are stored already is left as it was: twice is once.
     outbox     likewise by key.
+    commands   numbers of the commands it took: an erasure and a resending take effect in the store with it.
     requeued   topic, partition and offset of dead letters that were read again: they go, before `rejects` are added.
     decisions  changes of alerts with their reasons, in order: for the audit.
     plan       what the turn ran under; recorded for the audit when it is another than that of the step before.
@@ -138,6 +138,13 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     heard: dict[str, Sequence[str]] = {}
 
 
+class Redacted(NamedTuple):
+    """How many dead letters held a text, and the number of the last one that was searched; -1 if there was none."""
+
+    changed: int
+    through: int
+
+
 class StateStore(Protocol):
     """Durable memory. Any call may raise `StoreUnavailable`."""
 
@@ -156,8 +163,11 @@ class StateStore(Protocol):
     def commit(self, step: Step, lease: Lease) -> None:
         """Apply a step, all or nothing. Raises `LeaseLost` if the lease was taken over or given back, `OutOfStep`."""
 
-    def redact(self, model: str, text: str) -> int:
-        """Dead letters that hold a text lose their bytes, and their reason if that quotes it; returns how many."""
+    def redact(self, model: str, text: str) -> Redacted:
+        """Dead letters that hold a text lose their bytes, and their reason if that quotes it.
+
+        Whoever erases a person asks for the rest with the command `ERASE`, whose `after` is `Redacted.through`.
+        """
 
     def commands(self, model: str) -> Sequence[Command]:
         """Those not yet taken, oldest first."""
@@ -178,7 +188,8 @@ class Queued(msgspec.Struct, frozen=True, kw_only=True):
 class Outbox(Protocol):
     """The relay's side of the store. Rows of one alert are delivered in the order they were written.
 
-    Whoever sends must hold the lease: `begin`, `settle` and `recover` raise `LeaseLost` for one that was taken over.
+    Whoever sends must hold the lease: `begin`, `settle` and `recover` raise `LeaseLost` for one that was taken over. Parked rows are
+    queued again by the command `RESEND`, with the step that takes it.
     """
 
     def due(self, now: int, limit: int) -> Sequence[Queued]:
@@ -195,9 +206,6 @@ class Outbox(Protocol):
 
     def recover(self, now: int, lease: Lease) -> int:
         """At start: rows left in flight by a process that died are due again, `repeated`. Returns how many."""
-
-    def requeue(self, now: int, row: int | None = None) -> int:
-        """Try parked rows again, all or one; returns how many."""
 
 
 class Reader(Protocol):

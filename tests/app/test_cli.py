@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from monitor.alerting.alert import Delivery, Outcome
 from monitor.app import VERSION, open_store
 from monitor.cli import cli
 from monitor.clock import ManualClock, SystemClock
@@ -18,6 +19,7 @@ from monitor.store.protocols import Step
 from monitor.store.via_sql import SqlStore
 from tests.app.conftest import CommandLine
 from tests.servers.webhook import Webhook
+from tests.store.places import notification
 
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
 EXAMPLE_ENVIRONMENT = {
@@ -27,7 +29,21 @@ EXAMPLE_ENVIRONMENT = {
     "FEED_DIGEST_URL": "json://127.0.0.1",
     "EXPERIMENTS_URL": "json://127.0.0.1",
 }
-COMMANDS = ("run", "check", "replay", "status", "demo", "arm", "rearm", "erase", "config", "reference", "db", "audit")
+COMMANDS = (
+    "run",
+    "check",
+    "replay",
+    "status",
+    "demo",
+    "arm",
+    "rearm",
+    "erase",
+    "resend",
+    "config",
+    "reference",
+    "db",
+    "audit",
+)
 
 
 def files(stream: open_bandit.Written) -> list[str]:
@@ -201,6 +217,30 @@ def test_arm_and_rearm_leave_commands_for_the_next_turn(loopwatch: CommandLine) 
     assert all(c.author and c.asked_at for c in commands)
 
 
+def test_messages_that_were_given_up_are_sent_again_on_request_and_the_audit_says_who_asked(
+    loopwatch: CommandLine,
+) -> None:
+    store = open_store(loopwatch.database, SystemClock())
+    lease = store.acquire("test", 60_000)
+    assert lease is not None
+    told = [notification(f"7f3/{n}", model="open-bandit", destination=f"d{n}") for n in range(2)]
+    store.commit(Step(model="open-bandit", number=1, outbox=told), lease)
+    none = loopwatch("resend", "--model", "open-bandit")
+    assert (none.exit_code, none.stderr) == (1, "open-bandit has no such message; given up were: none\n")
+    for row in store.due(2**50, 10):
+        store.begin(row.id, 1, lease)
+        store.settle(row.id, Delivery(outcome=Outcome.REFUSED, reason="channel_not_found"), 2, None, lease)
+    done = loopwatch("resend", "--model", "open-bandit", "--row", "2")
+    assert (done.exit_code, done.stdout) == (0, "open-bandit: 1 message(s) are sent again from its next turn on\n")
+    (command,) = store.commands("open-bandit")
+    store.commit(Step(model="open-bandit", number=2, commands=[command.number]), lease)
+    assert [row.id for row in store.due(2**50, 10)] == [2]
+    (act,) = store.details("open-bandit", 1, 10).values()
+    assert json.loads(act)["verb"] == "resend"
+    assert json.loads(act)["author"]
+    store.close()
+
+
 def test_commands_about_what_is_not_there_are_refused_with_what_is(loopwatch: CommandLine) -> None:
     no_model = loopwatch("arm", "--model", "absent")
     assert no_model.exit_code == 2
@@ -310,7 +350,7 @@ def test_erase_leaves_the_id_nowhere(loopwatch: CommandLine) -> None:
     assert done.exit_code == 0, done.stderr
     assert "forgotten from the next turn on; 1 dead letter(s) lost their bytes" in done.stdout
     (command,) = store.commands("open-bandit")
-    assert (command.verb, list(command.arguments)) == ("erase", ["unit"])
+    assert (command.verb, list(command.arguments)) == ("erase", ["unit", "after"])
     store.commit(Step(model="open-bandit", number=2, commands=[command.number]), lease)
     store.close()
     with sqlite3.connect(loopwatch.folder / "loopwatch.db") as connection:

@@ -401,9 +401,15 @@ def test_a_parked_row_holds_nothing_up_and_can_be_requeued(place: Place, outcome
         ("2", "queued"),
         ("1", "parked"),
     ]
-    assert place.store.requeue(NOW, row.id + 1) == 0
-    assert place.store.requeue(NOW) == 1
-    assert numbers_due(place) == ["1"]
+    for number, (model, wanted, due) in enumerate(
+        [("other", None, ["2"]), ("feed", row.id + 1, ["2"]), ("feed", row.id, ["1"])], 2
+    ):
+        asked = place.store.submit(
+            Command(number=0, model=model, verb="resend", arguments={"row": wanted}, author="ana")
+        )
+        step = number if model == "feed" else 1
+        place.store.commit(Step(model=model, number=step - (model == "feed"), commands=[asked]), place.held)
+        assert numbers_due(place) == due, (model, wanted)
 
 
 def test_a_row_is_begun_by_one_relay_only(place: Place) -> None:

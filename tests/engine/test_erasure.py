@@ -9,11 +9,14 @@ import pytest
 
 from detectors import snapshot
 from monitor.clock import ManualClock
+from monitor.engine import Engine, Observed
+from monitor.events import Reject
 from monitor.ingest.identity import Identities
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.ingest.via_memory import MemorySource
 from monitor.join.pending import unpack_rows
 from monitor.memory import load
+from monitor.store.erasure import IN_FLIGHT
 from monitor.store.protocols import Command, Image, Store
 from monitor.store.verify import verify
 from monitor.store.via_memory import MemoryStore
@@ -129,3 +132,12 @@ def test_the_run_goes_on_to_the_end_after_an_erasure(person: str) -> None:
             PLAN, MemorySource(shop_contents()), MemoryStore(ManualClock()), ManualClock(), 20
         ).to_the_end()
         assert {a.watch for a in told.alerts} == {a.watch for a in undisturbed.alerts}
+
+
+def test_dead_letters_of_the_turn_that_takes_an_erasure_hold_nothing() -> None:
+    memory = load(PLAN, Image())
+    reject = Reject(topic="t", partition=0, offset=1, timestamp=1, reason="time is the text 'u7'", raw=b"u7")
+    memory.turn.reject([reject])
+    asked = Command(number=1, model="shop", verb="erase", arguments={"unit": 5, "after": 0})
+    step = Engine(PLAN).close(memory, [asked], Observed(now=0, sources=frozenset()))
+    assert [(each.offset, each.raw, each.reason) for each in step.rejects] == [(1, None, IN_FLIGHT)]

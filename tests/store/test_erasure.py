@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from monitor.events import Reject
-from monitor.store.erasure import ERASED, without
-from monitor.store.protocols import Step
+from monitor.store.erasure import ERASED, IN_FLIGHT, without
+from monitor.store.protocols import Command, Step
+from monitor.store.verify import verify
 from tests.store.places import Place, places
 
 
@@ -53,10 +54,31 @@ def test_dead_letters_of_one_model_are_rid_of_a_person_and_counted(place: Place)
     letters = [letter(n, b'{"user": "%s"}' % (b"anna" if n % 3 == 0 else b"bob")) for n in range(2_500)]
     place.store.commit(Step(model="feed", number=1, rejects=letters), lease)
     place.store.commit(Step(model="fraud", number=1, rejects=letters[:3]), lease)
-    assert place.store.redact("feed", "anna") == 834
-    assert place.store.redact("feed", "anna") == 0
+    assert place.store.redact("feed", "anna").changed == 834
+    assert place.store.redact("feed", "anna").changed == 0
     kept = place.store.rejects("feed", limit=10_000)
     assert len(kept) == 2_500
     assert {each.raw for each in kept} == {None, b'{"user": "bob"}'}
     assert sum(each.raw is None for each in kept) == 834
     assert place.store.rejects("fraud")[-1].raw == b'{"user": "anna"}'
+
+
+def test_what_came_between_the_search_and_the_turn_that_takes_the_erasure_is_rid_of_everything(place: Place) -> None:
+    lease = place.lease()
+    store = place.store
+    place.store.commit(Step(model="fraud", number=1, rejects=[letter(1, b"anna")]), lease)
+    assert store.redact("feed", "anna") == (0, -1)
+    store.commit(Step(model="feed", number=1, rejects=[letter(n, b"bob") for n in range(3)]), lease)
+    changed, through = store.redact("feed", "anna")
+    assert changed == 0
+    store.commit(Step(model="feed", number=2, rejects=[letter(7, b"anna", 'time is the text "anna"')]), lease)
+    store.commit(Step(model="fraud", number=2, rejects=[letter(2, b"anna")]), lease)
+    asked = store.submit(
+        Command(number=0, model="feed", verb="erase", arguments={"unit": 5, "after": through}, author="ana")
+    )
+    store.commit(Step(model="feed", number=3, rejects=[letter(8, b"bob")], commands=[asked]), lease)
+    found = {each.offset: (each.raw, each.reason) for each in store.rejects("feed")}
+    assert found[7] == (None, IN_FLIGHT)
+    assert {n for n, (raw, _) in found.items() if raw == b"bob"} == {0, 1, 2, 8}
+    assert [each.raw for each in store.rejects("fraud")] == [b"anna", b"anna"]
+    assert verify(store, "feed").faults == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -11,6 +12,7 @@ from monitor.events import Reject, TopicPartition
 from monitor.store import codec
 from monitor.store.chain import Head, Link, News
 from monitor.store.delivery import QUEUED
+from monitor.store.erasure import in_flight
 from monitor.store.protocols import Kept, Queued, RecordedFinding
 from monitor.watch.finding import Finding
 
@@ -66,6 +68,7 @@ class Shelf:
         self.findings: dict[tuple[str, str, int, int], StoredFinding] = {}
         self.told = 0
         self.rejects: list[tuple[int, Reject]] = []
+        self.refused = 0
         self.plan = ""
         self.head = Head()
         self.links: list[Link] = []
@@ -83,6 +86,16 @@ class Shelf:
         if key not in self.findings:
             self.told += 1
             self.findings[key] = StoredFinding(self.told, self.last, finding)
+
+    def refuse(self, rejects: Sequence[Reject], now: int) -> None:
+        """Store dead letters; `refused` is the number of the last one."""
+        self.refused += len(rejects)
+        self.rejects.extend((now, reject) for reject in rejects)
+
+    def empty(self, after: int) -> None:
+        """Rid the dead letters numbered above `after` of all that they hold."""
+        first = max(len(self.rejects) - (self.refused - after - 1), 0)
+        self.rejects[first:] = [(at, in_flight(reject)) for at, reject in self.rejects[first:]]
 
     def chain(self, news: News, now: int) -> None:
         """Add a link if there is news."""

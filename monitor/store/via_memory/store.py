@@ -14,7 +14,7 @@ from monitor.events import Reject
 from monitor.store import codec
 from monitor.store.admission import admit, hold, lasting_chunks
 from monitor.store.adoption import adoption
-from monitor.store.chain import ACT, Head, Link, News, act
+from monitor.store.chain import ACT, ERASE, RESEND, Head, Link, News, act
 from monitor.store.codec import storable
 from monitor.store.delivery import IN_FLIGHT, PARKED, QUEUED, STATES, UNSETTLED, after
 from monitor.store.erasure import without
@@ -28,6 +28,7 @@ from monitor.store.protocols import (
     Queued,
     RecordedAlert,
     RecordedFinding,
+    Redacted,
     Reference,
     RowTaken,
     Step,
@@ -129,10 +130,19 @@ class MemoryStore:
                 self._queue(message)
             again = set(step.requeued)
             state.rejects = [(at, r) for at, r in state.rejects if (r.topic, r.partition, r.offset) not in again]
-            state.rejects.extend((now, _told(reject)) for reject in step.rejects)
-            for number in step.commands:
-                if number in self._commands and self._commands[number].model == step.model:
-                    del self._commands[number]
+            self._take(step, state, now)
+            state.refuse([_told(reject) for reject in step.rejects], now)
+
+    def _take(self, step: Step, state: Shelf, now: int) -> None:
+        for number in sorted(step.commands):
+            command = self._commands.get(number)
+            if command is None or command.model != step.model:
+                continue
+            del self._commands[number]
+            if command.verb == RESEND:
+                self._resend(step.model, command.arguments.get("row"), now)
+            elif command.verb == ERASE and "after" in command.arguments:
+                state.empty(command.arguments["after"])
 
     def _news(self, step: Step, state: Shelf, findings: Sequence[Finding], alerts: Mapping[str, Alert]) -> News:
         news = News()
@@ -155,14 +165,14 @@ class MemoryStore:
             self._queued += 1
             self._outbox[self._queued] = OutboxRow(id=self._queued, notification=message)
 
-    def redact(self, model: str, text: str) -> int:
-        """Dead letters that hold a text lose their bytes; how many."""
+    def redact(self, model: str, text: str) -> Redacted:
+        """Dead letters that hold a text lose their bytes."""
         with self._lock:
             state = self._models.get(model, Shelf(model))
             redacted = [(at, without(reject, text)) for at, reject in state.rejects]
             changed = sum(new is not old for (_, new), (_, old) in zip(redacted, state.rejects, strict=True))
             state.rejects = redacted
-            return changed
+            return Redacted(changed, state.refused - 1)
 
     def commands(self, model: str) -> Sequence[Command]:
         """Commands not yet taken, oldest first."""
@@ -221,13 +231,10 @@ class MemoryStore:
                 row.state, row.repeated, row.due_at = QUEUED, True, now
             return len(left)
 
-    def requeue(self, now: int, row: int | None = None) -> int:
-        """Try parked rows again, all or one; how many."""
-        with self._lock:
-            wanted = [each for each in self._outbox.values() if each.state == PARKED and row in (None, each.id)]
-            for each in wanted:
+    def _resend(self, model: str, row: object, now: int) -> None:
+        for each in self._outbox.values():
+            if each.state == PARKED and each.notification.model == model and row in (None, each.id):
                 each.state, each.due_at, each.settled_at = QUEUED, now, None
-            return len(wanted)
 
     def models(self) -> Sequence[str]:
         """Models that have state."""

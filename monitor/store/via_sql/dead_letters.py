@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from monitor.events import Reject
-from monitor.store.erasure import without
+from monitor.store.erasure import IN_FLIGHT, without
+from monitor.store.protocols import Redacted
 from monitor.store.via_sql.tables import dead_letters as table
 
 _AT_ONCE = 1_000
@@ -19,8 +20,8 @@ def newest(connection: sa.Connection, model: str, limit: int) -> Sequence[Reject
     return [_reject(row) for row in found]
 
 
-def redact(connection: sa.Connection, model: str, text: str, after: int) -> tuple[int, int | None]:
-    """Rid a batch of rows above `after` of a text: how many held it, and where to go on; None at the end."""
+def redact(connection: sa.Connection, model: str, text: str, after: int) -> tuple[Redacted, bool]:
+    """Rid a batch of rows above `after` of a text; and whether there are more."""
     found = connection.execute(
         sa.select(table).where(table.c.model == model, table.c.id > after).order_by(table.c.id).limit(_AT_ONCE)
     ).all()
@@ -31,7 +32,13 @@ def redact(connection: sa.Connection, model: str, text: str, after: int) -> tupl
     ]
     if held:
         connection.execute(sa.update(table).where(table.c.id == sa.bindparam("of_id")), held)
-    return len(held), found[-1].id if len(found) == _AT_ONCE else None
+    return Redacted(len(held), found[-1].id if found else after), len(found) == _AT_ONCE
+
+
+def empty(connection: sa.Connection, model: str, after: int) -> None:
+    """Rid the rows above `after` of all that they hold: they came while an erasure was asked for."""
+    later = (table.c.model == model) & (table.c.id > after)
+    connection.execute(sa.update(table).where(later).values(raw=None, reason=IN_FLIGHT))
 
 
 def _reject(row: sa.Row[tuple[object, ...]]) -> Reject:

@@ -60,12 +60,11 @@ def recover(connection: sa.Connection, now: int) -> int:
     ).rowcount
 
 
-def requeue(connection: sa.Connection, now: int, row: int | None) -> int:
-    """Parked to queued."""
-    wanted = outbox.c.state == PARKED if row is None else sa.and_(outbox.c.state == PARKED, outbox.c.id == row)
-    return connection.execute(
-        sa.update(outbox).where(wanted).values(state=QUEUED, due_at=now, settled_at=None)
-    ).rowcount
+def resend(connection: sa.Connection, model: str, row: object, now: int) -> None:
+    """Parked to queued: all of a model, or one."""
+    parked = sa.and_(outbox.c.model == model, outbox.c.state == PARKED)
+    wanted = parked if row is None else sa.and_(parked, outbox.c.id == row)
+    connection.execute(sa.update(outbox).where(wanted).values(state=QUEUED, due_at=now, settled_at=None))
 
 
 def queued(row: int, notification: str | bytes, attempts: int, repeated: bool) -> Queued:

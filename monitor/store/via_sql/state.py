@@ -10,9 +10,10 @@ from monitor.alerting.alert import Alert, Phase
 from monitor.events import TopicPartition
 from monitor.store import codec
 from monitor.store.admission import admit, lasting_chunks
-from monitor.store.chain import ACT, ERASE, News, act
+from monitor.store.chain import ACT, ERASE, RESEND, News, act
 from monitor.store.protocols import Chunk, Command, Image, Lease, Page, Step
-from monitor.store.via_sql import lease, ledger, rows
+from monitor.store.via_sql import dead_letters as letters
+from monitor.store.via_sql import lease, ledger, relay_side, rows
 from monitor.store.via_sql.tables import (
     alerts,
     chunks,
@@ -76,7 +77,7 @@ def commit(connection: sa.Connection, step: Step, held: Lease, now: int) -> None
     if step.plan is not None and step.plan.fingerprint != plan:
         plan = step.plan.fingerprint
         news.config(step.plan)
-    _take(connection, step, news)
+    _take(connection, step, news, now)
     ledger.advance(connection, step.model, ledger.Standing(step.number, plan, standing.head), news, now)
     connection.execute(sa.insert(steps), rows.of_step(step, now))
     _commit_state(connection, step)
@@ -98,8 +99,8 @@ def commit(connection: sa.Connection, step: Step, held: Lease, now: int) -> None
         connection.execute(sa.insert(dead_letters), rows.of_rejects(step, now))
 
 
-def _take(connection: sa.Connection, step: Step, news: News) -> None:
-    """Mark the commands that the step took, and record them; arguments that name a person go."""
+def _take(connection: sa.Connection, step: Step, news: News, now: int) -> None:
+    """Mark the commands that the step took, and record them; do what is to be done in the store; arguments that name a person go."""
     if not step.commands:
         return
     mine = sa.and_(
@@ -108,6 +109,10 @@ def _take(connection: sa.Connection, step: Step, news: News) -> None:
     for row in connection.execute(sa.select(commands).where(mine).order_by(commands.c.number)).all():
         arguments = codec.decode(row.arguments, dict)
         news.detail(ACT, str(row.number), act(row.number, row.verb, row.target, arguments, row.author, row.asked_at))
+        if row.verb == RESEND:
+            relay_side.resend(connection, step.model, arguments.get("row"), now)
+        elif row.verb == ERASE and "after" in arguments:
+            letters.empty(connection, step.model, arguments["after"])
     connection.execute(sa.update(commands).where(mine, commands.c.verb == ERASE).values(arguments="{}"))
     connection.execute(sa.update(commands).where(mine).values(taken_in_step=step.number))
 

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from monitor.alerting.alert import Alert, Delivery
 from monitor.clock import Clock
 from monitor.events import Reject
 from monitor.store.chain import Head, Link
-from monitor.store.protocols import Command, Image, Kept, Lease, Queued, RecordedAlert, RecordedFinding, Reference, Step
+from monitor.store.protocols import (
+    Command,
+    Image,
+    Kept,
+    Lease,
+    Queued,
+    RecordedAlert,
+    RecordedFinding,
+    Redacted,
+    Reference,
+    Step,
+)
 from monitor.store.via_sql import dead_letters, ledger, reader, references, relay_side, retention, schema, state
 from monitor.store.via_sql import lease as leases
 from monitor.store.via_sql.connection import Database
@@ -68,14 +79,14 @@ class SqlStore:
         with self._database.writing() as connection:
             state.commit(connection, step, lease, self._clock.now())
 
-    def redact(self, model: str, text: str) -> int:
-        """Dead letters that hold a text lose their bytes; how many. One transaction a batch."""
-        changed, after = 0, cast("int | None", -1)
-        while after is not None:
+    def redact(self, model: str, text: str) -> Redacted:
+        """Dead letters that hold a text lose their bytes. One transaction a batch."""
+        changed, through, more = 0, -1, True
+        while more:
             with self._database.writing() as connection:
-                redacted, after = dead_letters.redact(connection, model, text, after)
-            changed += redacted
-        return changed
+                batch, more = dead_letters.redact(connection, model, text, through)
+            changed, through = changed + batch.changed, batch.through
+        return Redacted(changed, through)
 
     def commands(self, model: str) -> Sequence[Command]:
         """Commands not yet taken, oldest first."""
@@ -109,11 +120,6 @@ class SqlStore:
         with self._database.writing() as connection:
             leases.verify(connection, lease)
             return relay_side.recover(connection, now)
-
-    def requeue(self, now: int, row: int | None = None) -> int:
-        """Try parked rows again, all or one; how many."""
-        with self._database.writing() as connection:
-            return relay_side.requeue(connection, now, row)
 
     def models(self) -> Sequence[str]:
         """Models that have state."""
