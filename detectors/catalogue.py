@@ -14,6 +14,7 @@ from detectors.cohort_sticky import CohortSticky
 from detectors.concentration import Concentration
 from detectors.contamination import Contamination
 from detectors.detector import AnyDetector
+from detectors.divergence import Divergence
 from detectors.embedding_shift import EmbeddingShift
 from detectors.estimated_performance import EstimatedPerformance
 from detectors.freshness import Freshness
@@ -56,6 +57,7 @@ _ALL: tuple[AnyDetector, ...] = (
     Concentration(),
     Homogenisation(),
     TrainingHealth(),
+    Divergence(),
     LoopGain(),
     Freshness(),
     Rejects(),

@@ -71,6 +71,8 @@ class Needs:
     value   what the column called `value` must hold; a flag counts as a number and as a category.
     past    for a detector that reads one row a unit, with the unit's sums before and after (`columns`), instead of one a
             prediction: how long, in ms from the first window, what a unit does counts as its past.
+    beside  with `past`: another metric whose sums are shown too, in the window that is open when they are known; its rows
+            are those where `beside` is true.
     """
 
     stream: Stream
@@ -80,6 +82,7 @@ class Needs:
     gated: bool = False
     value: Value = Value.NUMBER
     past: int | None = None
+    beside: str = ""
 
     @property
     def taught(self) -> bool:

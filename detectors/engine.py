@@ -153,13 +153,22 @@ def modes(bank: Bank) -> list[Mode]:
 
 
 def advance(
-    bank: Bank, increments: Increments, log_weights: Floats, tick: Tick, informative: Bools, clear: Bools
+    bank: Bank,
+    increments: Increments,
+    log_weights: Floats,
+    tick: Tick,
+    informative: Bools,
+    clear: Bools,
+    claims: int = 1,
 ) -> tuple[Bank, Verdict]:
     """One window for all W watches.
 
     log_weights   (G,) or (W, G), each row summing to at most 1 in plain space; -inf drops a bet.
     informative   (W,): the window has data; one without spends nothing and changes no evidence.
     clear         (W,): nothing else speaks against recovery; an alert ends only when the recovery engine agrees with it.
+    claims        the bets are so many equal blocks, each about a claim of its own, with weights summing to at most 1: an alarm
+                  says that all claims hold, so each block's mixture must have crossed, at the full level (an
+                  intersection-union test: Berger 1982, Technometrics 24(4)); it ends when any of them has ended.
     """
     bank, closed_by_hand, restarted = _restart(bank, tick)
     live = informative & ~tick.gated & (bank.mode != LEARNING)
@@ -178,20 +187,22 @@ def advance(
     calm, at_rest = _drift(bank.calm, increments.worse, waits)
     calm_window = np.where(at_rest, (bank.windows + 1)[:, None], bank.calm_window)
 
-    total_page = logsumexp(page + log_weights, axis=-1)
+    total_page = _least(page + log_weights, claims)
     hit_page = runs_page & (total_page >= 0)
-    total_warn = logsumexp(warn + log_weights, axis=-1)
+    total_warn = _least(warn + log_weights, claims)
     hit_warn = runs_warn & ~hit_page & (total_warn >= 0)
-    hit_critical = live & (bank.level == _PAGE) & (logsumexp(critical + log_weights, axis=-1) >= 0)
-    recovered = waits & clear & ~hit_page & (logsumexp(recovery + log_weights, axis=-1) >= 0)
+    hit_critical = live & (bank.level == _PAGE) & (_least(critical + log_weights, claims) >= 0)
+    ended = logsumexp(recovery + log_weights, axis=-1) - np.log(claims)
+    recovered = waits & clear & ~hit_page & (ended >= 0)
 
     drift, rested = _drift(bank.drift, increments.null, runs_page)
     since = np.where(rested, tick.end[:, None], bank.since)
     since_window = np.where(rested, (bank.windows + 1)[:, None], bank.since_window)
     windows = bank.windows + live
     pages = tick.page > 0
-    pick, best = np.arange(len(windows)), np.argmax(np.where(pages[:, None], page, warn) + log_weights, axis=-1)
-    change_at, change_windows = since[pick, best], windows - since_window[pick, best]
+    pick, best = np.arange(len(windows)), _loudest(np.where(pages[:, None], page, warn) + log_weights, claims)
+    change_at = since[pick[:, None], best].max(axis=1)
+    change_windows = windows - since_window[pick[:, None], best].max(axis=1)
     calm_windows = windows - calm_window[pick, np.argmax(recovery + log_weights, axis=-1)]
 
     opened = (hit_page | hit_warn) & ~open_
@@ -282,6 +293,21 @@ def _restart(bank: Bank, tick: Tick) -> tuple[Bank, Bools, Bools]:
 def _accumulate(log_m: Floats, log_l: Floats, log_spend: Floats, rows: Bools) -> Floats:
     advanced = np.minimum(np.logaddexp(log_m, log_spend[:, None]) + log_l, _CAP)
     return np.where(rows[:, None], advanced, log_m)
+
+
+def _least(log_m: Floats, claims: int) -> Floats:
+    """Log of the smallest of the blocks' mixtures, (W,)."""
+    mixtures: Floats = logsumexp(_blocks(log_m, claims), axis=-1)
+    return np.asarray(mixtures.min(axis=-1))
+
+
+def _loudest(log_m: Floats, claims: int) -> Ints:
+    """The largest bet of each block, (W, claims)."""
+    return np.asarray(np.argmax(_blocks(log_m, claims), axis=-1) + np.arange(claims) * (log_m.shape[-1] // claims))
+
+
+def _blocks(log_m: Floats, claims: int) -> Floats:
+    return log_m.reshape(log_m.shape[0], claims, -1)
 
 
 def _drift(drift: Floats, log_l: Floats, rows: Bools) -> tuple[Floats, Bools]:

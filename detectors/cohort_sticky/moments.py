@@ -28,7 +28,8 @@ WIDTH = PAIRS + 1
 
 _LIMB = np.int64(31)
 _MASK = np.int64((1 << 31) - 1)
-_SEEN, _SUM, _N, _PRE_SUM, _PRE_N = range(SIZE)
+SEEN, SUM, N, PRE_SUM, PRE_N = range(SIZE)
+"""What is known of a person: seen at all, then value and predictions since watching began, then the same from before."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def _vectors(rows: Columns, names: tuple[str, ...]) -> Ints:
 
 
 def _products(x: Ints) -> Ints:
-    return np.concatenate([x[:, _ROW] * x[:, _COLUMN], (x[:, _N : _N + 1] > 0).astype(np.int64)], axis=1)
+    return np.concatenate([x[:, _ROW] * x[:, _COLUMN], (x[:, N : N + 1] > 0).astype(np.int64)], axis=1)
 
 
 @dataclass(frozen=True)
@@ -106,30 +107,28 @@ def contrast(totals: Floats) -> Contrast:
     before; the difference of its means per prediction is the effect, and its variance is over persons, about each cohort's own
     ratio. Source: Deng, Xu, Kohavi and Walker 2013 (CUPED), WSDM; Deng, Knoblich and Lu 2018 (the delta method), KDD.
     """
-    second = np.zeros((*totals.shape[:2], SIZE, SIZE))
-    second[..., _ROW, _COLUMN] = totals[..., :PAIRS]
-    second[..., _COLUMN, _ROW] = totals[..., :PAIRS]
-    first, both = second[..., _SEEN, :], second.sum(axis=1)
-    n = np.maximum(first[..., _N], 1.0)
-    m = both[:, _SEEN, _SUM] / np.maximum(both[:, _SEEN, _N], 1.0)
-    before = both[:, _SEEN, _PRE_SUM] / np.maximum(both[:, _SEEN, _PRE_N], 1.0)
+    second = products(totals)
+    first, both = second[..., SEEN, :], second.sum(axis=1)
+    n = np.maximum(first[..., N], 1.0)
+    m = both[:, SEEN, SUM] / np.maximum(both[:, SEEN, N], 1.0)
+    before = both[:, SEEN, PRE_SUM] / np.maximum(both[:, SEEN, PRE_N], 1.0)
     now, then = np.zeros((len(totals), SIZE)), np.zeros((len(totals), SIZE))
-    now[:, _SUM], now[:, _N] = 1.0, -m
-    then[:, _PRE_SUM], then[:, _PRE_N] = 1.0, -before
+    now[:, SUM], now[:, N] = 1.0, -m
+    then[:, PRE_SUM], then[:, PRE_N] = 1.0, -before
     shared = np.einsum("wi,wij,wj->w", now, both, then)
     spread = np.einsum("wi,wij,wj->w", then, both, then)
     theta = np.where(spread > 0, shared / np.where(spread > 0, spread, 1.0), 0.0)
     adjusted = now - theta[:, None] * then
     ratio = np.einsum("wi,wci->wc", adjusted, first) / n
     residual = np.repeat(adjusted[:, None, :], 2, axis=1)
-    residual[..., _N] -= ratio
+    residual[..., N] -= ratio
     squares = np.einsum("wci,wcij,wcj->wc", residual, second, residual)
-    squares, people = np.maximum(squares, 0.0), first[..., _SEEN]
+    squares, people = np.maximum(squares, 0.0), first[..., SEEN]
     one = squares.sum(axis=1) / np.maximum(people.sum(axis=1) - 2.0, 1.0)
     own, pooled = (squares / n**2).sum(axis=1), one * (people / n**2).sum(axis=1)
     variance = np.maximum(own, pooled)
-    known = (first[..., _N] > 0).all(axis=1) & (variance > 0)
-    means = first[..., _SUM] / n
+    known = (first[..., N] > 0).all(axis=1) & (variance > 0)
+    means = first[..., SUM] / n
     return Contrast(
         effect=ratio[:, 0] - ratio[:, 1],
         plain=means[:, 0] - means[:, 1],
@@ -140,10 +139,18 @@ def contrast(totals: Floats) -> Contrast:
     )
 
 
+def products(totals: Floats) -> Floats:
+    """Sums over people of the products of what is known of each, (W, 2, SIZE, SIZE); row 0 holds the plain sums."""
+    second = np.zeros((*totals.shape[:2], SIZE, SIZE))
+    second[..., _ROW, _COLUMN] = totals[..., :PAIRS]
+    second[..., _COLUMN, _ROW] = totals[..., :PAIRS]
+    return second
+
+
 def former_mean(totals: Floats) -> Floats:
     """Value per prediction of everybody before watching began, (W,); 0 without predictions."""
     both = totals.sum(axis=1)
     by_pair = {(int(i), int(j)): place for place, (i, j) in enumerate(zip(_ROW, _COLUMN, strict=True))}
-    n = both[:, by_pair[_SEEN, _PRE_N]]
-    result: Floats = both[:, by_pair[_SEEN, _PRE_SUM]] / np.maximum(n, 1.0)
+    n = both[:, by_pair[SEEN, PRE_N]]
+    result: Floats = both[:, by_pair[SEEN, PRE_SUM]] / np.maximum(n, 1.0)
     return result

@@ -234,6 +234,15 @@ WORDINGS: dict[str, Wording] = {
         unknown="what people would have made of the items that they are never shown.",
         step="restore the exploration share before the next retrain; until then the model learns only what it already believes.",
     ),
+    "divergence": Wording(
+        up="engagement of the exposed is above the holdout's, and {metric} has become worse than the holdout's",
+        down="engagement of the exposed is above the holdout's, and {metric} has become worse than the holdout's",
+        moved="engagement of the exposed is above the holdout's, and {metric} has become worse than the holdout's",
+        over="engagement above the holdout's and {metric} worse than it no longer go together",
+        unknown="whether one causes the other, and whether it lasts. It speaks of the whole time since it watches, so a new harm "
+        "shows late; the holdout also sees what exposed people made popular, so the true gap may be larger.",
+        step="hold the next retrain; look at what gained clicks since then and brings no {metric}.",
+    ),
     "rejects": Wording(
         up="{metric}: too many records cannot be used",
         down="{metric}: too many records cannot be used",

@@ -21,7 +21,7 @@ from monitor.engine import missing, quality
 from monitor.engine.lanes import Lanes
 from monitor.engine.people import summed
 from monitor.ingest.mapping import PREDICTIONS
-from monitor.memory import ARRIVALS, Bank, ModelMemory, OpenWindow, Span
+from monitor.memory import ARRIVALS, Bank, ModelMemory, OpenWindow, Span, banks
 from monitor.watch import origin, trials
 from monitor.watch.finding import Finding
 from monitor.watch.plan import DAY, ModelPlan, WatchPlan
@@ -64,18 +64,22 @@ class Judge:
             if len(chosen):
                 window.statistic = bank.test.fold(prep, window.statistic, chosen)
         if len(rows):
-            self._teach(memory, lane, rows)
+            self._teach(memory, lane, slot, rows)
 
-    def _teach(self, memory: ModelMemory, lane: str, rows: Columns) -> None:
-        """Show matured predictions to those who saw them before: in the window of predictions that is open now, or opens next."""
-        following = memory.lanes[PREDICTIONS]
+    def _teach(self, memory: ModelMemory, lane: str, slot: int, rows: Columns) -> None:
+        """Show matured predictions to watches of other lanes: in the window of theirs that is open now, or opens next."""
         for watch in self._lanes.taught.get(lane, ()):
+            following = memory.lanes[self._lane_of[watch.key]]
             bank = memory.banks[watch.detector]
             prep = bank.test.prepare(watch.params, bank.state, bank.row(watch))
             opens = OpenWindow(following - following % watch.window, bank.test.empty(prep))
             window = memory.open.setdefault(watch.key, opens)
-            chosen = rows if watch.cohort is None else rows.take(rows.cohort == watch.cohort)
-            window.statistic = bank.test.fold(prep, window.statistic, _with_value(watch, chosen))
+            if watch.needs.beside:
+                chosen = self._summed(memory, watch, rows, slot, beside=True)
+            else:
+                chosen = _with_value(watch, rows if watch.cohort is None else rows.take(rows.cohort == watch.cohort))
+            if len(chosen):
+                window.statistic = bank.test.fold(prep, window.statistic, chosen)
             memory.turn.touched.add(watch.key)
 
     def _read_by(
@@ -96,9 +100,23 @@ class Judge:
         if not len(rows):
             return rows
         if watch.needs.past is not None:
-            shut = watch.needs.gated and memory.shut_between(slot, slot + self._plan.slot, self._gates.get("", ()))
-            return cols.no_rows() if shut else _summed(memory, watch, rows, slot)
+            return self._summed(memory, watch, rows, slot)
         return _with_value(watch, rows if watch.cohort is None else rows.take(rows.cohort == watch.cohort))
+
+    def _summed(
+        self, memory: ModelMemory, watch: WatchPlan, rows: Columns, slot: int, *, beside: bool = False
+    ) -> Columns:
+        """What a slot changes in the sums of people; none while a gate is shut. That some no longer fit in is told."""
+        if watch.needs.gated and memory.shut_between(slot, slot + self._plan.slot, self._gates.get("", ())):
+            return cols.no_rows()
+        key = banks.beside(watch.key) if beside else watch.key
+        table = memory.sums[key]
+        before = table.folded
+        changes = summed(table, rows, watch.needs.beside if beside else watch.on, slot)
+        missing.fold_away(memory, f"{missing.SUMS}.{key}", slot, table.folded - before, table.cap)
+        if not watch.needs.beside:
+            return changes
+        return changes.having(beside=cols.flag(np.full(len(changes), beside)))
 
     def _members(self, memory: ModelMemory, name: str, slot: int, rows: Columns, shadows: Columns | None) -> Columns:
         """The rows of an experiment, with who of them was enrolled in this slot."""
@@ -283,15 +301,6 @@ def _with_arms_named(evidence: Evidence) -> Evidence:
         n={names.get(arm, arm): n for arm, n in evidence.n.items()},
         arms={names.get(arm, arm): value for arm, value in evidence.arms.items()},
     )
-
-
-def _summed(memory: ModelMemory, watch: WatchPlan, rows: Columns, slot: int) -> Columns:
-    """What a slot changes in the sums of people; that some no longer fit in is told."""
-    table = memory.sums[watch.key]
-    before = table.folded
-    changes = summed(table, rows, watch.on, slot)
-    missing.fold_away(memory, f"{missing.SUMS}.{watch.key}", slot, table.folded - before, table.cap)
-    return changes
 
 
 def _with_value(watch: WatchPlan, rows: Columns) -> Columns:

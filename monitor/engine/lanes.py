@@ -24,7 +24,7 @@ LONGEST_SILENCE = 3 * DAY
 class Lanes:
     """Where rows flow: predictions at their close, every outcome at its maturity, arrivals; and who watches each.
 
-    watches   by lane, in the order of the plan; taught: by outcome, those who are shown matured predictions as well.
+    watches   by lane, in the order of the plan; taught: by outcome, those of other lanes who are shown matured predictions too.
     """
 
     watches: Mapping[str, Sequence[WatchPlan]]
@@ -38,7 +38,15 @@ class Lanes:
         watches: dict[str, list[WatchPlan]] = {name: [] for name in (PREDICTIONS, *outcomes, ARRIVALS)}
         for watch in plan.watches:
             watches[_lane_of(watch, metrics, outcomes)].append(watch)
-        taught = {name: [w for w in plan.watches if w.needs.taught and w.on == o.truth] for name, o in outcomes.items()}
+        taught = {
+            name: [
+                w
+                for w in plan.watches
+                if (w.needs.taught and w.on == o.truth)
+                or (w.needs.beside in metrics and metrics[w.needs.beside].outcome == name)
+            ]
+            for name, o in outcomes.items()
+        }
         return Lanes(watches, outcomes, taught)
 
     def of_events(self) -> tuple[str, ...]:

@@ -21,6 +21,11 @@ def pages_of(alert: Alert) -> list[tuple[str, str]]:
     return [(room, f"{alert.watch}|{alert.finding.incarnation}") for room in ("engine", "open")]
 
 
+def beside(key: str) -> str:
+    """Of a watch's key: the name of its sums of the metric that it is shown beside its own."""
+    return f"{key}/beside"
+
+
 @dataclass
 class Bank:
     """The states of all watches of one detector: row i belongs to `watches[i]`."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+import msgspec
 import numpy as np
 
 from detectors import snapshot
@@ -14,7 +15,7 @@ from monitor.join.clocks import NEVER
 from monitor.join.pending import Pending, unpack_rows
 from monitor.join.sums import SumTable
 from monitor.join.units import UnitTable
-from monitor.memory.banks import Bank, OpenWindow, named
+from monitor.memory.banks import Bank, OpenWindow, beside, named
 from monitor.memory.enrolment import enrol
 from monitor.memory.model import ARRIVALS, IN_EXPERIMENTS, SUMS, UNITS, VOTERS, ModelMemory
 from monitor.memory.progress import PlanChanged, restore_progress
@@ -53,7 +54,7 @@ def _loaded(plan: ModelPlan, image: Image) -> ModelMemory:
         Pending(plan.slot),
         UnitTable(_units_room(plan), plan.unit_cap, plan.epoch, plan.epoch_since),
         UnitTable(VOTERS, plan.unit_cap, DAY),
-        {w.key: SumTable(named(w), plan.sum_cap, w.needs.past) for w in plan.watches if w.needs.past is not None},
+        dict(_sums(plan)),
         {},
         matured=_voters_at_maturity(plan),
         enrolled={e.name: UnitTable(e.room, plan.unit_cap) for e in plan.experiments},
@@ -74,6 +75,15 @@ def _loaded(plan: ModelPlan, image: Image) -> ModelMemory:
     for alert in image.alerts:
         _restore_alert(memory, alert, image.heard.get(alert.id, ()))
     return memory
+
+
+def _sums(plan: ModelPlan) -> Iterator[tuple[str, SumTable]]:
+    """The tables of watches that read sums by unit: of their own metric, and of the one beside it."""
+    for watch in plan.watches:
+        if watch.needs.past is not None:
+            yield watch.key, SumTable(named(watch), plan.sum_cap, watch.needs.past)
+            if watch.needs.beside:
+                yield beside(watch.key), SumTable(beside(named(watch)), plan.sum_cap, watch.needs.past)
 
 
 def _voters_at_maturity(plan: ModelPlan) -> dict[str, UnitTable]:

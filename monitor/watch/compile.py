@@ -153,8 +153,8 @@ def _about(model: ModelSettings, wanted: kinds.Wanted) -> str:
     elif test.needs(wanted.params).contrast:
         parts.append(model.cohorts.model_dump(exclude={"holdout": {"team"}}) if model.cohorts is not None else None)
     if wanted.on in model.metrics:
-        metric = model.metrics[wanted.on]
-        parts += [metric.value, *_joined(model.outcomes[metric.of])]
+        for metric in (model.metrics[name] for name in (wanted.on, test.needs(wanted.params).beside) if name):
+            parts += [metric.value, *_joined(model.outcomes[metric.of])]
     else:
         if wanted.on.startswith(TRUTH):
             outcome = model.outcomes[wanted.on.removeprefix(TRUTH)]

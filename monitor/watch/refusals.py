@@ -9,7 +9,7 @@ from detectors.catalogue import DETECTORS
 from detectors.detector import Family, Needs, Stream, Value
 from monitor.ingest.mapping import TRUTH, Kind
 from monitor.settings import columns, mappings
-from monitor.settings.model import ModelSettings, WatchSettings
+from monitor.settings.model import DetectorSettings, ModelSettings, WatchSettings
 from monitor.settings.quantities import duration_text
 from monitor.watch import kinds
 from monitor.watch.plan import DAY
@@ -150,24 +150,28 @@ def _contrast(model: ModelSettings, settings: WatchSettings) -> Iterator[Refusal
             ("detector", "holdout_share"),
             f"{share:g} is not the planned share of cohorts.holdout, {model.cohorts.holdout.share:g}; evidence rests on it",
         )
-    if settings.detector is not None and settings.detector.kind == "cohort_sticky":
-        yield from _sticky(model, settings.on)
+    if settings.detector is not None and DETECTORS[settings.detector.kind].needs(settings.detector.params()).past:
+        yield from _sticky(model, settings.detector, settings.on)
     bounded = settings.detector is not None and settings.detector.kind == "cohort_bounded"
     if bounded and settings.on in model.metrics and model.metrics[settings.on].value != "any":
         yield ("on",), f"{settings.on} is not bounded; use cohort_block or cohort_quantile, or a metric with value: any"
 
 
-def _sticky(model: ModelSettings, on: str | None) -> Iterator[Refusal]:
+def _sticky(model: ModelSettings, placed: DetectorSettings, on: str | None) -> Iterator[Refusal]:
+    """A detector that reads sums by unit, of a metric, and perhaps of another beside it."""
     allowed = [name for name, metric in model.metrics.items() if metric.value == "any"]
+    told = f"{placed.kind} needs a metric with value: any; allowed: {', '.join(allowed) or 'none is there yet'}"
+    beside = DETECTORS[placed.kind].needs(placed.params()).beside
     if on not in allowed:
-        yield (
-            ("on",),
-            f"cohort_sticky needs a metric with value: any; allowed: {', '.join(allowed) or 'none is there yet'}",
-        )
+        yield ("on",), told
+    if beside and beside not in allowed:
+        yield ("detector", "engagement"), f"{beside}: {told}"
+    elif beside and on in allowed and model.metrics[beside].of == model.metrics[on].of:
+        yield ("detector", "engagement"), f"{beside} and {on} are made of the same outcome, so they cannot part"
     if model.cohorts is not None and model.cohorts.holdout.rotates is not None:
         yield (
             ("detector",),
-            "cohort_sticky is for people who stay held out, and cohorts.holdout.rotates; use cohort_bounded",
+            f"{placed.kind} is for people who stay held out, and cohorts.holdout.rotates; use cohort_bounded",
         )
 
 

@@ -73,6 +73,7 @@ watch:
   clicks-fall: { detector: { kind: cohort_bounded, holdout_share: 50%, learn_units: 400, page_if_worse_by: 10% }, on: clicks }
   visits-fall: { detector: { kind: cohort_bounded, holdout_share: 50%, learn_units: 400, page_if_worse_by: 20% }, on: visits }
   clicks-of-regulars: { detector: { kind: cohort_sticky, learn_days: 0.04, min_holdout: 50, page_if_worse_by: 5% }, on: clicks }
+  regulars-part: { detector: { kind: divergence, engagement: clicks, learn_days: 0.04, min_holdout: 50 }, on: visits }
   counts-fall: { detector: { kind: cohort_block, learn_days: 0.06, min_holdout: 50, sample_units: 50 }, on: counts }
   counts-tail: { detector: { kind: cohort_quantile, holdout_share: 50%, learn_units: 300 }, on: counts }
   narrowing: { detector: { kind: concentration, learn_periods: 2, min_units: 20, min_exposures: 100 }, window: 30m }

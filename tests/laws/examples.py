@@ -20,10 +20,11 @@ from detectors.cohort_by_group import CohortByGroupParams
 from detectors.cohort_quantile import CohortQuantileParams
 from detectors.cohort_sticky import CohortStickyParams
 from detectors.cohort_sticky.moments import GRID
-from detectors.columns import Category, Columns, Flag, Floats, Hash, Hashes, Numeric, Ragged, Vector, flag
+from detectors.columns import Category, Columns, Flag, Floats, Hash, Hashes, Numeric, Ragged, Vector, concat, flag
 from detectors.concentration import ConcentrationParams
 from detectors.contamination import ContaminationParams
 from detectors.detector import Params
+from detectors.divergence import DivergenceParams
 from detectors.embedding_shift import EmbeddingShiftParams
 from detectors.estimated_performance import EstimatedPerformanceParams
 from detectors.freshness import FreshnessParams
@@ -192,6 +193,13 @@ def returning(rng: np.random.Generator, n: int, window: int) -> Columns:
     )
 
 
+def _of_two_metrics(rng: np.random.Generator, n: int, window: int) -> Columns:
+    """Of the same people, each metric's rows: quality, and engagement beside it."""
+    parts = [returning(rng, n - n // 2, window), returning(rng, n // 2, window)]
+    marked = [part.having(beside=flag(np.full(len(part), place == 1))) for place, part in enumerate(parts)]
+    return concat(marked)
+
+
 EXAMPLES: dict[str, Example] = {
     "canary": Example(
         CanaryParams(treatment_share=0.5),
@@ -228,6 +236,18 @@ EXAMPLES: dict[str, Example] = {
         CohortStickyParams(learn_days=0.2, min_holdout=20),
         CohortStickyParams(learn_days=0.15, min_holdout=30, better="lower", page_if_worse_by=0.1),
         returning,
+    ),
+    "divergence": Example(
+        DivergenceParams(engagement="clicks", learn_days=0.2, min_holdout=20),
+        DivergenceParams(
+            engagement="clicks",
+            engagement_better="lower",
+            learn_days=0.15,
+            min_holdout=30,
+            better="lower",
+            page_if_worse_by=0.1,
+        ),
+        _of_two_metrics,
     ),
     "sample_ratio": Example(
         SampleRatioParams(holdout_share=0.5), SampleRatioParams(holdout_share=0.5, expected_shift=0.3), healthy

@@ -56,7 +56,13 @@ def test_topics_get_the_prefix(tmp_path: Path) -> None:
 
 def test_what_cannot_be_watched_is_told_with_its_reason(tmp_path: Path) -> None:
     told = plan(tmp_path, cohorts=None).not_watched
-    assert [line.partition(":")[0] for line in told] == ["holdout", "clicks", "training_health", "loop_gain"]
+    assert [line.partition(":")[0] for line in told] == [
+        "holdout",
+        "clicks",
+        "training_health",
+        "loop_gain",
+        "divergence",
+    ]
 
 
 # faults

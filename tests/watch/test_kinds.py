@@ -10,6 +10,7 @@ from detectors.cohort_block import CohortBlockParams
 from detectors.cohort_bounded import CohortBoundedParams
 from detectors.cohort_quantile import CohortQuantileParams
 from detectors.columns import Cohort
+from detectors.divergence import DivergenceParams
 from detectors.loop_gain.detector import LoopGainParams
 from detectors.missing_rate import MissingRateParams
 from detectors.sample_ratio import SampleRatioParams
@@ -34,6 +35,8 @@ UNTILTED = (
     "predictions.items.explored is mapped"
 )
 
+UNPAIRED = "needs a metric with as: engagement and one with as: quality, both with value: any"
+
 
 def predictions(**more: Any) -> dict[str, Any]:
     return {**FEED["predictions"], **more}
@@ -53,7 +56,7 @@ def test_a_recommender_with_a_holdout_brings_its_cohorts_metrics_narrowing_silen
         "rejects.predictions",
         "rejects.click",
     ]
-    assert set(missing()) == {"leakage", "training_health", "loop_gain"}
+    assert set(missing()) == {"leakage", "training_health", "loop_gain", "divergence"}
 
 
 @pytest.mark.parametrize("kind", ["classifier", "regressor", "generator"])
@@ -84,7 +87,7 @@ def test_features_are_watched_by_their_type() -> None:
         "features.member": "category_shift",
         "features.country": "category_shift",
     }
-    assert set(missing(predictions=given)) == {"leakage", "training_health", "loop_gain"}
+    assert set(missing(predictions=given)) == {"leakage", "training_health", "loop_gain", "divergence"}
 
 
 def test_an_embedding_is_watched_by_the_hour_or_by_longer_windows() -> None:
@@ -121,7 +124,13 @@ def test_only_outcomes_a_broken_holdout_silence_and_rejects_page_by_themselves()
 
 def test_without_cohorts_nothing_is_compared_and_the_reason_is_given() -> None:
     why = "no cohorts are configured, so nothing can be compared with people held out"
-    assert missing(cohorts=None) == {"holdout": why, "clicks": why, "training_health": UNMARKED, "loop_gain": UNTILTED}
+    assert missing(cohorts=None) == {
+        "holdout": why,
+        "clicks": why,
+        "training_health": UNMARKED,
+        "loop_gain": UNTILTED,
+        "divergence": why,
+    }
     rejects = ["rejects.predictions", "rejects.click"]
     assert [*got(cohorts=None)] == [
         "concentration",
@@ -135,7 +144,7 @@ def test_without_cohorts_nothing_is_compared_and_the_reason_is_given() -> None:
 def test_without_units_nothing_that_counts_people_is_watched_and_the_reason_is_given() -> None:
     given = {"topic": "slates", "score": "s", "items": {"each": "slots"}}
     why = "predictions.unit is not mapped, and units are the sample"
-    loop = ["concentration", "homogenisation", "training_health", "loop_gain"]
+    loop = ["concentration", "homogenisation", "training_health", "loop_gain", "divergence"]
     assert missing(predictions=given) == dict.fromkeys(["holdout", "clicks", *loop, "score", "missing"], why)
     assert {w.detector for w in got(predictions=given).values()} == {"freshness", "rejects"}
 
@@ -280,3 +289,43 @@ def test_labels_name_the_team_and_what_is_looked_at() -> None:
         "holdout": {"team": "default", "metric": "holdout"},
         "freshness.click": {"team": "default", "metric": "click"},
     }
+
+
+RETURN = {"topic": "opens", "match": {"unit": "who"}, "within": "1d"}
+
+
+def _diverging(**changes: Any) -> dict[str, Any]:
+    metrics = {"clicks": {"of": "click", "as": "engagement"}, "returns": {"of": "return", "page_if_worse_by": "1%"}}
+    return {"outcomes": FEED["outcomes"] | {"return": RETURN}, "metrics": metrics} | changes
+
+
+def test_what_is_raised_is_held_against_what_it_is_for() -> None:
+    watch = got(**_diverging())["divergence"]
+    assert (watch.detector, watch.on, watch.metric, watch.severity) == ("divergence", "returns", "returns", "page")
+    assert isinstance(watch.params, DivergenceParams)
+    assert (watch.params.engagement, watch.params.page_if_worse_by) == ("clicks", 0.01)
+
+
+def test_every_quality_metric_is_held_against_every_engagement_metric() -> None:
+    metrics = _diverging()["metrics"] | {"kept": {"of": "return"}, "taps": {"of": "click", "as": "engagement"}}
+    brought = [key for key in got(**_diverging(metrics=metrics)) if key.startswith("divergence")]
+    assert brought == [f"divergence.{q}.{e}" for q in ("returns", "kept") for e in ("clicks", "taps")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"metrics": {"clicks": {"of": "click"}}}, UNPAIRED),
+        ({"cohorts": None}, "no cohorts are configured, so nothing can be compared with people held out"),
+        (
+            {"metrics": {"clicks": {"of": "click", "as": "engagement"}, "taps": {"of": "click"}}},
+            "engagement and quality are made of the same outcome, so they cannot part",
+        ),
+        (
+            {"cohorts": FEED["cohorts"] | {"holdout": {"share": "10%", "rotates": "7d"}}},
+            "it sums what each person does while they stay held out, and cohorts.holdout.rotates",
+        ),
+    ],
+)
+def test_what_cannot_be_held_against_anything_is_told_with_its_reason(changes: dict[str, Any], why: str) -> None:
+    assert missing(**_diverging(**changes))["divergence"] == why

@@ -12,6 +12,7 @@ from dataclasses import replace
 from detectors.detector import Params
 from monitor.settings.model import ModelSettings, WatchSettings
 from monitor.watch.kinds.contrasts import HOLDOUT, holdout, metrics
+from monitor.watch.kinds.divergence import divergence
 from monitor.watch.kinds.experiments import answer_of, experiments
 from monitor.watch.kinds.exposure import narrowing
 from monitor.watch.kinds.labelled import labelled
@@ -82,6 +83,7 @@ def _brought(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
     yield from holdout(model, missing)
     yield from metrics(model, missing)
     yield from narrowing(model, missing)
+    yield from divergence(model, missing)
     yield from labelled(model, missing)
     yield from shifts(model, missing)
     yield from silence(model)
