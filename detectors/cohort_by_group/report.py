@@ -64,12 +64,15 @@ def _worst(s: CohortByGroupState, row: int) -> int:
 
 
 def _learning(p: CohortByGroupParams, s: CohortByGroupState, row: int, base: Evidence) -> Evidence:
-    exposed, held_out = tallies.units(state.gathered(s.gathered[row]))
+    gathered = state.gathered(s.gathered[row])
+    exposed, held_out = tallies.units(gathered)
     reason = (
         f"learning which groups there are: {exposed + held_out:,} of {p.learn_units:,} units, "
         f"{held_out:,} of {p.min_holdout:,} held out"
     )
-    counted = msgspec.structs.replace(base, n={"exposed": exposed, "holdout": held_out})
+    sums = tallies.in_all(gathered).tolist()
+    detail = {f"since_start_{name}": v for name, v in zip(_NAMES, sums, strict=True)}
+    counted = msgspec.structs.replace(base, n={"exposed": exposed, "holdout": held_out}, detail=detail)
     if base.standing is not Standing.OK:
         return counted
     return msgspec.structs.replace(counted, standing=Standing.INSUFFICIENT, reason=reason)

@@ -72,6 +72,13 @@ def units(a: ByGroup) -> tuple[int, int]:
     return int(a.sums[:, N1].sum()), int(a.sums[:, N0].sum())
 
 
+def in_all(a: ByGroup) -> Floats:
+    """The sums of all groups together, (6,), values as numbers."""
+    result: Floats = a.sums.sum(axis=0).astype(np.float64)
+    result[[1, 2, 4, 5]] /= fixed.ONE
+    return result
+
+
 def choose(a: ByGroup, min_holdout: int) -> Groups:
     """The largest groups of at least `min_holdout` people in the smaller arm; of equals the smaller identity."""
     size = a.sums[:, N1] + a.sums[:, N0]

@@ -17,7 +17,7 @@ from monitor.alerting.message import Context
 from monitor.alerting.policy import decide
 from monitor.alerting.rehearsal import Rehearsal
 from monitor.alerting.routing import notifications
-from monitor.engine import missing, quality
+from monitor.engine import foretelling, missing, quality
 from monitor.engine.lanes import Lanes
 from monitor.engine.people import summed
 from monitor.ingest.mapping import PREDICTIONS
@@ -178,6 +178,7 @@ class Judge:
         """Keep the finding, and let the policy decide what people hear of it."""
         if watch.experiment:
             evidence = self._in_experiment(memory, watch, evidence)
+        evidence = foretelling.with_reach(memory, watch, evidence, end)
         family = Family.DEPLOYMENT if watch.experiment else watch.test.family
         where, why = origin.of(family, evidence, has_holdout=self._plan.has_holdout)
         finding = Finding(

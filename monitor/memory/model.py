@@ -66,6 +66,7 @@ class ModelMemory:
     `identities`: which topics the offsets are of, where their source tells topics of one name apart.
     `matured`: voters of predictions at maturity, for outcomes that somebody watches by votes.
     `rearmed`: watches whose evidence a person asked to throw away, until their next window closes.
+    `paces`: by watch, the end of the first window with too little to judge, ms, and what it had counted by then.
     `quality`: by stream and slot of event time, the rows kept and the records rejected, for windows that are not closed yet.
     """
 
@@ -93,6 +94,7 @@ class ModelMemory:
     missing: list[Missing] = field(default_factory=list)
     intake: str = ""
     standings: dict[str, str] = field(default_factory=dict)
+    paces: dict[str, tuple[int, int]] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=dict)
     arrivals: dict[str, dict[int, int]] = field(default_factory=dict)
     quality: dict[str, dict[int, list[int]]] = field(default_factory=dict)

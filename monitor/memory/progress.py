@@ -43,6 +43,7 @@ def restore_progress(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) -
     memory.gates = {key: [Span(*span) for span in spans] for key, spans in p["gates"].items() if key in same}
     memory.missing, memory.intake = [Missing(*m) for m in p.get("missing", ())], p.get("intake", "")
     memory.standings = {key: summary for key, summary in p["standings"].items() if key in same}
+    memory.paces = {key: (at, n) for key, (at, n) in p.get("paces", {}).items() if key in same}
     memory.rearmed = {key for key in p["rearmed"] if key in same}
     words = p.get("words", {})
     memory.words = {key: msgspec.convert(word, Word) for key, word in words.items() if key in same}
@@ -108,6 +109,7 @@ def pack_progress(memory: ModelMemory) -> bytes:
             "intake": memory.intake,
             "lengths": [memory.plan.slot, memory.plan.arrivals],
             "standings": dict(sorted(memory.standings.items())),
+            "paces": {key: [*pace] for key, pace in sorted(memory.paces.items())},
             "words": {key: msgspec.to_builtins(word) for key, word in sorted(memory.words.items())},
             "versions": dict(sorted(memory.versions.items())),
             "counters": dict(sorted(memory.counters.items())),

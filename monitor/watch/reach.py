@@ -63,12 +63,12 @@ def seen(findings: Sequence[Finding]) -> Pace | None:
     told = [f for f in told if f.evidence.mode is not Mode.RECOVERING]
     units = time = 0.0
     for before, after in pairwise(told):
-        grown = _counted(after) - _counted(before)
+        grown = counted(after.evidence) - counted(before.evidence)
         if grown >= 0 and before.incarnation == after.incarnation:
             units, time = units + grown, time + (after.end - before.end)
     if units <= 0 or time <= 0:
         return None
-    return Pace(units / time * DAY, *_mean(told[-1]), known=figures(told[-1].evidence))
+    return Pace(units / time * DAY, *moments(told[-1].evidence), known=figures(told[-1].evidence))
 
 
 def figures(evidence: Evidence) -> dict[str, float]:
@@ -77,18 +77,21 @@ def figures(evidence: Evidence) -> dict[str, float]:
     return {name: float(v) for name, v in told.items() if isinstance(v, int | float) and not isinstance(v, bool)}
 
 
-def _counted(finding: Finding) -> int:
+def counted(evidence: Evidence) -> int:
     """Units counted so far: while learning those of the reference, then those since; windows are no units."""
-    learns = finding.evidence.mode is Mode.LEARNING
+    learns = evidence.mode is Mode.LEARNING
     apart = {"windows", "mixed up"} if learns else {"windows", "mixed up", "reference"}
-    counts = {arm: n for arm, n in finding.evidence.n.items() if arm not in apart}
+    counts = {arm: n for arm, n in evidence.n.items() if arm not in apart}
     return counts.get("live", sum(counts.values()))
 
 
-def _mean(finding: Finding) -> tuple[float | None, float | None]:
-    detail, arms = finding.evidence.detail, ("exposed", "holdout")
-    if "reference_sum" in detail and (n := finding.evidence.n.get("reference", 0)):
-        now = finding.evidence.n.get("now", 0)
+def moments(evidence: Evidence) -> tuple[float | None, float | None]:
+    """Mean and mean square of what a watch counts, as far as its finding tells them."""
+    detail, arms = evidence.detail, ("exposed", "holdout")
+    if "control" in evidence.arms:
+        return evidence.arms["control"], None
+    if "reference_sum" in detail and (n := evidence.n.get("reference", 0)):
+        now = evidence.n.get("now", 0)
         return float(detail["reference_sum"]) / n, float(detail["now_squares"]) / now if now else None
     try:
         units, total, squares = (
@@ -119,10 +122,27 @@ def reach(watch: WatchPlan, pace: Pace) -> Reach:
 
     Of an experiment all new people are taken to enter it; it is decided by its own level, and costs no budget.
     """
-    spends = watch.spend.page or watch.spend.warn or watch.test.family is Family.DEPLOYMENT
-    if watch.detector in catalogue.REACHES and not spends:
+    if watch.detector in catalogue.REACHES and not may_alarm(watch):
         return Reach(unknown=MAY_NOT_ALARM)
     return catalogue.reach(watch.detector, watch.params, outlook(watch, pace))
+
+
+def may_alarm(watch: WatchPlan) -> bool:
+    """Whether it may tell anybody anything: of a budget, or by its own level."""
+    return bool(watch.spend.page or watch.spend.warn) or watch.test.family is Family.DEPLOYMENT
+
+
+def within(watch: WatchPlan) -> float:
+    """Days in which it must find something: an experiment may end earlier."""
+    return min(WITHIN, getattr(watch.params, "at_most", WITHIN) if watch.experiment else WITHIN) / DAY
+
+
+def would_be_found(watch: WatchPlan, found: Reach) -> str:
+    """The middle of a sentence: what is found, or that nothing is, and within how long."""
+    days = f"within {within(watch):.2g} days"
+    if not math.isfinite(found.effect):
+        return f"no effect at all would be found {days}"
+    return f"{_size(watch, found)} or more would be found {days}"
 
 
 def in_words(watch: WatchPlan, pace: Pace, found: Reach) -> str:
@@ -138,9 +158,8 @@ def in_words(watch: WatchPlan, pace: Pace, found: Reach) -> str:
     if _grouped(watch, found):
         group = reach(watch, replace(pace, units=pace.units * SEGMENT))
         small = f"; in a group with {100 * SEGMENT:g} % of people {_size(watch, group)}"
-    within = min(WITHIN, getattr(watch.params, "at_most", WITHIN) if watch.experiment else WITHIN) / DAY
     tolerated = "" if found.words else _beyond_margin(watch, found)
-    return f"{who} are enough to find {_size(watch, found)} within {within:.2g} d{after}{tolerated}{small}"
+    return f"{who} are enough to find {_size(watch, found)} within {within(watch):.2g} d{after}{tolerated}{small}"
 
 
 def _who(watch: WatchPlan, found: Reach) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from detectors.evidence import Standing
 from detectors.numeric_shift import NumericShiftParams
 from monitor.alerting.alert import Kind, Notification, Phase
 from monitor.alerting.policy import Policy
@@ -53,6 +54,17 @@ def test_adding_and_removing_watches_changes_nothing_for_the_others(reference: T
     assert any(a.watch == "scores-too" for a in more.alerts)
     fewer = run_over(with_watches(plan, (w for w in plan.watches if w.key not in ("ages", "scores"))), shop_contents())
     assert fewer.lines() == reference.without(["ages", "scores"]).lines()
+
+
+def test_a_watch_that_still_learns_says_what_it_would_find_and_by_when(reference: Told) -> None:
+    own = [f for f in reference.findings if f.watch == "scores" and f.evidence.standing is Standing.INSUFFICIENT]
+    counting = [f for f in own if f.evidence.n["reference"]]
+    assert len(counting) > 2
+    for finding in counting[1:]:
+        assert "at this pace a shift of " in finding.evidence.reason
+        assert finding.evidence.reason.endswith(" KS or more would be found within 28 days")
+        assert 0.1 < finding.evidence.detail["smallest_effect"] < 1
+        assert finding.end + 28 * DAY <= finding.evidence.detail["smallest_by"] < finding.end + 29 * DAY
 
 
 def test_a_restart_under_the_same_plan_changes_nothing(reference: Told) -> None:
