@@ -22,7 +22,7 @@ from detectors import periods
 from detectors.arms_report import Period, Words, tell
 from detectors.columns import Bools, Floats, Ints
 from detectors.detector import Params, Tick
-from detectors.evidence import Crossing, Evidence
+from detectors.evidence import Crossing, Evidence, Standing
 from detectors.math import bootstrap
 from detectors.periods import LEARNING, PAGE, RECOVERING, WATCHING, PeriodState
 
@@ -56,6 +56,7 @@ class Reading:
     logs         (2,) the figure, NaN where it cannot be told; replicates (2, REPLICATES) of the bootstrap.
     units        (2,) distinct units; exposures (2,) items shown to them.
     detail       further figures for people, by name.
+    refused      why the figure itself cannot be told, and how the period stands then; None if it can.
     """
 
     logs: Floats
@@ -63,6 +64,7 @@ class Reading:
     units: Ints
     exposures: Ints
     detail: dict[str, Any]
+    refused: tuple[Standing, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def close(
     """Advance by one period."""
     s, by_hand = periods.rearm(s, tick)
     lacking = [_lacking(p, reading, int(form)) for p, reading, form in zip(ps, readings, s.form, strict=True)]
-    judged = np.array([not text for text in lacking]) & ~tick.gated
+    judged = np.array([standing is Standing.OK for standing, _ in lacking]) & ~tick.gated
     logs = np.stack([reading.logs for reading in readings])
     replicates = np.stack([reading.replicates for reading in readings])
 
@@ -143,23 +145,34 @@ def close(
     return after, told
 
 
-def _lacking(p: ArmsParams, reading: Reading, form: int) -> str:
-    """What keeps a period from being judged; empty if nothing does."""
+def _lacking(p: ArmsParams, reading: Reading, form: int) -> tuple[Standing, str]:
+    """How a period stands, and what keeps it from being judged if anything does."""
     if reading.exposures.sum() == 0:
-        return "no items were shown in this period"
+        return Standing.STALE, "no items were shown in this period"
+    if reading.refused is not None and reading.refused[0] is Standing.NOT_COMPUTABLE:
+        return reading.refused
     needed = [0, 1]
     if reading.units[1] == 0:
         if form == _CONTRAST:
-            return "nobody of the holdout was shown anything in this period, so there is nothing to compare with"
+            return (
+                Standing.INSUFFICIENT,
+                "nobody of the holdout was shown anything in this period, so there is nothing to compare with",
+            )
         needed = [0]
     for arm in needed:
-        who = ("exposed", "held-out")[arm]
-        if reading.units[arm] < p.min_units:
-            return f"{reading.units[arm]:,} {who} units in this period; at least {p.min_units:,} are needed"
-        if reading.exposures[arm] < p.min_exposures:
-            return f"{reading.exposures[arm]:,} items shown to {who} units; at least {p.min_exposures:,} are needed"
-        if not (np.isfinite(reading.logs[arm]) and np.isfinite(reading.replicates[arm]).all()):
-            return f"{reading.exposures[arm]:,} items shown to {who} units, too few of them twice to tell how concentrated they are"
+        if too_few := _too_few(p, reading, arm):
+            return Standing.INSUFFICIENT, too_few
+    return reading.refused or (Standing.OK, "")
+
+
+def _too_few(p: ArmsParams, reading: Reading, arm: int) -> str:
+    who = ("exposed", "held-out")[arm]
+    if reading.units[arm] < p.min_units:
+        return f"{reading.units[arm]:,} {who} units in this period; at least {p.min_units:,} are needed"
+    if reading.exposures[arm] < p.min_exposures:
+        return f"{reading.exposures[arm]:,} items shown to {who} units; at least {p.min_exposures:,} are needed"
+    if not (np.isfinite(reading.logs[arm]) and np.isfinite(reading.replicates[arm]).all()):
+        return f"{reading.exposures[arm]:,} items shown to {who} units, too few of them twice to tell how concentrated they are"
     return ""
 
 

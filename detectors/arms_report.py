@@ -22,6 +22,7 @@ class Words:
 
     figure        its name in the detail; compared: what an arm does, around `{change}`; alarm, over: how a sentence begins.
     told_as       1 where people are told the figure itself, -1 where they are told its inverse, which rises.
+    of_the_data   the figure describes the data and no effect on people, so it asks for no holdout.
     """
 
     figure: str
@@ -29,6 +30,7 @@ class Words:
     alarm: str
     over: str
     told_as: int = 1
+    of_the_data: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Period:
     """One closed period of one watch.
 
     contrast, compared   the exposed are measured against a holdout; there was a baseline to compare this period with.
-    lacking              why it could not be judged; empty if it could.
+    lacking              how it stands, and why it could not be judged if it could not.
     effect, changes      (log ratio, standard error): of the comparison, and of each arm since its baseline.
     margin               tolerated fall, or rise of the inverse, a share.
     units, exposures, logs, figures   see `detectors.arms.Reading`.
@@ -47,7 +49,7 @@ class Period:
     contrast: bool
     compared: bool
     gated: bool
-    lacking: str
+    lacking: tuple[Standing, str]
     learned: int
     learn_periods: int
     effect: tuple[float, float]
@@ -124,7 +126,7 @@ def _detail(period: Period, arms: tuple[str, ...], words: Words) -> dict[str, An
             told |= {f"{name}_change": float(np.expm1(changed[0])), f"{name}_low": low, f"{name}_high": high}
             if high < -period.margin if words.told_as > 0 else low > period.margin:
                 told["narrowed"].append(name)
-    if not period.contrast:
+    if not (period.contrast or words.of_the_data):
         told["associated_only"] = ASSOCIATED
     return told
 
@@ -132,9 +134,8 @@ def _detail(period: Period, arms: tuple[str, ...], words: Words) -> dict[str, An
 def _standing(period: Period, words: Words) -> tuple[Standing, str]:
     if period.gated:
         return Standing.BLIND, "the holdout is not sound"
-    if period.lacking:
-        empty = period.exposures.sum() == 0
-        return (Standing.STALE if empty else Standing.INSUFFICIENT), period.lacking
+    if period.lacking[0] is not Standing.OK:
+        return period.lacking
     if not period.compared:
         return Standing.INSUFFICIENT, f"learning: {period.learned} of {period.learn_periods} periods for the baseline"
     return Standing.OK, _sentence(period, words) if period.crossing is not Crossing.NONE else ""
@@ -143,8 +144,10 @@ def _standing(period: Period, words: Words) -> tuple[Standing, str]:
 def _sentence(period: Period, words: Words) -> str:
     exposed, held_out = (words.compared.format(change=_change(words.told_as * log)) for log, _ in period.changes)
     contrast = f"exposed people {exposed}, held-out people {held_out}"
-    compared = contrast if period.contrast else f"people {exposed} ({ASSOCIATED})"
-    return f"{words.over if period.crossing is Crossing.RECOVERED else words.alarm}: {compared}"
+    beginning = words.over if period.crossing is Crossing.RECOVERED else words.alarm
+    if words.of_the_data:
+        return f"{beginning}: {exposed}"
+    return f"{beginning}: {contrast if period.contrast else f'people {exposed} ({ASSOCIATED})'}"
 
 
 def _change(log_ratio: float) -> str:

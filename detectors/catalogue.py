@@ -15,6 +15,7 @@ from detectors.concentration import Concentration
 from detectors.contamination import Contamination
 from detectors.detector import AnyDetector
 from detectors.divergence import Divergence
+from detectors.effective_sample import EffectiveSample
 from detectors.embedding_shift import EmbeddingShift
 from detectors.estimated_performance import EstimatedPerformance
 from detectors.freshness import Freshness
@@ -58,6 +59,7 @@ _ALL: tuple[AnyDetector, ...] = (
     Homogenisation(),
     TrainingHealth(),
     Divergence(),
+    EffectiveSample(),
     LoopGain(),
     Freshness(),
     Rejects(),

@@ -26,6 +26,7 @@ _NOT_EXACT = {
     "cohort_sticky": Promise.LARGE_N,
     "concentration": Promise.LARGE_N,
     "divergence": Promise.LARGE_N,
+    "effective_sample": Promise.LARGE_N,
     "estimated_performance": Promise.NONE,
     "freshness": Promise.CALIBRATED,
     "homogenisation": Promise.LARGE_N,

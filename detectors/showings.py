@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.columns import Bools, Cohort, Columns, Flag, Hash, Hashes, Ints, Ragged
+from detectors.columns import Bools, Cohort, Columns, Flag, Floats, Hash, Hashes, Ints, Numeric, Ragged
 from detectors.math import bootstrap
 
 
@@ -62,6 +62,23 @@ def of(rows: Columns, column: str = "items") -> Showings:
         explored[counted] & marked[counted],
         marked[counted],
     )
+
+
+def numbers(rows: Columns, shown: Showings, name: str) -> Floats:
+    """A number that the items of `rows` carry, for each showing (n,); NaN where it is missing, or no item has it."""
+    column = _of_items(rows, name)
+    return column.values[shown.element] if isinstance(column, Numeric) else np.full(len(shown.item), np.nan)
+
+
+def flags(rows: Columns, shown: Showings, name: str) -> Bools:
+    """A truth value that the items of `rows` carry, for each showing (n,); False where it is missing, or no item has it."""
+    column = _of_items(rows, name)
+    return column.values[shown.element] if isinstance(column, Flag) else np.zeros(len(shown.item), np.bool_)
+
+
+def _of_items(rows: Columns, name: str) -> object:
+    items = rows.fields.get("items")
+    return items.fields.get(name) if isinstance(items, Ragged) else None
 
 
 def chosen(shown: Showings) -> Showings:

@@ -13,7 +13,8 @@ Told beside it, over the last `trailing_periods`:
 - starvation: the share of the catalogue that had fewer than 30 random showings, about which little can be learned;
 - the effective sample size under equal weights of all items, as a share of the exposures: with shares p_j of J items,
   1 / (sum 1 / (J^2 p_j)), weights 1 / p_j cut at 100 times their mean. Source: Kong 1992 (effective sample size);
-- the share of exposures that the model itself caused.
+- the share of exposures that the model itself caused; and where outcomes are read (`labels`), the share of those items that
+  brought one, which is what the next model is taught, whose showing the model itself caused.
 
 Where no item says whether it was drawn at random, none of this can be computed, and that is what is told.
 
@@ -40,26 +41,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
 from detectors import periods, showings, snapshot
-from detectors.columns import Columns, Floats, Hashes, Ints
+from detectors.columns import Columns, Hashes, Ints
 from detectors.detector import Family, Needs, Params, Stream, Tick
 from detectors.evidence import Crossing, Evidence, Interval, Standing
 from detectors.math import bootstrap, distinct, keyed
 from detectors.periods import PAGE, WATCHING, PeriodState
+from detectors.training_figures import ALL, EXPLORED, WIDTH, figures, starvation
 
 LEVEL = 0.95
-FEW = 30
-"""Random showings below which little can be learned of an item."""
-
 _RUNS = 1 + bootstrap.REPLICATES
-_LARGEST_WEIGHT = 100.0
-_EXPLORED, _ALL = 0, 1
 
 
 class TrainingHealthParams(Params):
@@ -75,16 +72,20 @@ class TrainingHealthParams(Params):
         Field(
             ge=1_000,
             le=1_000_000,
-            description="items kept, a uniform sample of the catalogue; 24 bytes each and period",
+            description="items kept, a uniform sample of the catalogue; 40 bytes each and period",
         ),
     ] = 20_000
+    labels: Annotated[
+        bool,
+        Field(description="whether items are read once it is known which of them brought the outcome it is placed on"),
+    ] = False
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One period. Columns of sums: (random, all) showings to exposed units.
+    """One period. Columns of sums: (random, all) showings to exposed units, then those of them that brought an outcome.
 
-    items, counts   (n,) mixed item hashes, ascending: of the exposed and the held out; (n, 2).
+    items, counts   (n,) mixed item hashes, ascending: of the exposed and the held out; (n, 4).
     weighted        (2, runs) sums over showings of the unit's bootstrap weight; run 0 has weight 1.
     units           exposed units; see `detectors.math.distinct`.
     marked          (1,) showings that told whether they were random.
@@ -114,9 +115,9 @@ class TrainingHealth:
     statistic = Shown
     state = TrainingHealthState
 
-    def needs(self, p: TrainingHealthParams) -> Needs:  # noqa: ARG002 - the same for all parameters
-        """`items`, a list with the fields `item` (identity) and `explored`."""
-        return Needs(Stream.PREDICTIONS, ("items",))
+    def needs(self, p: TrainingHealthParams) -> Needs:
+        """`items`, a list with the fields `item` (identity) and `explored`; with `labels` also `came`, known at maturity."""
+        return Needs(Stream.OUTCOMES, ("items", "came")) if p.labels else Needs(Stream.PREDICTIONS, ("items",))
 
     def start(self, ps: Sequence[TrainingHealthParams]) -> TrainingHealthState:
         """Watching at once: the floor is no habit to be learned."""
@@ -140,7 +141,7 @@ class TrainingHealth:
         """Nobody was shown anything."""
         none = np.zeros(0, np.uint64)
         return Shown(
-            none, np.zeros((0, 2), np.int64), np.zeros((2, _RUNS), np.int64), none.copy(), np.zeros(1, np.int64)
+            none, np.zeros((0, WIDTH), np.int64), np.zeros((2, _RUNS), np.int64), none.copy(), np.zeros(1, np.int64)
         )
 
     def fold(self, prep: int, a: Shown, rows: Columns) -> Shown:
@@ -149,13 +150,15 @@ class TrainingHealth:
         if not len(shown.item):
             return a
         exposed = shown.arm == 0
-        counts = np.stack([exposed & shown.explored, exposed], axis=1).astype(np.int64)
+        came = showings.flags(rows, shown, "came")
+        shows = np.stack([exposed & shown.explored, exposed], axis=1)
+        counts = np.concatenate([shows, shows & came[:, None]], axis=1).astype(np.int64)
         people, of_unit = np.unique(rows.unit[shown.owner[exposed]], return_inverse=True)
         by_unit = np.stack(
-            [np.bincount(of_unit, counts[exposed, which], len(people)) for which in (_EXPLORED, _ALL)]
+            [np.bincount(of_unit, counts[exposed, which], len(people)) for which in (EXPLORED, ALL)]
         ).astype(np.int64)
         weight = np.concatenate([np.ones((len(people), 1), np.int64), bootstrap.weights(people)], axis=1)
-        table = keyed.add(keyed.nothing(2), shown.item, counts)
+        table = keyed.add(keyed.nothing(WIDTH), shown.item, counts)
         part = Shown(
             table.keys,
             table.sums,
@@ -219,7 +222,7 @@ class TrainingHealth:
 
 
 def _lacking(p: TrainingHealthParams, a: Shown) -> tuple[Standing, str]:
-    units, shown = distinct.count(a.units), int(a.weighted[_ALL, 0])
+    units, shown = distinct.count(a.units), int(a.weighted[ALL, 0])
     if not shown:
         return Standing.STALE, "no items were shown to exposed units in this period"
     if not a.marked[0]:
@@ -235,45 +238,15 @@ def _lacking(p: TrainingHealthParams, a: Shown) -> tuple[Standing, str]:
 def _share(a: Shown) -> tuple[float, float]:
     """Share of random items, and its standard error: at least what one showing more would change in one of n units."""
     weighted = a.weighted.astype(np.float64)
-    if not weighted[_ALL, 0]:
+    if not weighted[ALL, 0]:
         return 0.0, np.inf
-    shares = weighted[_EXPLORED] / np.maximum(weighted[_ALL], 1.0)
-    per_unit = 1.0 / weighted[_ALL, 0]
+    shares = weighted[EXPLORED] / np.maximum(weighted[ALL], 1.0)
+    per_unit = 1.0 / weighted[ALL, 0]
     return float(shares[0]), max(float(bootstrap.standard_error(shares[1:])), per_unit)
 
 
 def _trail(held: list[bytes], a: Shown, p: TrainingHealthParams, *, keep: bool) -> list[bytes]:
     return [*held, snapshot.pack([a.items, a.counts])][-p.trailing_periods :] if keep else list(held)
-
-
-def _figures(trail: Sequence[bytes], max_items: int) -> dict[str, Any]:
-    """Starvation, effective sample size and what the model caused, over the trailing periods."""
-    table = keyed.nothing(2)
-    for packed in trail:
-        items, counts = snapshot.unpack(packed)
-        table = keyed.merge(table, keyed.KeyedSums(items, counts))
-    counts = table.sums[:max_items]
-    if not len(counts):
-        return {}
-    return {
-        "starved": float(np.mean(counts[:, _EXPLORED] < FEW)),
-        "items": len(counts),
-        "effective_sample_ratio": effective_sample_ratio(counts[:, _ALL]),
-        "caused_by_the_model": float(1.0 - counts[:, _EXPLORED].sum() / max(counts[:, _ALL].sum(), 1)),
-        "trailing_periods": len(trail),
-    }
-
-
-def effective_sample_ratio(counts: Ints) -> float:
-    """Effective sample size of exposures (J,) weighted to equal shares of all items, as a share of them, in (0, 1].
-
-    >>> effective_sample_ratio(np.array([100, 100])), round(effective_sample_ratio(np.array([199, 1])), 3)
-    (1.0, 0.03)
-    """
-    share: Floats = (counts + 0.5) / np.sum(counts + 0.5)
-    weight = 1.0 / share
-    weight = np.minimum(weight, _LARGEST_WEIGHT * float(np.sum(share * weight)))
-    return float(np.sum(share * weight) ** 2 / np.sum(share * weight**2))
 
 
 def _tell(
@@ -291,12 +264,12 @@ def _tell(
     standing, reason = lacking
     known = standing is Standing.OK
     radius = float(bootstrap.quantile((1.0 - LEVEL) / 2.0)) * se
-    detail = _figures(after.trail[row], p.max_items) if known else {}
+    detail = figures(after.trail[row], p.max_items, labels=p.labels) if known else {}
     if crossing is not Crossing.NONE:
         word = "has enough random items again" if crossing is Crossing.RECOVERED else "starves of random items"
         reason = (
             f"the next model's training data {word}: {share:.2%} of what exposed people are shown, at least "
-            f"{p.page_if_explored_below:.2%} are wanted"
+            f"{p.page_if_explored_below:.2%} are wanted; {starvation(detail)}"
         )
     return Evidence(
         mode=periods.MODES[after.mode[row]],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import msgspec
@@ -9,7 +10,7 @@ import numpy as np
 
 from detectors import columns as cols
 from detectors import snapshot
-from detectors.columns import Columns, Hash, Ragged
+from detectors.columns import Cohort, Columns, Hash, Ragged
 from detectors.detector import Family, Stream, Tick
 from detectors.evidence import Crossing, Evidence, Mode, Standing
 from monitor.alerting.alert import Decided, Phase
@@ -28,6 +29,8 @@ from monitor.watch.plan import DAY, ModelPlan, WatchPlan
 from monitor.watch.verdicts import Word, together
 
 _MERGE_AT_MOST = DAY
+_OF_AN_ITEM = ("came", "score", "propensity")
+"""Columns of a prediction that shows one item that say something of the item."""
 
 
 class Judge:
@@ -101,6 +104,8 @@ class Judge:
             return rows
         if watch.needs.past is not None:
             return self._summed(memory, watch, rows, slot)
+        if not self._plan.has_holdout and "items" in watch.needs.columns:
+            rows = _all_exposed(rows)
         return _with_value(watch, rows if watch.cohort is None else rows.take(rows.cohort == watch.cohort))
 
     def _summed(
@@ -311,8 +316,14 @@ def _with_value(watch: WatchPlan, rows: Columns) -> Columns:
         extra["value"] = rows.fields[watch.on]
     item = rows.fields.get("item")
     if "items" in watch.needs.columns and "items" not in rows.fields and isinstance(item, Hash):
-        extra["items"] = Ragged(np.arange(len(rows) + 1), {"item": item})
+        own = {name: rows.fields[name] for name in _OF_AN_ITEM if name in rows.fields}
+        extra["items"] = Ragged(np.arange(len(rows) + 1), {"item": item, **own})  # type: ignore[dict-item]  # never ragged
     return rows.having(**extra) if extra else rows
+
+
+def _all_exposed(rows: Columns) -> Columns:
+    """Where nobody is held out, everybody is exposed to what is shown."""
+    return dataclasses.replace(rows, cohort=np.full(len(rows), Cohort.EXPOSED, np.int8))
 
 
 def _by_hand(evidence: Evidence) -> Evidence:

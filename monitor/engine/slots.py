@@ -12,7 +12,7 @@ from monitor.engine.judge import Judge
 from monitor.engine.lanes import LONGEST_SILENCE, Lanes
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.join.credit import credit
-from monitor.join.joiner import Match, Window, join
+from monitor.join.joiner import Match, Window, came, join
 from monitor.join.units import UnitTable
 from monitor.memory import ModelMemory, enrol
 from monitor.watch import trials
@@ -151,10 +151,14 @@ class Slots:
             for m in self._plan.metrics
             if m.outcome == outcome.name
         }
+        of_items = {}
+        if any("came" in watch.needs.columns for watch in self._lanes.watches[outcome.name]):
+            of_items = _with_came(rows, came(outcome.match, Window(outcome.within, early), rows, later, outcomes))
         if (voters := memory.matured.get(outcome.name)) is not None:
             voters.observe(rows.unit, rows.cohort, slot)
         return rows.having(
             **metrics,
+            **of_items,
             **self._credits(outcome, rows, outcomes),
             **{outcome.truth: Numeric(_truth(outcome, joined.count, joined.total))},
         )
@@ -193,6 +197,14 @@ class Slots:
     def _forget(self, memory: ModelMemory, stream: str, slot: int) -> None:
         if memory.pending.drop(stream, slot):
             memory.turn.dropped.append((stream, slot))
+
+
+def _with_came(rows: Columns, brought: cols.Bools) -> dict[str, cols.Column]:
+    """Which of the items shown brought the outcome: a field of `items`, or a column where a prediction shows one item."""
+    items = rows.fields.get("items")
+    if not isinstance(items, cols.Ragged):
+        return {"came": cols.flag(brought)}
+    return {"items": cols.Ragged(items.starts, {**items.fields, "came": cols.flag(brought)})}
 
 
 def _truth(outcome: OutcomePlan, count: cols.Ints, total: cols.Floats) -> cols.Floats:

@@ -67,11 +67,11 @@ def join(match: Match, window: Window, predictions: Columns, later: Columns | No
     values = _values(outcomes)
     if match is Match.UNIT:
         return _by_unit(window, predictions, outcomes, values)
-    row = (
-        _by_unit_item(window, predictions, later, outcomes)
-        if match is Match.UNIT_ITEM
-        else _by_id(match, predictions, outcomes)
-    )
+    if match is Match.UNIT_ITEM:
+        element = _by_unit_item(window, predictions, later, outcomes)
+        row = np.append(_showings(predictions)[1], -1)[element]
+    else:
+        row = _by_id(match, predictions, outcomes)
     delay = outcomes.time - predictions.time[np.maximum(row, 0)]
     hit = (row >= 0) & (delay >= -window.early) & (delay <= window.within)
     return Joined(
@@ -134,6 +134,32 @@ def _by_id(match: Match, predictions: Columns, outcomes: Columns) -> npt.NDArray
     return row[code]
 
 
+def came(match: Match, window: Window, predictions: Columns, later: Columns | None, outcomes: Columns | None) -> Bools:
+    """Of every item shown (elements,), or of every prediction that shows one: whether it brought an outcome.
+
+    Outcomes must say which item they are for: ID_ITEM, UNIT_ITEM, or ID where a prediction shows one item. ValueError for UNIT.
+    """
+    _, owner = _showings(predictions)
+    result = np.zeros(len(owner), np.bool_)
+    if match is Match.UNIT:
+        raise ValueError("outcomes of a unit do not say which item they are for")
+    if outcomes is None or not len(outcomes) or not len(predictions):
+        return result
+    if match is Match.ID_ITEM:
+        result[items_of_outcomes(window, predictions, outcomes)[0]] = True
+        return result
+    outcomes = _once(outcomes)
+    element = (
+        _by_unit_item(window, predictions, later, outcomes)
+        if match is Match.UNIT_ITEM
+        else _by_id(match, predictions, outcomes)
+    )
+    delay = outcomes.time - predictions.time[np.append(owner, -1)[element]]
+    hit = (element >= 0) & (delay >= -window.early) & (delay <= window.within)
+    result[element[hit]] = True
+    return result
+
+
 def items_of_outcomes(
     window: Window, predictions: Columns, outcomes: Columns
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -145,8 +171,8 @@ def items_of_outcomes(
     item, owner = _showings(predictions)
     keys, first = np.unique(_pair(predictions.hashes("id")[owner], item), return_index=True)
     at = _find(keys, _pair(outcomes.hashes("id"), outcomes.hashes("item")))
-    element = first[np.maximum(at, 0)]
-    delay = outcomes.time - predictions.time[owner[element]]
+    element = np.append(first, 0)[at]
+    delay = outcomes.time - predictions.time[np.append(owner, 0)[element]]
     hit = (at >= 0) & (delay >= -window.early) & (delay <= window.within)
     return element[hit], owner[element[hit]]
 
@@ -164,28 +190,29 @@ def _showings(predictions: Columns) -> tuple[Hashes, npt.NDArray[np.intp]]:
 def _by_unit_item(
     window: Window, predictions: Columns, later: Columns | None, outcomes: Columns
 ) -> npt.NDArray[np.intp]:
-    """The prediction row of each outcome, -1 if none or a later one has it. Of two showings at once, the last row's."""
+    """The item shown that each outcome is for, -1 if none or a later showing has it. Of two showings at once, the last row's."""
     item, owner = _showings(predictions)
+    element = np.arange(len(owner))
     shown, times = _pair(predictions.unit[owner], item), predictions.time[owner]
     if later is not None and len(later):
         item_later, owner_later = _showings(later)
         shown = np.concatenate([shown, _pair(later.unit[owner_later], item_later)])
         times = np.concatenate([times, later.time[owner_later]])
-        owner = np.concatenate([owner, np.full(len(owner_later), -1)])
+        element = np.concatenate([element, np.full(len(owner_later), -1)])
     keys, code = np.unique(_pair(outcomes.unit, outcomes.hashes("item")), return_inverse=True)
     at = _find(keys, shown)
     found = at >= 0
     if not found.any():
         return np.full(len(outcomes), -1, np.intp)
-    at, times, owner = at[found], times[found], owner[found]
+    at, times, element = at[found], times[found], element[found]
     until = outcomes.time + window.early
     origin, span = _origin_and_span(len(keys), times, until)
     places = at * span + (times - origin)
     order = np.argsort(places, kind="stable")
-    places, owner = places[order], owner[order]
+    places, element = places[order], element[order]
     last = np.searchsorted(places, code * span + (until - origin), side="right") - 1
     safe = np.maximum(last, 0)
-    return np.where((last >= 0) & (places[safe] // span == code), owner[safe], -1)
+    return np.where((last >= 0) & (places[safe] // span == code), element[safe], -1)
 
 
 def _by_unit(window: Window, predictions: Columns, outcomes: Columns, values: Floats) -> Joined:

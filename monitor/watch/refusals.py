@@ -131,6 +131,8 @@ def _placed(model: ModelSettings, settings: WatchSettings) -> Iterator[Refusal]:
     for column in ("probability", "score"):
         if column in needs.columns and getattr(predictions, column) is None:
             yield ("detector",), f"{kind} needs predictions.{column}"
+    if "came" in needs.columns:
+        yield from _of_items(model, kind, on)
     if "items" in needs.columns and predictions.items is None and predictions.item is None:
         yield ("detector",), f"{kind} needs predictions.items or predictions.item"
     if predictions.unit is None and any(column in _PER_UNIT for column in needs.columns):
@@ -173,6 +175,14 @@ def _sticky(model: ModelSettings, placed: DetectorSettings, on: str | None) -> I
             ("detector",),
             f"{placed.kind} is for people who stay held out, and cohorts.holdout.rotates; use cohort_bounded",
         )
+
+
+def _of_items(model: ModelSettings, kind: str, on: str | None) -> Iterator[Refusal]:
+    """A detector of what items brought needs an outcome that names them."""
+    known = [TRUTH + name for name in kinds.outcomes_of_items(model)]
+    if on not in known:
+        allowed = ", ".join(known) or "none is mapped yet: an outcome names its item by match: { item: ... }"
+        yield ("on",), f"{kind} looks at an outcome that says which item it is for; allowed: {allowed}"
 
 
 def _value(model: ModelSettings, kind: str, needs: Needs, on: str | None) -> Iterator[Refusal]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from detectors.columns import Columns
 from monitor.join.joiner import Joined, Match, Window, join
+from monitor.join.joiner import came as came_of
 from tests.join.rows import rows
 
 WITHIN, EARLY = 30, 5
@@ -87,11 +88,8 @@ def slowly(
     match: Match, shown: list[Shown], came: list[Came], later: list[Shown]
 ) -> tuple[list[int], list[float], int]:
     """Counts, totals and outcomes used."""
-    once: dict[int, Came] = {}
-    for c in sorted(came, key=lambda c: (c.time, c.offset)):
-        once.setdefault(c.event, c)
     count, total, used = [0] * len(shown), [Fraction()] * len(shown), 0
-    for c in once.values():
+    for c in once(came):
         rows_of = owners(match, shown, later, c)
         used += bool(rows_of)
         for i in rows_of:
@@ -135,6 +133,36 @@ def test_the_order_of_outcomes_changes_no_bit_of_what_is_joined(match: Match, da
     one, other = joined(match, shown, came), joined(match, shown, data.draw(st.permutations(came)))
     assert one.count.tolist() == other.count.tolist()
     assert (one.total.tobytes(), one.used) == (other.total.tobytes(), other.used)
+
+
+def once(came: list[Came]) -> list[Came]:
+    """Of the copies of an outcome the earliest."""
+    first: dict[int, Came] = {}
+    for c in sorted(came, key=lambda c: (c.time, c.offset)):
+        first.setdefault(c.event, c)
+    return list(first.values())
+
+
+@pytest.mark.parametrize("match", [Match.ID_ITEM, Match.UNIT_ITEM])
+@settings(max_examples=200)
+@given(data=st.data())
+def test_the_items_that_brought_an_outcome_are_those_that_trying_every_pair_finds(
+    match: Match, data: st.DataObject
+) -> None:
+    shown, came = data.draw(SHOWN), data.draw(CAME)
+    later = data.draw(LATER) if match is Match.UNIT_ITEM else []
+    brought = came_of(match, WINDOW, predictions(shown), predictions(later) if later else None, outcomes(came))
+    elements = [(i, item) for i, s in enumerate(shown) for item in s.items]
+    assert len(brought) == len(elements)
+    got = {element for element, did in zip(elements, brought.tolist(), strict=True) if did}
+    assert got == {(i, c.item) for c in once(came) for i in owners(match, shown, later, c)}
+
+
+def test_what_a_prediction_of_one_item_brought_is_found_by_its_id_and_never_by_the_unit_alone() -> None:
+    shown = predictions([Shown(10, 1, 1, [7]), Shown(11, 1, 2, [8])], slates=False)
+    assert came_of(Match.ID, WINDOW, shown, None, outcomes([Came(12, 1, 2, 0, 1)])).tolist() == [False, True]
+    with pytest.raises(ValueError, match="do not say which item"):
+        came_of(Match.UNIT, WINDOW, shown, None, outcomes([Came(12, 1, 0, 0, 1)]))
 
 
 @settings(max_examples=200)

@@ -25,6 +25,7 @@ from detectors.concentration import ConcentrationParams
 from detectors.contamination import ContaminationParams
 from detectors.detector import Params
 from detectors.divergence import DivergenceParams
+from detectors.effective_sample import EffectiveSampleParams
 from detectors.embedding_shift import EmbeddingShiftParams
 from detectors.estimated_performance import EstimatedPerformanceParams
 from detectors.freshness import FreshnessParams
@@ -91,7 +92,12 @@ def healthy(rng: np.random.Generator, n: int, window: int) -> Columns:
             "label": Category(rng.integers(-1, 4, n).astype(np.int32), ("a", "b", "c", "d")),
             "items": Ragged(
                 np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
-                {"item": Hash(_spread(items)), "explored": flag(items % np.uint64(7) == 0)},
+                {
+                    "item": Hash(_spread(items)),
+                    "explored": flag(items % np.uint64(7) == 0),
+                    "propensity": Numeric(np.asarray(1.0 / (1.0 + items % np.uint64(5)), np.float64)),
+                    "came": flag(items % np.uint64(3) == 0),
+                },
             ),
         },
     )
@@ -322,7 +328,16 @@ EXAMPLES: dict[str, Example] = {
     ),
     "training_health": Example(
         TrainingHealthParams(min_units=20),
-        TrainingHealthParams(min_units=30, trailing_periods=2, max_items=1_000, page_if_explored_below=0.05),
+        TrainingHealthParams(
+            min_units=30, trailing_periods=2, max_items=1_000, page_if_explored_below=0.05, labels=True
+        ),
+        healthy,
+    ),
+    "effective_sample": Example(
+        EffectiveSampleParams(learn_periods=2, min_units=20, min_exposures=50, min_effective=10),
+        EffectiveSampleParams(
+            learn_periods=3, min_units=30, min_exposures=60, min_effective=20, page_if_effective_falls_by=0.5
+        ),
         healthy,
     ),
     "loop_gain": Example(

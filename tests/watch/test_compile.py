@@ -60,6 +60,7 @@ def test_what_cannot_be_watched_is_told_with_its_reason(tmp_path: Path) -> None:
         "holdout",
         "clicks",
         "training_health",
+        "effective_sample",
         "loop_gain",
         "divergence",
     ]

@@ -30,6 +30,8 @@ def missing(**changes: Any) -> dict[str, str]:
 
 UNMARKED = "predictions.items.explored is not mapped: whether an item was drawn at random"
 
+UNWEIGHED = "predictions.items.propensity is not mapped: the chance that an item stood where it stood"
+
 UNTILTED = (
     "neither predictions.tilted with predictions.items.pair (see monitor/client/tilt.py) nor "
     "predictions.items.explored is mapped"
@@ -56,7 +58,7 @@ def test_a_recommender_with_a_holdout_brings_its_cohorts_metrics_narrowing_silen
         "rejects.predictions",
         "rejects.click",
     ]
-    assert set(missing()) == {"leakage", "training_health", "loop_gain", "divergence"}
+    assert set(missing()) == {"leakage", "training_health", "effective_sample", "loop_gain", "divergence"}
 
 
 @pytest.mark.parametrize("kind", ["classifier", "regressor", "generator"])
@@ -87,7 +89,13 @@ def test_features_are_watched_by_their_type() -> None:
         "features.member": "category_shift",
         "features.country": "category_shift",
     }
-    assert set(missing(predictions=given)) == {"leakage", "training_health", "loop_gain", "divergence"}
+    assert set(missing(predictions=given)) == {
+        "leakage",
+        "training_health",
+        "effective_sample",
+        "loop_gain",
+        "divergence",
+    }
 
 
 def test_an_embedding_is_watched_by_the_hour_or_by_longer_windows() -> None:
@@ -128,6 +136,7 @@ def test_without_cohorts_nothing_is_compared_and_the_reason_is_given() -> None:
         "holdout": why,
         "clicks": why,
         "training_health": UNMARKED,
+        "effective_sample": UNWEIGHED,
         "loop_gain": UNTILTED,
         "divergence": why,
     }
@@ -144,7 +153,7 @@ def test_without_cohorts_nothing_is_compared_and_the_reason_is_given() -> None:
 def test_without_units_nothing_that_counts_people_is_watched_and_the_reason_is_given() -> None:
     given = {"topic": "slates", "score": "s", "items": {"each": "slots"}}
     why = "predictions.unit is not mapped, and units are the sample"
-    loop = ["concentration", "homogenisation", "training_health", "loop_gain", "divergence"]
+    loop = ["concentration", "homogenisation", "training_health", "effective_sample", "loop_gain", "divergence"]
     assert missing(predictions=given) == dict.fromkeys(["holdout", "clicks", *loop, "score", "missing"], why)
     assert {w.detector for w in got(predictions=given).values()} == {"freshness", "rejects"}
 

@@ -14,14 +14,25 @@ from monitor.settings.model import ModelSettings, WatchSettings
 from monitor.watch.kinds.contrasts import HOLDOUT, holdout, metrics
 from monitor.watch.kinds.divergence import divergence
 from monitor.watch.kinds.experiments import answer_of, experiments
-from monitor.watch.kinds.exposure import narrowing
+from monitor.watch.kinds.exposure import narrowing, outcomes_of_items
 from monitor.watch.kinds.labelled import labelled
 from monitor.watch.kinds.placed import placed
 from monitor.watch.kinds.shifts import shifts
 from monitor.watch.kinds.silence import arrival_window, refused, silence
 from monitor.watch.kinds.wanted import Wanted, Watched
 
-__all__ = ["HOLDOUT", "Wanted", "Watched", "answer_of", "arrival_window", "labels", "margins", "unknown", "watches_of"]
+__all__ = [
+    "HOLDOUT",
+    "Wanted",
+    "Watched",
+    "answer_of",
+    "arrival_window",
+    "labels",
+    "margins",
+    "outcomes_of_items",
+    "unknown",
+    "watches_of",
+]
 
 
 def watches_of(model: ModelSettings) -> Watched:
@@ -57,6 +68,7 @@ _MARGINS = (
     "page_if_items_fall_by",
     "page_if_overlap_grows_by",
     "page_if_explored_below",
+    "page_if_effective_falls_by",
     "page_if_gain_above",
     "eps",
 )

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 from detectors.concentration import ConcentrationParams
 from detectors.detector import Params
+from detectors.effective_sample import EffectiveSampleParams
 from detectors.homogenisation import HomogenisationParams
 from detectors.loop_gain.detector import LoopGainParams
 from detectors.training_health import TrainingHealthParams
+from monitor.ingest.mapping import TRUTH
 from monitor.settings.model import ModelSettings
 from monitor.watch.kinds.wanted import Wanted
 
@@ -20,6 +22,7 @@ _WATCHES: dict[str, Params] = {
     "concentration": ConcentrationParams(learn_periods=1, page_if_items_fall_by=0.5),
     "homogenisation": HomogenisationParams(learn_periods=1),
     "training_health": TrainingHealthParams(),
+    "effective_sample": EffectiveSampleParams(),
 }
 
 
@@ -33,7 +36,7 @@ def narrowing(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]
         if why:
             missing[name] = why
         else:
-            yield Wanted(name, name, params, "", window, "warn")
+            yield _wanted(model, name, params, window)
     yield from _gain(model, window, missing)
 
 
@@ -52,9 +55,41 @@ def _gain(model: ModelSettings, window: int, missing: dict[str, str]) -> Iterato
         return
     params = LoopGainParams(
         instrument="tilt" if by_coins else "exploration",
-        training_periods=math.ceil((model.trained_on or model.period) / model.period),
+        training_periods=_trained_periods(model),
     )
     yield Wanted(LOOP_GAIN, LOOP_GAIN, params, "", window, "page")
+
+
+def _trained_periods(model: ModelSettings) -> int:
+    """Periods that a model is trained on."""
+    return math.ceil((model.trained_on or model.period) / model.period)
+
+
+def _wanted(model: ModelSettings, name: str, params: Params, window: int) -> Wanted:
+    """A watch on what is shown; the health of the training set is read from what it is taught, where that is known."""
+    if not isinstance(params, TrainingHealthParams):
+        return Wanted(name, name, params, "", window, "warn")
+    taught = labels_of(model)
+    trailing = params.trailing_periods if model.trained_on is None else _trained_periods(model)
+    params = TrainingHealthParams(trailing_periods=trailing, labels=bool(taught))
+    return Wanted(name, name, params, TRUTH + taught[0] if taught else "", window, "warn")
+
+
+def outcomes_of_items(model: ModelSettings) -> list[str]:
+    """Outcomes that say which of the items shown they are for."""
+    shows_one = model.predictions.item is not None
+    return [
+        name
+        for name, outcome in model.outcomes.items()
+        if outcome.match.item is not None or (shows_one and outcome.match.id is not None)
+    ]
+
+
+def labels_of(model: ModelSettings) -> list[str]:
+    """Outcomes that the model is taught by: of what it is trained to raise; where no metric says so, all that name an item."""
+    named = outcomes_of_items(model)
+    raised = [metric.of for metric in model.metrics.values() if metric.meaning == "engagement"]
+    return [name for name in named if name in raised] or named
 
 
 def _lacking(model: ModelSettings, name: str) -> str:
@@ -65,4 +100,6 @@ def _lacking(model: ModelSettings, name: str) -> str:
         return "predictions.unit is not mapped, and units are the sample"
     if name == "training_health" and (items is None or items.explored is None):
         return "predictions.items.explored is not mapped: whether an item was drawn at random"
+    if name == "effective_sample" and predictions.propensity is None and (items is None or items.propensity is None):
+        return "predictions.items.propensity is not mapped: the chance that an item stood where it stood"
     return ""

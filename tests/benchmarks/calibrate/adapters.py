@@ -308,6 +308,7 @@ HEALTHY_ONLY = {
     "volume": "learns four weeks of quarter hours; its own tests run months",
     "estimated_performance": "a hint, which never pages",
     "rejects": "a limit on a share, with no chance promised",
+    "effective_sample": "needs propensities of every showing; its own tests draw them",
     "loop_gain": "needs paired pushes and a model that answers them; `make loop-bench` has worlds of a known gain",
 }
 """Detectors without an entry of their own, and why: they are measured on the healthy rows of the laws alone."""
