@@ -242,6 +242,7 @@ WORDINGS: dict[str, Wording] = {
         unknown="whether one causes the other, and whether it lasts. It speaks of the whole time since it watches, so a new harm "
         "shows late; the holdout also sees what exposed people made popular, so the true gap may be larger.",
         step="hold the next retrain; look at what gained clicks since then and brings no {metric}.",
+    ),
     "effective_sample": Wording(
         up="weighted alike, what exposed people are shown is worth more than before to the next model",
         down="weighted alike, what exposed people are shown is worth ever less to the next model",
