@@ -55,7 +55,7 @@ LARGEST_WEIGHT = 100.0
 """Weights are cut at this many times their mean."""
 
 _RUNS = 1 + bootstrap.REPLICATES
-_AN_OCTAVE = 8
+_AN_OCTAVE = 16
 _BINS = 40 * _AN_OCTAVE
 _WEIGHTS = 2.0 ** (np.arange(_BINS) / _AN_OCTAVE)
 
@@ -89,8 +89,8 @@ class EffectiveSampleParams(ArmsParams):
 class Weighed:
     """One period of exposed units.
 
-    weights   (bins, runs) showings by eighths of an octave of their weight, from 1 to 2^40; run 0 counts showings, the others
-              the unit's bootstrap weight. Rounding a weight to its bin is off by at most 4.5 %, and the figure by a thousandth.
+    weights   (bins, runs) showings by sixteenths of an octave of their weight, from 1 to 2^40; run 0 counts showings, the others
+              the unit's bootstrap weight. Rounding a weight to its bin is off by at most 2.2 %, and the figure by a fraction of that.
     units     see `detectors.math.distinct`; shown (1,) showings, also those without a propensity.
     """
 

@@ -39,6 +39,7 @@ _FEW_PERIODS = "it compares few periods of retraining, whose spread each period 
 
 UNTOLD: dict[str, str] = {
     "concentration": _FEW_PERIODS,
+    "divergence": "it asks for three things at once, whose reach the watches of its two metrics tell one by one",
     "effective_sample": _FEW_PERIODS,
     "estimated_performance": "it estimates without labels, and alarms nobody by itself",
     "freshness": "it finds silence as soon as that is longer than what is usual at this time of the week",
