@@ -120,10 +120,11 @@ def _claims(rng: np.random.Generator, cell: Cell, streams: int) -> World:
 
 
 def _marks(rng: np.random.Generator, cell: Cell, streams: int) -> World:
-    """One unit in a thousand is mixed up, half of what is tolerated; all of it at the edge."""
+    """One unit in a thousand is mixed up, in all its events: half of what is tolerated; all of it at the edge."""
 
     def value(normal: Floats, common: Floats, exposed: Floats, worse: float) -> Floats:  # noqa: ARG001 - of both cohorts
-        return (normal > -ndtri(0.001 * (1.0 + worse))).astype(np.float64)
+        mixed_up = normal[:, :, :1] > -ndtri(0.001 * (1.0 + worse))
+        return np.broadcast_to(mixed_up, normal.shape).astype(np.float64)
 
     return People(rng, cell, streams, value, wander=0.0, columns=lambda value: {"value": flag(value > 0)})
 
