@@ -27,7 +27,7 @@ def impressions(policy: str, cohort: int) -> Columns:
     """All impressions of a policy, each its own unit."""
     rows = table(f"obd_men/{policy}.csv.gz")
     n, first = len(rows), 1 if policy == "random" else 1_000_001
-    items = {
+    items: dict[str, Hash | Numeric] = {
         "item": Hash(np.array([int(r["item_id"]) + 1 for r in rows], np.uint64)),
         "propensity": Numeric(np.array([float(r["propensity_score"]) for r in rows])),
     }
@@ -106,6 +106,6 @@ def test_ten_thousand_showings_of_production_are_worth_too_few_and_that_is_refus
     refused = weighed(production)
     assert refused.detail["effective_sample_size"] == pytest.approx(785.4, rel=3e-3)
     assert (refused.standing, refused.crossing, refused.effect) == (Standing.INSUFFICIENT, Crossing.NONE, None)
-    assert refused.reason.startswith("the 10,000 showings of this period are worth 78 every item counts alike")
+    assert refused.reason.startswith("the 10,000 showings of this period are worth 786 when every item counts alike")
     assert weighed(random).detail["effective_sample_size"] == pytest.approx(10_000.0)
     assert weighed(random).reason == "learning: 1 of 1 periods for the baseline"
