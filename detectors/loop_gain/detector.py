@@ -3,9 +3,8 @@
 Every period closes the measurement of the one `training_periods` before it, so that all lags that the next model learns from are
 summed. The alarm follows the rule of `detectors.periods`: the one-sided bound of the TOTAL gain beyond a threshold, in two periods
 in a row, at an error equal to each period's spend. Warn: above half of `page_if_gain_above`. Page: above it, or above .5 where the
-estimate is .9 or more. Critical: above 1, from where on a loop runs away. The bound is that of Anderson and Rubin for one lag, and
-the delta method's for more: asymptotic in pairs times periods. The interval shown is valid at every look: for coins and one lag it
-uses the coins alone; else it is a normal mixture.
+estimate is .9 or more. Critical: above 1, from where on a loop runs away. The bound is that of Anderson and Rubin: asymptotic in
+pairs times periods. The interval shown is valid at every look: of coins it uses the coins alone, else it is a normal mixture.
 
 Where nothing may be tilted, `instrument: exploration` takes the luck of the random slots for the push. It is as sound, and weaker.
 
@@ -286,9 +285,7 @@ def _lower(told: Told, errors: Floats) -> Floats:
     """One-sided lower bounds of the total gain at the given errors."""
     if not told.claimed:
         return np.full(len(errors), -np.inf)
-    if len(told.sums.linear) == 2:
-        return np.array([estimate.anderson_rubin(told.sums, 2.0 * e)[0] if e > 0 else -np.inf for e in errors])
-    return np.asarray(told.gain - norm.isf(errors) * told.se)
+    return np.array([estimate.anderson_rubin(told.sums, 2.0 * e)[0] if e > 0 else -np.inf for e in errors])
 
 
 def _lacking(p: LoopGainParams, a: Table, *, gated: bool) -> str:

@@ -56,8 +56,9 @@ def effective(spread: Floats) -> float:
 
 
 def first_stage(a: Sums) -> float:
-    """F of the push on exposure: how many times its noise, squared. 0.0 without pairs."""
-    return float(a.linear[-1] ** 2 / a.square[-1, -1]) if a.square[-1, -1] > 0 else 0.0
+    """F of the push on exposure over the training window: how many times its noise, squared. 0.0 without pairs."""
+    one = over_window(a)
+    return float(one.linear[1] ** 2 / one.square[1, 1]) if one.square[1, 1] > 0 else 0.0
 
 
 def impulse(a: Sums) -> Floats:
@@ -78,32 +79,37 @@ def kernel(response: Floats) -> Floats:
     return own
 
 
+def over_window(a: Sums) -> Sums:
+    """The sums of several lags as those of one whose ratio is the total gain, for a training window of L periods that count alike.
+
+    With g_k = G / L, the responses add up to h_1 + .. + h_L = G (1 + sum over i < L of h_i (L - i) / L): on the left what came
+    back, in brackets the exposure that brought it, the push itself and its own echo. Both are linear in the data, so what holds of
+    one lag (the interval of Anderson and Rubin, the coins' e-process) holds of the total; for L = 1 nothing changes.
+
+    >>> over_window(Sums(np.array([3.0, 6.0, 10.0]), np.zeros((3, 3)))).linear          # h = (.3, .6)
+    array([ 9. , 11.5])
+    """
+    lags = len(a.linear) - 1
+    came_back = np.append(np.ones(lags), 0.0)
+    brought_it = np.append((lags - np.arange(1.0, lags + 1)) / lags, 1.0)
+    both = np.stack([came_back, brought_it])
+    return Sums(both @ a.linear, both @ a.square @ both.T)
+
+
 def total(a: Sums) -> tuple[float, float]:
-    """Total gain g_1 + .. + g_L, and its standard error by the delta method; for one lag, N / D and that of its residual.
+    """Total gain over the training window, and its standard error: of the ratio of `over_window`, by its residual.
 
     Asymptotic in pairs times periods; for lags above 1 also because a response holds the noise of later pushes.
     """
-    response = impulse(a)
-    gain = float(kernel(response).sum())
-    slopes = _slopes(response)
-    contrast = np.append(slopes, -np.dot(slopes, response))
-    variance = float(contrast @ a.square @ contrast)
-    return gain, float(np.sqrt(max(variance, 0.0)) / abs(a.linear[-1])) if a.linear[-1] != 0 else np.nan
+    one = over_window(a)
+    gain = float(impulse(one)[0])
+    contrast = np.array([1.0, -gain])
+    variance = float(contrast @ one.square @ contrast)
+    return gain, float(np.sqrt(max(variance, 0.0)) / abs(one.linear[-1])) if one.linear[-1] != 0 else np.nan
 
 
-def _slopes(response: Floats) -> Floats:
-    """Derivatives of the total by each h_k: with H(z) the series of h, g = H / (1 + H), so dg = dH / (1 + H)^2, cut at L."""
-    lags = len(response)
-    series = np.zeros(lags)
-    series[0] = 1.0
-    for k in range(1, lags):
-        series[k] = -np.dot(response[:k], series[:k][::-1])
-    squared = np.convolve(series, series)[:lags]
-    return np.asarray([squared[: lags - k].sum() for k in range(lags)])
-
-
-def anderson_rubin(a: Sums, alpha: float, lag: int = 1) -> tuple[float, float]:
-    """Interval of h_lag at one look fixed in advance: the g with (N - g D)^2 <= z^2 (Qyy - 2 g Qxy + g^2 Qxx).
+def anderson_rubin(a: Sums, alpha: float) -> tuple[float, float]:
+    """Interval of the total gain at one look fixed in advance: the g with (N - g D)^2 <= z^2 (Qyy - 2 g Qxy + g^2 Qxx).
 
     Its level holds however weak the pushes are; where they say nothing it is the whole line.
 
@@ -112,8 +118,8 @@ def anderson_rubin(a: Sums, alpha: float, lag: int = 1) -> tuple[float, float]:
     (0.296, 0.744)
     """
     z2 = float(norm.isf(alpha / 2.0)) ** 2
-    n, d = a.linear[lag - 1], a.linear[-1]
-    qyy, qxy, qxx = a.square[lag - 1, lag - 1], a.square[lag - 1, -1], a.square[-1, -1]
+    one = over_window(a)
+    (n, d), (qyy, qxy), qxx = one.linear, one.square[0], one.square[1, 1]
     bend, slope, level = d * d - z2 * qxx, n * d - z2 * qxy, n * n - z2 * qyy
     if bend <= 0:
         return -np.inf, np.inf

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
 
 from detectors.columns import Floats
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
@@ -98,14 +97,9 @@ class Told:
             undecided = _undecided(interval, se, basis.periods, page)
         return Told(sums, first, gain, se, interval, felt, basis, coins, not lacking, False, lacking, undecided)
 
-    @property
-    def by_coins(self) -> bool:
-        """Whether the interval uses the coins alone."""
-        return self.coins and len(self.sums.linear) == 2
-
 
 def _since_start(sums: Sums, first: Floats, gain: float, se: float, *, coins: bool) -> tuple[float, float]:
-    if coins and len(sums.linear) == 2:
+    if coins:
         return sequence.interval(sums, Sums(sums.linear, first), 1.0 - LEVEL)
     radius = float(normal_mixture_radius(np.array(se), np.array(TAU), 1.0 - LEVEL))
     return gain - radius, gain + radius
@@ -165,7 +159,7 @@ def tell(told: Told, *, mode: Mode, crossing: Crossing, page: float, spend: floa
         detail |= {
             "by_lag": [float(g) for g in estimate.kernel(estimate.impulse(told.sums))],
             "came_back": float(told.gain),
-            "at_this_look": _at_this_look(told),
+            "at_this_look": [float(end) for end in estimate.anderson_rubin(told.sums, 1.0 - LEVEL)],
             "runaway": bool(told.interval[0] > 1.0),
         }
     return Evidence(
@@ -181,7 +175,7 @@ def tell(told: Told, *, mode: Mode, crossing: Crossing, page: float, spend: floa
             high=told.interval[1],
             level=LEVEL,
             kind="since_start",
-            formula="coins" if told.by_coins else "normal_mixture",
+            formula="coins" if told.coins else "normal_mixture",
             inputs=_inputs(told),
         )
         if bounded
@@ -195,19 +189,12 @@ def tell(told: Told, *, mode: Mode, crossing: Crossing, page: float, spend: floa
     )
 
 
-def _at_this_look(told: Told) -> list[float]:
-    """Beside the interval for every look, the one for a single look: Anderson and Rubin's for one lag, else the delta method's."""
-    if len(told.sums.linear) == 2:
-        return [float(end) for end in estimate.anderson_rubin(told.sums, 1.0 - LEVEL)]
-    radius = float(norm.isf((1.0 - LEVEL) / 2.0)) * told.se
-    return [told.gain - radius, told.gain + radius]
-
-
 def _inputs(told: Told) -> dict[str, float]:
-    """What the interval is computed from: for one lag the sums N, D and Q, and the first period's Q."""
-    if not told.by_coins:
+    """What the interval is computed from: of coins the sums N, D and Q over the training window, and the first period's Q."""
+    if not told.coins:
         return {"se": told.se, "tau": TAU, "alpha": 1.0 - LEVEL}
-    (n, d), q, q1 = told.sums.linear, told.sums.square, told.first
+    now, then = estimate.over_window(told.sums), estimate.over_window(Sums(told.sums.linear, told.first))
+    (n, d), q, q1 = now.linear, now.square, then.square
     named = zip(("qyy", "qxy", "qxx"), ((0, 0), (0, 1), (1, 1)), strict=True)
     squares = {k: float(v) for name, at in named for k, v in ((name, q[at]), (f"{name}_first", q1[at]))}
     return {"n": float(n), "d": float(d), **squares, "alpha": 1.0 - LEVEL}

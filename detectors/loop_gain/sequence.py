@@ -2,7 +2,8 @@
 
 Under "the gain is g" the residual response - g exposure of a pair does not depend on its sign, so only fair coins are left.
 Their signed sum N - g D and sum of squares Qyy - 2 g Qxy + g^2 Qxx need no more than the sums of `estimate`.
-Exact for one lag and a gain that is the same for all pairs; for the weighted mean of differing gains, asymptotic.
+Exact for one lag and a gain that is the same for all pairs; for the weighted mean of differing gains asymptotic, and for the total
+over more lags (`estimate.over_window`) too, because a response then holds later coins.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import numpy as np
 
 from detectors.columns import Floats
 from detectors.increments import rademacher
-from detectors.loop_gain.estimate import Sums
+from detectors.loop_gain.estimate import Sums, over_window
 
 GRID: Floats = np.linspace(-1.0, 3.0, 201)
 """The gains that are tried, .02 apart; where the possible ones begin and end is then searched between two of them."""
@@ -24,9 +25,8 @@ def against(total: Sums, first: Sums, gain: Floats = GRID) -> Floats:
 
     A bet's evidence over all periods is lam S - lam^2 Q / 2 with S and Q of all of them, so no path need be kept.
     """
-    log_e = rademacher.from_sums(
-        total.linear[0] - gain * total.linear[-1], _squares(total, gain), _squares(first, gain)
-    )
+    total, first = over_window(total), over_window(first)
+    log_e = rademacher.from_sums(total.linear[0] - gain * total.linear[1], _squares(total, gain), _squares(first, gain))
     return np.asarray(np.logaddexp.reduce(log_e, axis=-1) - np.log(rademacher.BETS))
 
 
@@ -55,5 +55,5 @@ def interval(total: Sums, first: Sums, alpha: float) -> tuple[float, float]:
 
 def _squares(a: Sums, gain: Floats) -> Floats:
     """Sum of squared residuals at each gain; 1 where there are no pairs."""
-    found = a.square[0, 0] - 2.0 * gain * a.square[0, -1] + gain**2 * a.square[-1, -1]
+    found = a.square[0, 0] - 2.0 * gain * a.square[0, 1] + gain**2 * a.square[1, 1]
     return np.where(found > 0, found, 1.0)

@@ -1,21 +1,34 @@
-"""`make loop-bench`: the figures of the loop family, against their targets. Parts: gain. Writes rows of build/TARGET.json.
+"""`make loop-bench`: the figures of the loop family, against their targets. Parts: gain, world-gain, modes.
 
-python -m tests.benchmarks.loop_bench gain --courses 1000
+Writes rows of build/TARGET.json; `modes` also build/loop-bench.md and .json.
+
+python -m tests.benchmarks.loop_bench modes --seeds 10
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from detectors.loop_gain import estimate, sequence
+from monitor.simulate.closed_loop.shape import Mode, Shape
+from tests.benchmarks import loop_table
 from tests.benchmarks.gain_world import World, observational, run
+from tests.benchmarks.intervention import estimated, true_gain
+from tests.benchmarks.loop_modes import Course, course
 from tests.benchmarks.targets import Row, publish
 
 COMMAND = "make loop-bench"
-OUT = Path("build/TARGET.json")
+PARTS = ("gain", "world-gain", "modes")
+OUT, TABLE = Path("build/TARGET.json"), Path("build/loop-bench.md")
+PROCESSES = 2
+OWN_PEOPLE, OWN_PERIODS = 30_000, 8
 LARGE = World(1.2, items=4_000, views=2_000, periods=5, h=0.3, tilted=0.8, warm=2)
 
 
@@ -92,16 +105,67 @@ def gain(courses: int) -> list[Row]:
     return rows
 
 
-PARTS = {"gain": gain}
+def world_gain(seeds: int) -> list[Row]:
+    """The simulated world's own gain, found by intervening in it, and what the estimator says of worlds that ran by themselves."""
+    rows: list[Row] = []
+    shape = Shape(people=OWN_PEOPLE, periods=OWN_PERIODS, tilt=0.3)
+    for mode in (Mode.CLOSED, Mode.FROZEN):
+        truths = [true_gain(1, mode, shape, at, coins=2).total for at in range(2, OWN_PERIODS - shape.memory + 1)]
+        low, high = min(truths), max(truths)
+        rows.append(
+            Row(
+                name=f"loop gain of the {mode} world, by intervention, first to last period",
+                value=float(np.mean(truths)),
+                unit="gain",
+                low=low,
+                high=high,
+                n=len(truths),
+                target=None,
+                met=None,
+                command=COMMAND,
+            )
+        )
+        told = [estimate.anderson_rubin(estimated(seed, mode, shape)[0], 0.05) for seed in range(1, seeds + 1)]
+        held = np.mean([a <= high and b >= low for a, b in told])
+        name = f"loop gain of the {mode} world, {OWN_PEOPLE:,} people: worlds whose interval holds it"
+        rows.append(_row(name, float(held), 0.0, "", seeds, 0.9, met=bool(held >= 0.9)))
+    return rows
+
+
+def modes(seeds: int) -> list[Row]:
+    """Every mode of the world through the real engine, `seeds` each; writes build/loop-bench.md and .json."""
+    tasks = [(mode, seed) for mode in Mode for seed in range(1, seeds + 1)]
+    courses: list[Course] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool, Progress(*columns) as progress:
+        running = progress.add_task("worlds", total=len(tasks))
+        for done in pool.imap_unordered(_course, tasks):
+            courses.append(done)
+            progress.advance(running)
+    courses.sort(key=lambda c: (list(Mode).index(Mode(c.mode)), c.seed))
+    TABLE.parent.mkdir(parents=True, exist_ok=True)
+    TABLE.write_text(loop_table.markdown(courses), encoding="utf-8")
+    TABLE.with_suffix(".json").write_bytes(msgspec.json.format(msgspec.json.encode(courses)) + b"\n")
+    return loop_table.judged(courses, COMMAND)
+
+
+def _course(task: tuple[Mode, int]) -> Course:
+    return course(*task)
 
 
 def main() -> None:
     """Run the parts named, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="default: all")
-    parser.add_argument("--courses", type=int, default=1_000, help="courses a true gain")
+    parser.add_argument("--courses", type=int, default=1_000, help="gain: courses a true gain")
+    parser.add_argument("--seeds", type=int, default=10, help="modes, world-gain: worlds a mode")
     given = parser.parse_args()
-    publish([row for name in given.parts or PARTS for row in PARTS[name](given.courses)], OUT)
+    parts: dict[str, Callable[[], list[Row]]] = {
+        "gain": lambda: gain(given.courses),
+        "world-gain": lambda: world_gain(given.seeds),
+        "modes": lambda: modes(given.seeds),
+    }
+    publish([row for name in given.parts or PARTS for row in parts[name]()], OUT)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from detectors.increments import rademacher
 from detectors.loop_gain import estimate, sequence
 from detectors.loop_gain.estimate import Sums
 from detectors.loop_gain.pairs import Pairs, eligible, measured
-from detectors.math.intervals import normal_mixture_radius
 from tests.benchmarks.gain_world import World, observational, run
 
 COURSES = 150
@@ -49,12 +48,12 @@ def test_over_the_lags_of_a_training_window_the_total_is_covered(gamma: float) -
         course, a, missed = run(rng, World(gamma, memory=3, periods=14)), estimate.nothing(3), False
         for pairs in course.pairs:
             a += estimate.sums(pairs)
-            gain, se = estimate.total(a)
-            radius = float(normal_mixture_radius(np.array(se), np.array(0.3), 0.05))
-            missed = missed or abs(gain - course.truth) > radius
-        covered += abs(gain - course.truth) < 1.96 * se
+            low, high = sequence.interval(a, estimate.sums(course.pairs[0]), 0.05)
+            missed = missed or not low <= course.truth <= high
+        low, high = estimate.anderson_rubin(a, 0.05)
+        covered += low <= course.truth <= high
         ever += missed
-        gains.append((gain, course.truth, float(estimate.impulse(a)[0])))
+        gains.append((estimate.total(a)[0], course.truth, float(estimate.impulse(a)[0])))
     mean, truth, first_lag = np.mean(gains, axis=0)
     assert covered / courses >= 0.95 - 3 * 0.024
     assert ever / courses <= 0.05 + 3 * 0.024
@@ -115,16 +114,25 @@ def test_the_kernel_undoes_what_comes_back_by_way_of_later_models() -> None:
     assert estimate.kernel(response) == pytest.approx(own)
 
 
+def test_the_total_over_a_window_that_counts_alike_is_that_of_its_kernel() -> None:
+    for own in (0.1, 0.2, 0.3):
+        response = np.zeros(3)
+        for k in range(3):
+            response[k] = own * (1.0 + response[:k].sum())
+        a = Sums(np.append(response, 1.0) * 7.0, np.eye(4))
+        assert estimate.total(a)[0] == pytest.approx(3 * own)
+        assert estimate.total(a)[0] == pytest.approx(estimate.kernel(response).sum())
+
+
 def test_the_error_of_a_total_over_lags_is_that_of_its_slope() -> None:
-    """Against numerical derivatives of the kernel's sum."""
-    response = np.array([0.3, 0.25, 0.2])
-    a = Sums(np.append(response, 1.0) * 10.0, np.diag([1.0, 2.0, 3.0, 0.5]))
+    """Against numerical derivatives of the ratio."""
+    linear = np.array([3.0, 2.5, 2.0, 10.0])
+    square = np.diag([1.0, 2.0, 3.0, 0.5]) + 0.1
     slopes = [
-        (estimate.kernel(response + step).sum() - estimate.kernel(response - step).sum()) / 2e-6
-        for step in 1e-6 * np.eye(3)
+        (estimate.total(Sums(linear + step, square))[0] - estimate.total(Sums(linear - step, square))[0]) / 2e-6
+        for step in 1e-6 * np.eye(4)
     ]
-    contrast = np.append(slopes, -np.dot(slopes, response))
-    assert estimate.total(a)[1] == pytest.approx(np.sqrt(contrast @ a.square @ contrast) / 10.0, rel=1e-6)
+    assert estimate.total(Sums(linear, square))[1] == pytest.approx(np.sqrt(slopes @ square @ slopes), rel=1e-6)
 
 
 def test_pairs_are_chosen_by_the_past_and_measured_by_hand() -> None:

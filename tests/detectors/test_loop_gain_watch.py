@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 import pytest
 
@@ -43,10 +45,12 @@ def run(
     seed: int = 1,
     tilted_share: float = 0.5,
     wanders: float = 0.0,
+    trained_on: int = 0,
 ) -> list[Evidence]:
-    """A feed whose next share is the last, times (exposure / share) ** gain."""
+    """A feed whose next share is the last, times (exposure / share) ** gain; or the mean exposure of `trained_on` periods ** gain."""
     p, rng = p or LoopGainParams(), np.random.default_rng(seed)
     state, told, share = DETECTOR.start([p]), [], np.full(ITEMS, 1.0 / ITEMS)
+    logs: deque[Floats] = deque([np.zeros(ITEMS)] * trained_on, maxlen=trained_on or 1)
     for period in range(1, periods + 1):
         coin = np.repeat(rng.choice([-1, 1], ITEMS // 2), 2) * np.tile([1, -1], ITEMS // 2)
         pair, tilted = (np.arange(ITEMS) // 2 + 1) * coin, rng.random(12_000) < tilted_share
@@ -58,7 +62,11 @@ def run(
         tick = Tick.plain(period * DAY, (period + 1) * DAY, page=1e-3, warn=4e-3)
         state, (evidence,) = DETECTOR.close([p], state, [a], tick)
         told.append(evidence)
-        share = share * (np.bincount(item.ravel(), minlength=ITEMS) / item.size / np.maximum(share, 1e-12)) ** gain
+        shown = np.bincount(item.ravel(), minlength=ITEMS) / item.size
+        logs.append(np.log(shown + 1e-9))
+        share = share * (shown / np.maximum(share, 1e-12)) ** gain
+        if trained_on:
+            share = np.exp(gain * np.mean(logs, axis=0))
         share = share * np.exp(wanders * rng.standard_normal(ITEMS))
         share /= share.sum()
     return told
@@ -113,12 +121,14 @@ def test_a_strong_loop_is_told_with_its_gain_and_a_world_without_one_is_silent()
 
 
 def test_lags_are_summed_to_the_window_that_models_are_trained_on() -> None:
-    """What came back of a push stays here: h = (.6, .6), so the kernel is (.6, .24) and .84 in two lags."""
-    told = run(0.6, LoopGainParams(training_periods=2), periods=9)
+    """Trained on two periods, half of the gain comes back at each retraining; one lag alone would tell half of it."""
+    told = run(0.6, LoopGainParams(training_periods=2), periods=9, trained_on=2)
     assert told[2].effect is None
-    assert told[-1].effect == pytest.approx(0.84, abs=0.2)
-    assert told[-1].detail["by_lag"] == pytest.approx([0.6, 0.24], abs=0.2)
+    assert told[-1].effect == pytest.approx(0.6, abs=0.12)
+    assert told[-1].detail["by_lag"] == pytest.approx([0.3, 0.3], abs=0.1)
     assert told[-1].detail["lags"] == 2
+    alone = run(0.6, periods=9, trained_on=2)[-1]
+    assert alone.effect == pytest.approx(0.3, abs=0.1)
 
 
 def test_pushes_that_were_hardly_felt_claim_nothing() -> None:
