@@ -26,9 +26,13 @@ from monitor.simulate.closed_loop.shape import Mode, Shape
 from monitor.simulate.closed_loop.world import Period, periods
 from monitor.testing import run_over
 
-SHAPE = Shape(people=4_000, periods=12, event_at=6)
+SHAPE = Shape(people=4_000, periods=12, holdout=0.2, event_at=9)
+LONGER = {Mode.CLOSED_PLANTED_HARM: 18, Mode.FROZEN_EXTERNAL_DRIFT: 14, Mode.VERSION_CHANGE: 14}
+"""Periods of worlds in which something happens: what compares with the time before learns for a week first."""
+
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "examples" / "closed-loop.yaml"
 COMPOSITE = "green_dashboard"
+LEVEL = "click-level"
 GATES = ("holdout", "crossover", "leakage")
 FALL = 0.9
 _BEYOND = 1.96
@@ -77,12 +81,13 @@ class Course(msgspec.Struct, frozen=True, kw_only=True):
         return [a for a in self.alerts if a.watch in self.family]
 
 
-def course(mode: Mode, seed: int, shape: Shape = SHAPE) -> Course:
+def course(mode: Mode, seed: int, shape: Shape | None = None) -> Course:
     """Run a world of `seed` and watch it."""
+    shape = shape or msgspec.structs.replace(SHAPE, periods=LONGER.get(mode, SHAPE.periods))
     truths, contents = _recorded(events(seed, mode, shape))
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "loopwatch.yaml"
-        config.write_text(f"notify: {{ oncall: 'json://localhost:1/' }}\n{EXAMPLE.read_text(encoding='utf-8')}")
+        config.write_text(f"notify: {{ oncall: 'json://localhost:1/' }}\n{_example(shape)}")
         plans = app.read_config(config).plans
     (plan,) = plans.models
     told = run_over(plan, contents)
@@ -103,6 +108,12 @@ def course(mode: Mode, seed: int, shape: Shape = SHAPE) -> Course:
         narrowed=truths[-1].effective_items / truths[0].effective_items,
         gain=None if gain is None or interval is None else (gain.effect or 0.0, interval.low, interval.high),
     )
+
+
+def _example(shape: Shape) -> str:
+    """The shipped config with this world's holdout, and a watch on everybody's clicks: what tells of a change of the world."""
+    text = EXAMPLE.read_text(encoding="utf-8").replace("share: 10%", f"share: {shape.holdout:.0%}")
+    return f"{text}\nwatch: {{ {LEVEL}: {{ detector: {{ kind: river_hint }}, on: clicks }} }}\n"
 
 
 def naive(world: Sequence[Period]) -> dict[str, int | None]:

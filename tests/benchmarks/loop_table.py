@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from detectors.evidence import Standing
 from monitor.simulate.closed_loop.shape import Mode
 from monitor.watch.finding import Origin
-from tests.benchmarks.loop_modes import COMPOSITE, GATES, SHAPE, Course
+from tests.benchmarks.loop_modes import COMPOSITE, GATES, LONGER, SHAPE, Course
 from tests.benchmarks.targets import Row
 
 BY = 4
@@ -26,8 +26,9 @@ def markdown(courses: Sequence[Course]) -> str:
     naive = [*dict.fromkeys(w for c in courses for w in c.naive)]
     head = ["mode", *watches, "holdout's gates", *naive, "items left"]
     lines = [
-        f"Period in which each watch first told (median; in how many of the worlds), {SHAPE.people:,} people, "
-        f"{SHAPE.periods} periods, an event in period {SHAPE.event_at}. Naive watches: of a fall.\n",
+        f"Period in which each watch first told (median; in how many of the worlds): {SHAPE.people:,} people, {SHAPE.holdout:.0%} held "
+        f"out; {SHAPE.periods} periods, or up to {max(LONGER.values())} where something happens in period {SHAPE.event_at}. "
+        "Naive watches: of a fall.\n",
         f"| {' | '.join(head)} |",
         f"|{'---|' * len(head)}",
     ]
@@ -108,8 +109,8 @@ def judged(courses: Sequence[Course], command: str) -> list[Row]:
     row("broken holdout: every watch of the family blind", (_blind(c) for c in broken))
     row("broken holdout: the family tells of something", (bool(c.of_family()) for c in broken), 0.0)
     for mode in Mode:
-        known: Callable[[Course], bool] = lambda c: c.standings.get("loop_gain") == Standing.OK
-        row(f"{mode}: loop gain decided", (known(c) for c in of(mode)), None)
+        decided = [c.standings.get("loop_gain") == Standing.OK for c in of(mode)]
+        row(f"{mode}: loop gain decided", decided, None)
     return rows
 
 
