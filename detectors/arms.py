@@ -101,7 +101,7 @@ def close(
 ) -> tuple[ArmsState, list[Evidence]]:
     """Advance by one period."""
     s, by_hand = periods.rearm(s, tick)
-    lacking = [_lacking(p, reading, int(form)) for p, reading, form in zip(ps, readings, s.form, strict=True)]
+    lacking = [_lacking(p, reading, int(form), words) for p, reading, form in zip(ps, readings, s.form, strict=True)]
     judged = np.array([standing is Standing.OK for standing, _ in lacking]) & ~tick.gated
     logs = np.stack([reading.logs for reading in readings])
     replicates = np.stack([reading.replicates for reading in readings])
@@ -145,10 +145,10 @@ def close(
     return after, told
 
 
-def _lacking(p: ArmsParams, reading: Reading, form: int) -> tuple[Standing, str]:
+def _lacking(p: ArmsParams, reading: Reading, form: int, words: Words) -> tuple[Standing, str]:
     """How a period stands, and what keeps it from being judged if anything does."""
     if reading.exposures.sum() == 0:
-        return Standing.STALE, "no items were shown in this period"
+        return Standing.STALE, f"{words.nothing} in this period"
     if reading.refused is not None and reading.refused[0] is Standing.NOT_COMPUTABLE:
         return reading.refused
     needed = [0, 1]
@@ -160,19 +160,19 @@ def _lacking(p: ArmsParams, reading: Reading, form: int) -> tuple[Standing, str]
             )
         needed = [0]
     for arm in needed:
-        if too_few := _too_few(p, reading, arm):
+        if too_few := _too_few(p, reading, arm, words):
             return Standing.INSUFFICIENT, too_few
     return reading.refused or (Standing.OK, "")
 
 
-def _too_few(p: ArmsParams, reading: Reading, arm: int) -> str:
+def _too_few(p: ArmsParams, reading: Reading, arm: int, words: Words) -> str:
     who = ("exposed", "held-out")[arm]
     if reading.units[arm] < p.min_units:
         return f"{reading.units[arm]:,} {who} units in this period; at least {p.min_units:,} are needed"
     if reading.exposures[arm] < p.min_exposures:
-        return f"{reading.exposures[arm]:,} items shown to {who} units; at least {p.min_exposures:,} are needed"
+        return f"{reading.exposures[arm]:,} {words.shown} {who} units; at least {p.min_exposures:,} are needed"
     if not (np.isfinite(reading.logs[arm]) and np.isfinite(reading.replicates[arm]).all()):
-        return f"{reading.exposures[arm]:,} items shown to {who} units, too few of them twice to tell how concentrated they are"
+        return f"{reading.exposures[arm]:,} {words.shown} {who} units, {words.few}"
     return ""
 
 

@@ -21,6 +21,7 @@ class Words:
     """How people are told of a figure.
 
     figure        its name in the detail; compared: what an arm does, around `{change}`; alarm, over: how a sentence begins.
+    shown, nothing, few   what is counted as the exposures of `Reading`; that there are none; that they are too few for a figure.
     told_as       1 where people are told the figure itself, -1 where they are told its inverse, which rises.
     of_the_data   the figure describes the data and no effect on people, so it asks for no holdout.
     """
@@ -31,6 +32,9 @@ class Words:
     over: str
     told_as: int = 1
     of_the_data: bool = False
+    shown: str = "items shown to"
+    nothing: str = "no items were shown"
+    few: str = "too few of them twice to tell how concentrated they are"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from detectors.detector import AnyDetector
 from detectors.divergence import Divergence
 from detectors.effective_sample import EffectiveSample
 from detectors.embedding_shift import EmbeddingShift
+from detectors.engagement import Engagement
 from detectors.estimated_performance import EstimatedPerformance
 from detectors.freshness import Freshness
 from detectors.homogenisation import Homogenisation
@@ -61,6 +62,7 @@ _ALL: tuple[AnyDetector, ...] = (
     Divergence(),
     EffectiveSample(),
     LoopGain(),
+    Engagement(),
     Freshness(),
     Rejects(),
 )

@@ -27,6 +27,7 @@ _NOT_EXACT = {
     "concentration": Promise.LARGE_N,
     "divergence": Promise.LARGE_N,
     "effective_sample": Promise.LARGE_N,
+    "engagement": Promise.NONE,
     "estimated_performance": Promise.NONE,
     "freshness": Promise.CALIBRATED,
     "homogenisation": Promise.LARGE_N,

@@ -114,6 +114,7 @@ _EFFECTS: dict[str, Callable[[Evidence], tuple[float, float | None]]] = {
     "cohort_sticky": _adjusted,
     "concentration": _narrowing,
     "effective_sample": _narrowing,
+    "engagement": _narrowing,
     "volume": _relative,
     "homogenisation": _narrowing,
     "loop_gain": _share,

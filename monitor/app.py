@@ -179,7 +179,7 @@ def overview(store: Store, plans: Sequence[ModelPlan], clock: Clock, health: Hea
         models=[
             section(
                 p.model,
-                [w.key for w in p.watches],
+                p.watch_names(),
                 store.latest(p.model),
                 store.alerts(p.model),
                 "; ".join(

@@ -13,7 +13,9 @@ import shlex
 from dataclasses import dataclass
 
 from detectors.evidence import Crossing, Evidence, Interval, Verdict
+from monitor.alerting import green
 from monitor.alerting.alert import Alert, Kind, Severity
+from monitor.alerting.composite import DASHBOARD
 from monitor.alerting.wording import Wording, wording_of
 from monitor.alerting.words import (
     DISTANCE,
@@ -98,6 +100,8 @@ _STEPS = {
 
 def message(alert: Alert, kind: Kind, context: Context) -> tuple[str, str]:
     """The title (lock screen, at most `TITLE_LIMIT`) and the text (mrkdwn, at most `TEXT_LIMIT`), both escaped."""
+    if alert.finding.detector == DASHBOARD:
+        return _composite(alert, kind, context)
     split = "experiment" in alert.labels and alert.finding.detector == "sample_ratio"
     words = wording_of("split" if split else alert.finding.detector)
     if kind is Kind.CLOSED:
@@ -105,6 +109,21 @@ def message(alert: Alert, kind: Kind, context: Context) -> tuple[str, str]:
     else:
         body = _recovery(alert, words) if kind is Kind.RESOLVED else _degradation(alert, words, context)
     return _title(alert, kind, words, context), _fit([*body, *_footer(alert, kind, context)])
+
+
+def _composite(alert: Alert, kind: Kind, context: Context) -> tuple[str, str]:
+    """Of the green dashboard."""
+    raised = {Kind.FIRING: str(alert.severity), Kind.ESCALATED: f"now {alert.severity}", Kind.RESOLVED: "resolved"}[
+        kind
+    ]
+    title = cut(f"{escape(context.model, 40)}: {green.headline(alert.finding.evidence)}", TITLE_LIMIT - len(raised) - 2)
+    runbook = f" {link(context.runbook, 'runbook')}" if context.runbook else ""
+    lines = (
+        green.over(alert)
+        if kind is Kind.RESOLVED
+        else green.told(alert, _changes(context.changes), context.holdout, runbook)
+    )
+    return f"{title}: {raised}", _fit([*lines, *_footer(alert, kind, context)])
 
 
 def plain(*parts: str) -> str:

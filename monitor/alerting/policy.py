@@ -49,7 +49,8 @@ class Decision:
 
 Rule = Callable[[Policy, Alert | None, Finding, int], Decision | None]
 
-_LOUDNESS = {Severity.INFO: 0, Severity.WARN: 1, Severity.PAGE: 2, Severity.CRITICAL: 3}
+LOUDNESS = {Severity.INFO: 0, Severity.WARN: 1, Severity.PAGE: 2, Severity.CRITICAL: 3}
+"""Order of severities."""
 
 _WORSE = frozenset({Crossing.WARN, Crossing.PAGE, Crossing.CRITICAL})
 
@@ -140,7 +141,7 @@ def escalate(policy: Policy, alert: Alert | None, finding: Finding, _now: int) -
     """A louder crossing raises an open alert; one still pending is raised unheard."""
     crossing = finding.evidence.crossing
     severity = Severity.CRITICAL if crossing is Crossing.CRITICAL else opening_severity(policy, crossing)
-    if alert is None or severity is None or _LOUDNESS[severity] <= _LOUDNESS[alert.severity]:
+    if alert is None or severity is None or LOUDNESS[severity] <= LOUDNESS[alert.severity]:
         return None
     raised = msgspec.structs.replace(alert, severity=severity, finding=finding)
     if alert.phase is Phase.PENDING:

@@ -210,6 +210,14 @@ WORDINGS: dict[str, Wording] = {
         unknown="whether people mind. Clicks can rise while the choice narrows.",
         step="hold the next retrain and look at the exploration share of its training data.",
     ),
+    "engagement": Wording(
+        up="exposed people do more of {metric} than at the baseline, against the holdout",
+        down="exposed people do less of {metric} than at the baseline, against the holdout",
+        moved="{metric} of exposed people has changed against the holdout",
+        over="{metric} of exposed people is back at its baseline against the holdout",
+        unknown="whether people are well served: engagement is what the model is trained to raise.",
+        step="look at the metric's own comparison with the holdout, which counts everybody once.",
+    ),
     "homogenisation": Wording(
         up="exposed people come to see the same items as each other",
         down="exposed people see fewer of the same items as each other",

@@ -39,10 +39,9 @@ def status(
         have = ", ".join(sorted(p.model for p in read.plans.models)) or "none that can be watched"
         err.print(Text(f"no model named {model!r}; this config has {have}"))
         raise typer.Exit(EXIT_CONFIG)
-    if watch and not any(w.key == watch for p in plans for w in p.watches):
-        err.print(
-            Text(f"no watch named {watch!r}; there are {', '.join(sorted({w.key for p in plans for w in p.watches}))}")
-        )
+    keys = {key for p in plans for key in p.watch_names()}
+    if watch and watch not in keys:
+        err.print(Text(f"no watch named {watch!r}; there are {', '.join(sorted(keys))}"))
         raise typer.Exit(EXIT_CONFIG)
     try:
         store = house.look_into(read.database, SystemClock())

@@ -49,7 +49,7 @@ def close_arrivals(memory: ModelMemory, plan: ModelPlan, lanes: Lanes, judge: Ju
             memory.open[watch.key] = OpenWindow(start, statistic)
         for name in sorted({w.detector for w in watches}):
             own = [w for w in watches if w.detector == name]
-            judge.advance(memory, memory.banks[name], own, start + length)
+            judge.speak(memory, judge.advance(memory, memory.banks[name], own, start + length), start + length)
 
 
 def _arrival_row(start: int, count: int, rejected: int) -> Columns:

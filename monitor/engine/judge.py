@@ -13,19 +13,20 @@ from detectors import snapshot
 from detectors.columns import Cohort, Columns, Hash, Ragged
 from detectors.detector import Family, Stream, Tick
 from detectors.evidence import Crossing, Evidence, Mode, Standing
-from monitor.alerting.alert import Decided, Phase
+from monitor.alerting.alert import Decided
 from monitor.alerting.message import Context
 from monitor.alerting.policy import decide
 from monitor.alerting.rehearsal import Rehearsal
 from monitor.alerting.routing import notifications
 from monitor.engine import foretelling, missing, quality
+from monitor.engine.dashboard import Said, gather, keep
 from monitor.engine.lanes import Lanes
 from monitor.engine.people import summed
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.memory import ARRIVALS, Bank, ModelMemory, OpenWindow, Span, banks
 from monitor.watch import origin, trials
 from monitor.watch.finding import Finding
-from monitor.watch.plan import DAY, ModelPlan, WatchPlan
+from monitor.watch.plan import DAY, DashboardPlan, ModelPlan, WatchPlan
 from monitor.watch.verdicts import Word, together
 
 _MERGE_AT_MOST = DAY
@@ -142,11 +143,14 @@ class Judge:
                 memory.turn.touched.add(watch.key)
             else:
                 due.setdefault(watch.detector, []).append(watch)
+        said: list[Said] = []
         for name in sorted(due, key=lambda n: (due[n][0].test.family is not Family.INTEGRITY, n)):
-            self.advance(memory, memory.banks[name], due[name], end)
+            said += self.advance(memory, memory.banks[name], due[name], end)
+        outcome = self._lanes.outcomes.get(lane)
+        self.speak(memory, said, end + (self._plan.wait(outcome) if outcome is not None else 0))
 
-    def advance(self, memory: ModelMemory, bank: Bank, watches: Sequence[WatchPlan], end: int) -> None:
-        """Close the open windows of watches of one detector, and tell what they found."""
+    def advance(self, memory: ModelMemory, bank: Bank, watches: Sequence[WatchPlan], end: int) -> list[Said]:
+        """Close the open windows of watches of one detector; what they found is not told yet."""
         rows = np.array([bank.row(w) for w in watches])
         windows = [memory.open.pop(w.key) for w in watches]
         reasons = [
@@ -170,17 +174,45 @@ class Judge:
         )
         snapshot.put_rows(bank.state, rows, state)
         memory.turn.moved.update((bank.test.name, row) for row in rows.tolist())
+        told: list[Said] = []
         for watch, window, said, stale, why in zip(watches, windows, evidence, staleness, reasons, strict=True):
             memory.turn.touched.add(watch.key)
             judged = _by_hand(said) if watch.key in by_hand else _withheld(said, stale, why)
-            self._tell(memory, watch, window.start, end, judged)
+            told.append(self._tell(memory, watch, window.start, end, judged))
+        return told
+
+    def speak(self, memory: ModelMemory, said: Sequence[Said], now: int) -> None:
+        """Record what was decided and tell it; what the composite speaks for is not told by itself. `now`: event time, ms."""
+        board = self._plan.dashboard
+        gathered = gather(memory, board, said, now) if board is not None else None
+        composite, covered = gathered if gathered is not None else (None, frozenset[str]())
+        if composite is not None:
+            memory.turn.findings.append(composite.finding)
+            if composite.decision.alert is not None:
+                keep(memory, composite.decision.alert)
+        for each in said if composite is None else [*said, composite]:
+            alert, decision = each.decision.alert, each.decision
+            if alert is None:
+                continue
+            silent = decision.notify is None or each.watch.key in covered
+            if alert != each.before:
+                reason = decision.reason
+                if decision.notify is not None and silent:
+                    reason += f"; told as a part of {board.key}" if board is not None else ""
+                memory.turn.alerts[alert.id] = alert
+                told = "" if silent or decision.notify is None else str(decision.notify[0])
+                memory.turn.decisions.append(Decided.of(alert, each.finding.end, reason, told))
+            if decision.notify is not None and not silent:
+                context = self._context(memory, each.watch, each.finding, each.finding.end)
+                kind, _ = decision.notify
+                memory.turn.outbox.extend(notifications(alert, kind, each.watch.routing, context, each.finding.end))
 
     def _stale(self, memory: ModelMemory, watch: WatchPlan, start: int, end: int) -> str:
         lane = self._lane_of[watch.key]
         return "" if lane == ARRIVALS else quality.stale(memory, self._plan, lane, start, end)
 
-    def _tell(self, memory: ModelMemory, watch: WatchPlan, start: int, end: int, evidence: Evidence) -> None:
-        """Keep the finding, and let the policy decide what people hear of it."""
+    def _tell(self, memory: ModelMemory, watch: WatchPlan, start: int, end: int, evidence: Evidence) -> Said:
+        """Keep the finding, and let the policy decide what becomes of its alert."""
         if watch.experiment:
             evidence = self._in_experiment(memory, watch, evidence)
         evidence = foretelling.with_reach(memory, watch, evidence, end)
@@ -207,20 +239,9 @@ class Judge:
             memory.turn.findings.append(finding)
         before = memory.alerts.get(watch.key)
         decision = decide(watch.policy, before, finding, end)
-        if decision.alert is None:
-            return
-        if decision.alert != before:
-            told = "" if decision.notify is None else str(decision.notify[0])
-            memory.turn.alerts[decision.alert.id] = decision.alert
-            memory.turn.decisions.append(Decided.of(decision.alert, end, decision.reason, told))
-        if decision.alert.phase is Phase.RESOLVED:
-            memory.alerts.pop(watch.key, None)
-        else:
-            memory.alerts[watch.key] = decision.alert
-        if decision.notify is not None:
-            context = self._context(memory, watch, finding, end)
-            kind, _ = decision.notify
-            memory.turn.outbox.extend(notifications(decision.alert, kind, watch.routing, context, end))
+        if decision.alert is not None:
+            keep(memory, decision.alert)
+        return Said(watch, finding, before, decision)
 
     def _in_experiment(self, memory: ModelMemory, watch: WatchPlan, evidence: Evidence) -> Evidence:
         """What the experiment as a whole says by this watch, with its arms by their names."""
@@ -258,7 +279,7 @@ class Judge:
         if not spans:
             del memory.gates[watch.key]
 
-    def _context(self, memory: ModelMemory, watch: WatchPlan, finding: Finding, now: int) -> Context:
+    def _context(self, memory: ModelMemory, watch: WatchPlan | DashboardPlan, finding: Finding, now: int) -> Context:
         since = finding.evidence.change_at or finding.start
         near = [
             f"version {label} first seen"
@@ -267,7 +288,9 @@ class Judge:
         ]
         rehearsal = Rehearsal(armed=memory.armed, first_event=memory.first_event, duration_ms=self._plan.rehearsal)
         holdout = ""
-        if self._plan.has_holdout and watch.needs.contrast and not watch.experiment:
+        if self._plan.has_holdout and (
+            isinstance(watch, DashboardPlan) or (watch.needs.contrast and not watch.experiment)
+        ):
             holdout = self._state_of_holdout(memory)
         return Context(
             model=self._plan.model,

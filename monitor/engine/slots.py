@@ -50,9 +50,7 @@ class Slots:
         end = self._plan.slot
         due = [(memory.lanes[PREDICTIONS] + end, 0, PREDICTIONS)]
         for place, outcome in enumerate(self._plan.outcomes, 1):
-            wait = outcome.within + self._plan.early
-            wait += -wait % end  # whole slots, so that every later showing that may matter is sealed by then
-            due.append((memory.lanes[outcome.name] + end + wait, place, outcome.name))
+            due.append((memory.lanes[outcome.name] + end + self._plan.wait(outcome), place, outcome.name))
         return min(due)
 
     def _close_slots(self, memory: ModelMemory, until: int) -> None:

@@ -9,6 +9,7 @@ Everything durable is in one of these rooms of pages, in chunks, or in alerts:
     ids        per slot, prediction ids seen: against repeats in a later slot
     drops      per slot, ids that a sealed slot had to leave out because an earlier one had them
     engine     per watch and incarnation, the detector's state
+    dashboard  one page: what the composite alert is made of
     open       per watch and incarnation, the statistic of a window that is still open
 
 A memory belongs to one turn at a time. When a commit fails it is thrown away and loaded again; `load` of what was committed
@@ -16,6 +17,7 @@ equals the memory that committed it.
 """
 
 from monitor.memory.banks import Bank, OpenWindow, pages_of
+from monitor.memory.dashboard import keep_dashboard
 from monitor.memory.enrolment import ENROLLED, enrol
 from monitor.memory.loading import load
 from monitor.memory.model import ARRIVALS, IN_EXPERIMENTS, Missing, ModelMemory, Source, Span
@@ -35,6 +37,7 @@ __all__ = [
     "Span",
     "build_step",
     "enrol",
+    "keep_dashboard",
     "load",
     "pack_progress",
     "pages_of",

@@ -15,11 +15,12 @@ from monitor.join.pending import Pending, unpack_rows
 from monitor.join.sums import SumTable
 from monitor.join.units import UnitTable
 from monitor.memory.banks import Bank, OpenWindow, beside, named
+from monitor.memory.dashboard import restore_dashboard
 from monitor.memory.enrolment import enrol
 from monitor.memory.model import ARRIVALS, IN_EXPERIMENTS, SUMS, UNITS, VOTERS, ModelMemory
 from monitor.memory.progress import PlanChanged, restore_progress
 from monitor.store.protocols import Image
-from monitor.watch.plan import DAY, ModelPlan, WatchPlan
+from monitor.watch.plan import DAY, DashboardPlan, ModelPlan, WatchPlan
 from monitor.watch.trials import seen_by_people
 
 
@@ -70,6 +71,7 @@ def _loaded(plan: ModelPlan, image: Image) -> ModelMemory:
     _restore_sums(memory, {key: data for (room, key), data in pages.items() if room == SUMS})
     memory.ids = {int(key): snapshot.unpack(data) for (room, key), data in pages.items() if room == "ids"}
     _restore_watches(memory, pages)
+    restore_dashboard(memory, pages)
     _restore_rows(memory, image, pages)
     for alert in image.alerts:
         _restore_alert(memory, alert, image.heard.get(alert.id, ()))
@@ -156,7 +158,9 @@ def _restore_rows(memory: ModelMemory, image: Image, pages: dict[tuple[str, str]
 
 def _restore_alert(memory: ModelMemory, alert: Alert, heard: Sequence[str]) -> None:
     """Take up an open alert; one whose watch is gone, or another one now, is closed and told to who has heard of it."""
-    plans = {w.key: w for w in memory.plan.watches}
+    plans: dict[str, WatchPlan | DashboardPlan] = {w.key: w for w in memory.plan.watches}
+    if memory.plan.dashboard is not None:
+        plans[memory.plan.dashboard.key] = memory.plan.dashboard
     watch = plans.get(alert.watch)
     if watch is not None and watch.incarnation == alert.finding.incarnation:
         memory.alerts[alert.watch] = alert

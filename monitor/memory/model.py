@@ -17,6 +17,7 @@ from monitor.join.sums import SumTable
 from monitor.join.units import UnitTable
 from monitor.memory.banks import Bank, OpenWindow
 from monitor.memory.turn import Turn
+from monitor.watch.finding import Finding
 from monitor.watch.plan import ModelPlan
 from monitor.watch.verdicts import Word
 
@@ -64,6 +65,7 @@ class ModelMemory:
     `intake` is what was last told of `missing`. `clocks` and `beside`: how far each source has come, as `monitor.join.clocks.Pace` has it.
 
     `identities`: which topics the offsets are of, where their source tells topics of one name apart.
+    `newest`: the newest judged finding of each watch that the composite listens to; `remedies`: what was last tried for it.
     `matured`: voters of predictions at maturity, for outcomes that somebody watches by votes.
     `rearmed`: watches whose evidence a person asked to throw away, until their next window closes.
     `paces`: by watch, the end of the first window with too little to judge, ms, and what it had counted by then.
@@ -102,6 +104,8 @@ class ModelMemory:
     drops: set[int] = field(default_factory=set)
     open: dict[str, OpenWindow] = field(default_factory=dict)
     alerts: dict[str, Alert] = field(default_factory=dict)
+    newest: dict[str, Finding] = field(default_factory=dict)
+    remedies: tuple[str, ...] = ()
     turn: Turn = field(default_factory=Turn)
 
     def page(self, room: str, key: str, data: bytes | None) -> None:

@@ -19,7 +19,7 @@ from monitor.settings.quantities import Rate
 from monitor.settings.service import DEFAULT_TEAM, TeamSettings
 from monitor.settings.streams import OutcomeSettings
 from monitor.watch import kinds
-from monitor.watch.plan import DAY, MetricPlan, ModelPlan, OutcomePlan, RejectLimit, Spend, WatchPlan
+from monitor.watch.plan import DAY, DashboardPlan, MetricPlan, ModelPlan, OutcomePlan, RejectLimit, Spend, WatchPlan
 from monitor.watch.refusals import refusals
 from monitor.watch.spend import shares
 from monitor.watch.trials import ExperimentPlan
@@ -86,6 +86,23 @@ def _plan(loaded: Loaded, model: ModelSettings, streams: tuple[EventMapping, ...
         holdout_policies=None if model.cohorts is None else model.cohorts.holdout.policies,
         hash_key=key_of(model.model, None if ids is None else ids.secret.get_secret_value()),
         not_watched=tuple(f"{key}: {why}" for key, why in watched.missing.items()),
+        dashboard=_dashboard(loaded, model, kinds.composite(model, watched.watches)),
+    )
+
+
+def _dashboard(loaded: Loaded, model: ModelSettings, wanted: kinds.Composite | None) -> DashboardPlan | None:
+    if wanted is None:
+        return None
+    team = _team(loaded, model.team)
+    return DashboardPlan(
+        parts=wanted.parts,
+        reads=wanted.reads,
+        policy=Policy(
+            may_page=wanted.severity == "page",
+            labels={"team": model.team, "metric": ", ".join(read.metric for read in wanted.reads)},
+        ),
+        routing=Routing() if wanted.severity == "info" else Routing(tuple(team.page or ()), tuple(team.digest or ())),
+        team=model.team,
     )
 
 

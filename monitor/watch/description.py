@@ -26,6 +26,9 @@ def describe(plan: ModelPlan) -> PlanDescription:
         "times": {"window": plan.slot, "lateness": plan.lateness, "future": plan.future, "rehearsal": plan.rehearsal},
         "watches": {w.key: _watch(w) for w in plan.watches},
         "not_watched": list(plan.not_watched),
+        "dashboard": None
+        if plan.dashboard is None
+        else {"parts": list(plan.dashboard.parts), "told": list(plan.dashboard.routing.page)},
     }
     fingerprint = blake2b(msgspec.json.encode(said, order="deterministic"), digest_size=16).hexdigest()
     return PlanDescription(fingerprint=fingerprint, plan=said)

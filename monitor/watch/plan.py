@@ -9,6 +9,7 @@ from hashlib import blake2b
 from detectors.catalogue import DETECTORS
 from detectors.columns import Cohort
 from detectors.detector import AnyDetector, Needs, Params
+from monitor.alerting.composite import DASHBOARD, Read
 from monitor.alerting.policy import Policy
 from monitor.alerting.routing import Routing
 from monitor.ingest.mapping import TRUTH, EventMapping
@@ -120,6 +121,29 @@ class WatchPlan:
         return blake2b(text.encode(), digest_size=6).hexdigest()
 
 
+@dataclass(frozen=True)
+class DashboardPlan:
+    """The composite of a model: keys of the watches whose alerts it gathers, and its readings of engagement."""
+
+    parts: tuple[str, ...]
+    reads: tuple[Read, ...]
+    policy: Policy
+    routing: Routing
+    team: str
+    budget: str = "a composite: it costs nothing of its own, for each of its parts has paid"
+    key: str = DASHBOARD
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """Watches that it listens to."""
+        return frozenset(self.parts) | {read.watch for read in self.reads}
+
+    @cached_property
+    def incarnation(self) -> str:
+        """Changes with what is read as engagement; parts come and go."""
+        return blake2b(repr(self.reads).encode(), digest_size=6).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class ModelPlan:
     """Everything the engine needs to know of a model. All times are ms.
@@ -135,6 +159,7 @@ class ModelPlan:
     rehearsal    event time from the first event before anything pages.
     epoch        length of a randomisation, after which every unit is assigned afresh; None: one for ever.
     epoch_since  a time at which one began.
+    dashboard    the composite over the loop family, where there is one.
     holdout_policies   values of the column `policy` that held-out units may be served by; None: nobody said.
     """
 
@@ -161,7 +186,21 @@ class ModelPlan:
     has_holdout: bool = False
     holdout_policies: tuple[str, ...] | None = None
     hash_key: bytes = field(default=b"", repr=False)
+    dashboard: DashboardPlan | None = None
     not_watched: tuple[str, ...] = ()
+
+    def wait(self, outcome: OutcomePlan) -> int:
+        """How long after its end a slot closes in an outcome's lane, ms.
+
+        Whole slots, so that every later showing that may matter is sealed by then.
+        """
+        wait = outcome.within + self.early
+        return wait + -wait % self.slot
+
+    def watch_names(self) -> tuple[str, ...]:
+        """What findings and alerts of this model are filed under: its watches, then the composite."""
+        own = tuple(w.key for w in self.watches)
+        return own if self.dashboard is None else (*own, self.dashboard.key)
 
     def streams(self) -> tuple[str, ...]:
         """Streams of events: predictions first, then every outcome."""

@@ -27,6 +27,7 @@ from detectors.detector import Params
 from detectors.divergence import DivergenceParams
 from detectors.effective_sample import EffectiveSampleParams
 from detectors.embedding_shift import EmbeddingShiftParams
+from detectors.engagement import EngagementParams
 from detectors.estimated_performance import EstimatedPerformanceParams
 from detectors.freshness import FreshnessParams
 from detectors.homogenisation import HomogenisationParams
@@ -324,6 +325,11 @@ EXAMPLES: dict[str, Example] = {
         HomogenisationParams(
             learn_periods=3, min_units=30, min_exposures=60, max_pairs=1_000, page_if_overlap_grows_by=0.5
         ),
+        healthy,
+    ),
+    "engagement": Example(
+        EngagementParams(min_units=20, min_exposures=50),
+        EngagementParams(learn_periods=3, min_units=30, min_exposures=60, page_if_falls_by=0.5),
         healthy,
     ),
     "training_health": Example(

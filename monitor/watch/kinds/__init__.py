@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from detectors.detector import Params
+from monitor.alerting.composite import DASHBOARD
 from monitor.settings.model import ModelSettings, WatchSettings
 from monitor.watch.kinds.contrasts import HOLDOUT, holdout, metrics
+from monitor.watch.kinds.dashboard import Composite, composite, engagement
 from monitor.watch.kinds.divergence import divergence
 from monitor.watch.kinds.experiments import answer_of, experiments
 from monitor.watch.kinds.exposure import narrowing, outcomes_of_items
@@ -23,10 +25,12 @@ from monitor.watch.kinds.wanted import Wanted, Watched
 
 __all__ = [
     "HOLDOUT",
+    "Composite",
     "Wanted",
     "Watched",
     "answer_of",
     "arrival_window",
+    "composite",
     "labels",
     "margins",
     "outcomes_of_items",
@@ -53,7 +57,7 @@ def unknown(model: ModelSettings) -> Iterator[tuple[str, str]]:
     missing: dict[str, str] = {}
     brought = sorted(w.key for w in _brought(model, missing))
     for name, settings in model.watch.items():
-        if settings.detector is None and name not in brought:
+        if settings.detector is None and name not in brought and name != DASHBOARD:
             if name in missing:
                 yield name, f"cannot be watched: {missing[name]}"
             else:
@@ -96,6 +100,7 @@ def _brought(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
     yield from metrics(model, missing)
     yield from narrowing(model, missing)
     yield from divergence(model, missing)
+    yield from engagement(model, missing)
     yield from labelled(model, missing)
     yield from shifts(model, missing)
     yield from silence(model)

@@ -307,6 +307,7 @@ HEALTHY_ONLY = {
     "divergence": "reads sums per unit of two metrics, which the engine's tables keep; its own tests run them",
     "shadow": "one answer a request from each of two models; its own tests draw them",
     "volume": "learns four weeks of quarter hours; its own tests run months",
+    "engagement": "a reading for the composite alert, which spends nothing and so never speaks",
     "estimated_performance": "a hint, which never pages",
     "rejects": "a limit on a share, with no chance promised",
     "effective_sample": "needs propensities of every showing; its own tests draw them",

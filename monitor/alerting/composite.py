@@ -1,0 +1,330 @@
+"""The green dashboard: engagement holds or rises, and beneath it something rots. One message for one cause; a pure decision.
+
+The composite gathers the open alerts of the loop family (its parts) over the newest reading of engagement. It opens with a
+part, never later: so while engagement holds, what opens is told once, as the composite, and each part is listed in it instead
+of being told alone. A part whose cause lies outside the model, or in the holdout, speaks for itself. The composite spends
+nothing: it says nothing that a part has not paid for. It ends when its last part does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
+from monitor.alerting.alert import Alert, Kind, Phase, Severity
+from monitor.alerting.policy import LOUDNESS, Decision, Policy, alert_id
+from monitor.watch.finding import Finding, Origin
+
+DASHBOARD = "green_dashboard"
+"""What the composite's findings name as their detector; also its key."""
+
+HARM = "divergence"
+"""The one detector that may say that quality fell; every other part is a risk."""
+
+_ELSEWHERE = frozenset({Origin.EXTERNAL_DRIFT, Origin.HOLDOUT_ANOMALY, Origin.DATA_QUALITY})
+_ORIGINS = (
+    Origin.MODEL_INDUCED,
+    Origin.VERSION_CHANGE,
+    Origin.SILENT_CHANGE,
+    Origin.ASSOCIATED,
+    Origin.UNKNOWN,
+)
+
+
+class Direction(StrEnum):
+    """Where an engagement metric of the exposed goes, as far as its intervals tell."""
+
+    UP = "up"
+    FLAT = "flat"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A reading of engagement: the metric's name, which way is good, and up to which fall it counts as flat, a share."""
+
+    watch: str
+    metric: str
+    better: str = "higher"
+    tolerated: float = 0.02
+
+
+class Trend(msgspec.Struct, frozen=True, kw_only=True):
+    """An engagement metric since its baseline, as shares: of the exposed, of the holdout (None without one), and how it goes."""
+
+    metric: str
+    direction: Direction
+    change: float
+    low: float
+    high: float
+    holdout_change: float | None = None
+    holdout_low: float | None = None
+    holdout_high: float | None = None
+    n: dict[str, int] = {}
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One alert that the composite lists, with the newest figures of its watch."""
+
+    watch: str
+    detector: str
+    metric: str
+    severity: Severity
+    since: int | None
+    origin: Origin
+    origin_reason: str
+    effect: float | None
+    relative: float | None
+    unit: str
+    low: float | None
+    high: float | None
+    arms: dict[str, float]
+    n: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """The composite after a closing: what becomes of its alert, the finding to keep, and whose own messages stay unsent."""
+
+    decision: Decision
+    finding: Finding
+    covers: frozenset[str]
+
+
+def trend(read: Read, finding: Finding | None) -> Trend | None:
+    """What a reading tells; None while it tells nothing."""
+    evidence = None if finding is None else finding.evidence
+    if evidence is None or evidence.standing is not Standing.OK or "exposed_change" not in evidence.detail:
+        return None
+    told = evidence.detail
+    low, high = float(told["exposed_low"]), float(told["exposed_high"])
+    against = (evidence.interval.low, evidence.interval.high) if evidence.interval is not None else (low, high)
+    if read.better == "lower":
+        down = low > read.tolerated or against[0] > read.tolerated
+        up = high < 0.0
+    else:
+        down = high < -read.tolerated or against[1] < -read.tolerated
+        up = low > 0.0
+    return Trend(
+        metric=read.metric,
+        direction=Direction.DOWN if down else Direction.UP if up else Direction.FLAT,
+        change=float(told["exposed_change"]),
+        low=low,
+        high=high,
+        holdout_change=told.get("holdout_change"),
+        holdout_low=told.get("holdout_low"),
+        holdout_high=told.get("holdout_high"),
+        n=dict(evidence.n),
+    )
+
+
+def part(alert: Alert, newest: Finding | None) -> Part:
+    """An alert as a part; sizes are those of the watch's newest window that could be judged."""
+    finding = newest if newest is not None and newest.evidence.standing is Standing.OK else alert.finding
+    evidence, cause = finding.evidence, finding if finding.origin is not Origin.UNKNOWN else alert.first
+    return Part(
+        watch=alert.watch,
+        detector=finding.detector,
+        metric=alert.labels.get("metric", alert.watch),
+        severity=alert.severity,
+        since=alert.since,
+        origin=cause.origin,
+        origin_reason=cause.origin_reason,
+        effect=evidence.effect,
+        relative=evidence.relative,
+        unit=evidence.unit,
+        low=evidence.interval.low if evidence.interval is not None else None,
+        high=evidence.interval.high if evidence.interval is not None else None,
+        arms=dict(evidence.arms),
+        n=dict(evidence.n),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What stands after a closing, at event time `now`, ms.
+
+    alerts     of the parts, by watch: also those resolved just now. newest: the newest judged finding of parts and readings.
+    standings  of the parts: `mode/standing/crossing`. spoke: parts whose alert would be told now.
+    remedies   what a simulation said of remedies, in sentences; shown as it is.
+    """
+
+    model: str
+    incarnation: str
+    start: int
+    now: int
+    alerts: Mapping[str, Alert]
+    newest: Mapping[str, Finding]
+    standings: Mapping[str, str]
+    spoke: frozenset[str]
+    remedies: tuple[str, ...] = ()
+
+
+def compose(policy: Policy, before: Alert | None, reads: Sequence[Read], closing: Closing) -> Composed:
+    """Decide what becomes of the composite. `before` is its alert as it stands; a resolved one counts as none."""
+    open_ = None if before is None or before.phase is Phase.RESOLVED else before
+    trends = [t for read in reads if (t := trend(read, closing.newest.get(read.watch))) is not None]
+    rotting = {w: a for w, a in closing.alerts.items() if _rots(a)}
+    parts = sorted((part(a, closing.newest.get(w)) for w, a in rotting.items()), key=_prominence)
+    is_green = bool(trends) and all(t.direction is not Direction.DOWN for t in trends)
+    opens = open_ is None and is_green and bool(closing.spoke & rotting.keys())
+    crossing = _crossing(policy, open_, parts, opens=opens)
+    finding = _finding(closing, trends, parts if open_ or opens else [], crossing, _mode(open_, parts, opens=opens))
+    if open_ is None:
+        decision = _open(policy, finding, parts, closing) if opens else Decision(None, None, "nothing rots under green")
+        return Composed(decision, finding, frozenset(rotting) if opens else frozenset())
+    listed = {p["watch"] for p in open_.finding.evidence.detail.get("parts", ())}
+    covers = frozenset(listed | rotting.keys())
+    return Composed(_continue(policy, open_, finding, rotting, crossing, closing.now), finding, covers)
+
+
+def _rots(alert: Alert) -> bool:
+    cause = alert.finding.origin if alert.finding.origin is not Origin.UNKNOWN else alert.first.origin
+    return alert.phase is Phase.FIRING and cause not in _ELSEWHERE
+
+
+def _prominence(part: Part) -> tuple[bool, int, float, str]:
+    """Harm before risk, loud before quiet, early before late."""
+    since = float("inf") if part.since is None else float(part.since)
+    return part.detector != HARM, -LOUDNESS[part.severity], since, part.watch
+
+
+def _loudest(policy: Policy, parts: Sequence[Part]) -> Severity:
+    loudest = max((p.severity for p in parts), key=LOUDNESS.__getitem__)
+    return loudest if policy.may_page else Severity.WARN
+
+
+_CROSSINGS = {Severity.WARN: Crossing.WARN, Severity.PAGE: Crossing.PAGE, Severity.CRITICAL: Crossing.CRITICAL}
+
+
+def _crossing(policy: Policy, open_: Alert | None, parts: Sequence[Part], *, opens: bool) -> Crossing:
+    if open_ is not None and not parts:
+        return Crossing.RECOVERED
+    if not parts or not (opens or open_ is not None):
+        return Crossing.NONE
+    severity = _loudest(policy, parts)
+    louder = open_ is None or LOUDNESS[severity] > LOUDNESS[open_.severity]
+    return _CROSSINGS.get(severity, Crossing.NONE) if louder else Crossing.NONE
+
+
+def _mode(open_: Alert | None, parts: Sequence[Part], *, opens: bool) -> Mode:
+    return Mode.RECOVERING if opens or (open_ is not None and parts) else Mode.WATCHING
+
+
+def _open(policy: Policy, finding: Finding, parts: Sequence[Part], closing: Closing) -> Decision:
+    severity = _loudest(policy, parts)
+    opened = Alert(
+        id=alert_id(closing.model, DASHBOARD, closing.now),
+        model=closing.model,
+        watch=DASHBOARD,
+        labels={"model": closing.model, "watch": DASHBOARD, "detector": DASHBOARD, **policy.labels},
+        phase=Phase.FIRING,
+        severity=severity,
+        opened_at=closing.now,
+        since=finding.evidence.change_at,
+        finding=finding,
+        first=finding,
+    )
+    return Decision(opened, (Kind.FIRING, severity), f"firing: engagement is green above {_names(parts)}")
+
+
+def _continue(
+    policy: Policy, open_: Alert, finding: Finding, rotting: Mapping[str, Alert], crossing: Crossing, now: int
+) -> Decision:
+    if not rotting:
+        resolved = msgspec.structs.replace(
+            open_, phase=Phase.RESOLVED, finding=finding, resolved_at=now, frozen="", since=open_.since
+        )
+        notify = (Kind.RESOLVED, open_.severity) if policy.send_resolved else None
+        return Decision(resolved, notify, "resolved: the last part has recovered")
+    frozen = [a.frozen for _, a in sorted(rotting.items())]
+    why = "; ".join(dict.fromkeys(frozen)) if all(frozen) else ""
+    severity = _SEVERITIES.get(crossing, open_.severity)
+    held = {p["watch"] for p in open_.finding.evidence.detail.get("parts", ())}
+    if crossing is not Crossing.NONE:
+        raised = msgspec.structs.replace(open_, severity=severity, finding=finding, frozen=why)
+        return Decision(raised, (Kind.ESCALATED, severity), f"raised from {open_.severity} to {severity}")
+    if held != rotting.keys():
+        changed = msgspec.structs.replace(open_, finding=finding, frozen=why)
+        return Decision(changed, None, "its parts are now " + ", ".join(sorted(rotting)))
+    if why != open_.frozen:
+        kept = msgspec.structs.replace(open_, frozen=why)
+        return Decision(kept, None, f"the alert stays open, frozen: {why}" if why else "its parts are judged again")
+    return Decision(open_, None, "nothing changed")
+
+
+_SEVERITIES = {crossing: severity for severity, crossing in _CROSSINGS.items()}
+
+
+def _names(parts: Sequence[Part]) -> str:
+    return ", ".join(p.watch for p in parts)
+
+
+def _finding(
+    closing: Closing, trends: Sequence[Trend], parts: Sequence[Part], crossing: Crossing, mode: Mode
+) -> Finding:
+    first = parts[0] if parts else None
+    standing, reason = _standing(closing, trends)
+    if first is not None:
+        standing, reason = Standing.OK, _sentence(trends, parts)
+    elif crossing is Crossing.RECOVERED:
+        standing, reason = Standing.OK, "every part of it has recovered"
+    since = [p.since for p in parts if p.since is not None]
+    detail: dict[str, Any] = {
+        "engagement": [msgspec.to_builtins(t) for t in trends],
+        "parts": [msgspec.to_builtins(p) for p in parts],
+    }
+    if parts and closing.remedies:
+        detail["remedies"] = list(closing.remedies)
+    bounded = first is not None and first.low is not None and first.high is not None
+    return Finding(
+        model=closing.model,
+        watch=DASHBOARD,
+        detector=DASHBOARD,
+        incarnation=closing.incarnation,
+        start=closing.start,
+        end=closing.now,
+        evidence=Evidence(
+            mode=mode,
+            standing=standing,
+            crossing=crossing,
+            n={} if first is None else first.n,
+            arms={} if first is None else first.arms,
+            effect=None if first is None else first.effect,
+            relative=None if first is None else first.relative,
+            unit="" if first is None else first.unit,
+            interval=Interval(low=first.low or 0.0, high=first.high or 0.0, kind="recent")
+            if first is not None and bounded
+            else None,
+            change_at=min(since, default=None),
+            exact=False,
+            reason=reason,
+            detail=detail,
+        ),
+        origin=next((o for o in _ORIGINS if any(p.origin is o for p in parts)), Origin.UNKNOWN),
+        origin_reason=next((p.origin_reason for o in _ORIGINS for p in parts if p.origin is o and p.origin_reason), ""),
+    )
+
+
+def _sentence(trends: Sequence[Trend], parts: Sequence[Part]) -> str:
+    """Both halves, in the words of the watches' names: of a row of `status`."""
+    green = " and ".join(f"{t.metric} {t.direction} ({100 * t.change:+.2g} %)" for t in trends)
+    return f"{green or 'engagement is not known'} while these rot: {_names(parts)}"
+
+
+def _standing(closing: Closing, trends: Sequence[Trend]) -> tuple[Standing, str]:
+    """What may be said while nothing rots: ok only where engagement and at least one part are known."""
+    standings = [said.split("/")[1] for said in closing.standings.values()]
+    if standings and all(said == Standing.BLIND for said in standings):
+        return Standing.BLIND, "every part is blind"
+    if not any(said == Standing.OK for said in standings):
+        return Standing.INSUFFICIENT, "no part could be judged yet"
+    if not trends:
+        return Standing.INSUFFICIENT, "engagement has no baseline yet"
+    fallen = [t.metric for t in trends if t.direction is Direction.DOWN]
+    return Standing.OK, f"not green: {', '.join(fallen)} has fallen" if fallen else ""

@@ -1,0 +1,155 @@
+"""The composite alert as a message: what is green, what rots beneath it, and what can be done. Pure, in Slack's mrkdwn."""
+
+from __future__ import annotations
+
+import html
+import shlex
+from typing import Any
+
+import msgspec
+
+from detectors.evidence import Evidence
+from monitor.alerting.alert import Alert, Severity
+from monitor.alerting.composite import HARM, Part, Trend
+from monitor.alerting.wording import wording_of
+from monitor.alerting.words import code, difference, duration, escape, moment, number, percent
+from monitor.watch.finding import Origin
+
+_SHOWN = 6
+_LOUD = {Severity.WARN: "Warning", Severity.PAGE: "Page", Severity.CRITICAL: "Critical"}
+_RATIO = "share"
+
+
+def headline(evidence: Evidence) -> str:
+    """The sentence of a lock screen: both halves, with the size of the first part."""
+    trends, parts = _read(evidence)
+    if not parts:
+        return "what rotted beneath green engagement is over"
+    green = " and ".join(f"{escape(t.metric, 40)} {t.direction}" for t in trends) or "engagement is not known"
+    size = _size(parts[0], interval=False)
+    return f"{green}, and beneath it {_sentence(parts[0])}{f', {size}' if size else ''}"
+
+
+def told(alert: Alert, changes: str, holdout: str, runbook: str) -> list[str]:
+    """The lines of a firing or raised composite; `changes` and `runbook` are markup already, `holdout` foreign text."""
+    evidence = alert.finding.evidence
+    trends, parts = _read(evidence)
+    harm, risk = [p for p in parts if p.detector == HARM], [p for p in parts if p.detector != HARM]
+    lines = [
+        f"{_LOUD.get(alert.severity, 'Info')}: engagement looks well, and this rots beneath it.",
+        *[f"*Green:* {_trend(t)}" for t in trends],
+        *_table(trends, parts),
+    ]
+    if harm:
+        lines += ["*Harm, measured against the holdout:*", *map(_line, harm[:_SHOWN])]
+    lines += ["*Risk, no proof of harm:*", *map(_line, risk[:_SHOWN])] if risk else []
+    if len(risk) > _SHOWN:
+        lines.append(f"and {len(risk) - _SHOWN} more; `loopwatch status` has all")
+    lines.append(f"*Likely origin: {_origin(alert)}*")
+    lines.append(f"*Changed near then:* {changes}")
+    unknown = "how long the harm lasts" if harm else "whether people are worse off: none of these measures quality"
+    lines.append(
+        f"*Cannot know:* {unknown}. Held-out people see items that the exposed made popular, so the true gap may be larger."
+    )
+    if holdout:
+        lines.append(f"*Holdout:* {escape(holdout, 200)}")
+    remedies = evidence.detail.get("remedies", ())
+    lines += [f"*Tried in a simulation:* {escape(' '.join(remedies), 600)}"] if remedies else []
+    ask = "" if remedies else f" {code(f'loopwatch remedies --model {shlex.quote(alert.model)}')} tries remedies."
+    return [*lines, f"*Next:* hold the next retrain; restore exploration in what it learns from.{ask}{runbook}"]
+
+
+def over(alert: Alert) -> list[str]:
+    """The lines of its end."""
+    ended = alert.finding.end if alert.resolved_at is None else alert.resolved_at
+    began = alert.opened_at if alert.since is None else min(alert.since, alert.opened_at)
+    _, parts = _read(alert.first.evidence)
+    return [
+        "Resolved: every part of it has recovered.",
+        f"*Lasted* {duration(ended - began)}: {moment(began)} to {moment(ended)}.",
+        "*It began with:*",
+        *map(_line, parts[:_SHOWN]),
+    ]
+
+
+def _read(evidence: Evidence) -> tuple[list[Trend], list[Part]]:
+    detail: dict[str, Any] = evidence.detail
+    return (
+        [msgspec.convert(t, Trend) for t in detail.get("engagement", ())],
+        [msgspec.convert(p, Part) for p in detail.get("parts", ())],
+    )
+
+
+def _trend(trend: Trend) -> str:
+    text = (
+        f"{escape(trend.metric, 40)} {trend.direction}: {percent(trend.change, sign=True)} since the baseline "
+        f"{_bounds(trend.low, trend.high)}"
+    )
+    if trend.holdout_change is None or trend.holdout_low is None or trend.holdout_high is None:
+        return f"{text}; nobody is held out, so this is an association"
+    held = _bounds(trend.holdout_low, trend.holdout_high)
+    return f"{text}; held-out people {percent(trend.holdout_change, sign=True)} {held}"
+
+
+def _bounds(low: float, high: float) -> str:
+    decimals = 0 if high - low >= 0.01 else 1
+    return f"[{number(100 * low, decimals, sign=True)} to {number(100 * high, decimals, sign=True)}]"
+
+
+def _table(trends: list[Trend], parts: list[Part]) -> list[str]:
+    """Changes of both cohorts side by side, at most 36 columns."""
+    rows = [
+        (p.watch, p.arms["exposed"] - 1.0, p.arms["holdout"] - 1.0)
+        for p in parts
+        if p.unit == _RATIO and {"exposed", "holdout"} <= p.arms.keys() and p.effect is not None
+    ]
+    rows += [(t.metric, t.change, t.holdout_change) for t in trends if t.holdout_change is not None]
+    if not rows:
+        return []
+    lines = [f"{'since then':<15} {'exposed':>9} {'held out':>10}"]
+    for name, exposed, held in rows[:_SHOWN]:
+        lines.append(f"{name[:15]:<15} {percent(exposed, 0, sign=True):>9} {percent(held, 0, sign=True):>10}")
+    counted = next((p.n for p in parts if {"exposed", "holdout"} <= p.n.keys()), trends[0].n if trends else {})
+    if {"exposed", "holdout"} <= counted.keys():
+        lines.append(f"{'people':<15} {counted['exposed']:>9,} {counted['holdout']:>10,}")
+    body = "\n".join(lines).replace("`", "\u02cb")
+    return [f"```\n{html.escape(body, quote=False)}\n```"]
+
+
+def _sentence(part: Part) -> str:
+    direction = part.effect if part.effect is not None else part.relative
+    return wording_of(part.detector).sentence(direction).format(metric=escape(part.metric, 40))
+
+
+def _line(part: Part) -> str:
+    since = f", since about {moment(part.since)}" if part.since is not None else ""
+    counted = ", ".join(f"{escape(arm, 20)} {n:,}" for arm, n in part.n.items()) or "units not counted"
+    return f"• {_sentence(part)}: {_size(part)}{since}; {counted} ({escape(part.watch, 40)})"
+
+
+def _size(part: Part, *, interval: bool = True) -> str:
+    if part.relative is not None:
+        text = percent(part.relative, sign=True)
+    elif part.effect is not None:
+        text = percent(part.effect) if part.unit == _RATIO else difference(part.effect, part.unit, 2)
+    else:
+        return "size not computable"
+    if not interval:
+        return text
+    if part.low is None or part.high is None:
+        return f"{text} (no interval)"
+    if part.unit == _RATIO:
+        return f"{text} {_bounds(part.low, part.high)}"
+    return f"{text} [{number(part.low, 2)} to {number(part.high, 2)}]"
+
+
+def _origin(alert: Alert) -> str:
+    finding = alert.finding
+    names = {
+        Origin.MODEL_INDUCED: "the model.",
+        Origin.VERSION_CHANGE: "the version.",
+        Origin.SILENT_CHANGE: "a silent change.",
+        Origin.ASSOCIATED: "associated with the model.",
+    }
+    why = escape(finding.origin_reason, 200).rstrip(".")
+    return names.get(finding.origin, "not known.") + (f" {why[:1].upper()}{why[1:]}." if why else "")
