@@ -41,6 +41,7 @@ UNTOLD: dict[str, str] = {
     "concentration": _FEW_PERIODS,
     "divergence": "it asks for three things at once, whose reach the watches of its two metrics tell one by one",
     "effective_sample": _FEW_PERIODS,
+    "engagement": "a reading, whose intervals say what it can tell; it alarms nobody by itself",
     "estimated_performance": "it estimates without labels, and alarms nobody by itself",
     "freshness": "it finds silence as soon as that is longer than what is usual at this time of the week",
     "homogenisation": _FEW_PERIODS,

@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 
 from detectors.evidence import Evidence
-from monitor.alerting.alert import Alert, Severity
+from monitor.alerting.alert import Alert, Kind, Severity
 from monitor.alerting.composite import HARM, Part, Trend
+from monitor.alerting.message import TITLE_LIMIT, Context, changes, fit, footer
 from monitor.alerting.wording import wording_of
-from monitor.alerting.words import code, difference, duration, escape, moment, number, percent
+from monitor.alerting.words import code, cut, difference, duration, escape, link, moment, number, percent
 from monitor.watch.finding import Origin
 
 _SHOWN = 6
@@ -20,18 +21,26 @@ _LOUD = {Severity.WARN: "Warning", Severity.PAGE: "Page", Severity.CRITICAL: "Cr
 _RATIO = "share"
 
 
-def headline(evidence: Evidence) -> str:
-    """The sentence of a lock screen: both halves, with the size of the first part."""
+def composite_message(alert: Alert, kind: Kind, context: Context) -> tuple[str, str]:
+    """Title and text of the composite, as `monitor.alerting.message.message` has them."""
+    lines = {Kind.RESOLVED: _over, Kind.CLOSED: _closed}.get(kind, lambda a: _told(a, context))(alert)
+    ending = {Kind.RESOLVED: "resolved", Kind.CLOSED: "closed, not recovered", Kind.ESCALATED: f"now {alert.severity}"}
+    said = ending.get(kind, str(alert.severity))
+    shown = alert.finding if kind is not Kind.RESOLVED else alert.first
+    title = cut(f"{escape(context.model, 40)}: {_headline(shown.evidence)}", TITLE_LIMIT - len(said) - 2)
+    return f"{title}: {said}", fit([*lines, *footer(alert, kind, context)])
+
+
+def _headline(evidence: Evidence) -> str:
+    """Both halves, with the size of the first part."""
     trends, parts = _read(evidence)
-    if not parts:
-        return "what rotted beneath green engagement is over"
     green = " and ".join(f"{escape(t.metric, 40)} {t.direction}" for t in trends) or "engagement is not known"
-    size = _size(parts[0], interval=False)
-    return f"{green}, and beneath it {_sentence(parts[0])}{f', {size}' if size else ''}"
+    if not parts:
+        return f"{green}, and nothing rots beneath it any more"
+    return f"{green}, and beneath it {_sentence(parts[0])}, {_size(parts[0], interval=False)}"
 
 
-def told(alert: Alert, changes: str, holdout: str, runbook: str) -> list[str]:
-    """The lines of a firing or raised composite; `changes` and `runbook` are markup already, `holdout` foreign text."""
+def _told(alert: Alert, context: Context) -> list[str]:
     evidence = alert.finding.evidence
     trends, parts = _read(evidence)
     harm, risk = [p for p in parts if p.detector == HARM], [p for p in parts if p.detector != HARM]
@@ -42,33 +51,40 @@ def told(alert: Alert, changes: str, holdout: str, runbook: str) -> list[str]:
     ]
     if harm:
         lines += ["*Harm, measured against the holdout:*", *map(_line, harm[:_SHOWN])]
-    lines += ["*Risk, no proof of harm:*", *map(_line, risk[:_SHOWN])] if risk else []
+    lines += ["*Exposure risk, no proof of harm:*", *map(_line, risk[:_SHOWN])] if risk else []
     if len(risk) > _SHOWN:
-        lines.append(f"and {len(risk) - _SHOWN} more; `loopwatch status` has all")
+        lines.append(f"and {len(risk) - _SHOWN} more: `loopwatch status`")
     lines.append(f"*Likely origin: {_origin(alert)}*")
-    lines.append(f"*Changed near then:* {changes}")
+    lines.append(f"*Changed near then:* {changes(context.changes)}")
     unknown = "how long the harm lasts" if harm else "whether people are worse off: none of these measures quality"
     lines.append(
         f"*Cannot know:* {unknown}. Held-out people see items that the exposed made popular, so the true gap may be larger."
     )
-    if holdout:
-        lines.append(f"*Holdout:* {escape(holdout, 200)}")
+    if context.holdout:
+        lines.append(f"*Holdout:* {escape(context.holdout, 200)}")
     remedies = evidence.detail.get("remedies", ())
-    lines += [f"*Tried in a simulation:* {escape(' '.join(remedies), 600)}"] if remedies else []
-    ask = "" if remedies else f" {code(f'loopwatch remedies --model {shlex.quote(alert.model)}')} tries remedies."
+    lines += [f"*Tried in a simulation:* {escape(' '.join(remedies), 700)}"] if remedies else []
+    ask = "" if remedies else f" To try remedies: {code(f'loopwatch remedies {shlex.quote(alert.model)}')}"
+    runbook = f" {link(context.runbook, 'runbook')}" if context.runbook else ""
     return [*lines, f"*Next:* hold the next retrain; restore exploration in what it learns from.{ask}{runbook}"]
 
 
-def over(alert: Alert) -> list[str]:
-    """The lines of its end."""
+def _over(alert: Alert) -> list[str]:
     ended = alert.finding.end if alert.resolved_at is None else alert.resolved_at
     began = alert.opened_at if alert.since is None else min(alert.since, alert.opened_at)
-    _, parts = _read(alert.first.evidence)
     return [
         "Resolved: every part of it has recovered.",
         f"*Lasted* {duration(ended - began)}: {moment(began)} to {moment(ended)}.",
         "*It began with:*",
-        *map(_line, parts[:_SHOWN]),
+        *map(_line, _read(alert.first.evidence)[1][:_SHOWN]),
+    ]
+
+
+def _closed(alert: Alert) -> list[str]:
+    return [
+        f"Closed: {escape(alert.frozen, 200)}. Whether it recovered is not known, and nobody looks any more.",
+        "*Last said:*",
+        *map(_line, _read(alert.finding.evidence)[1][:_SHOWN]),
     ]
 
 

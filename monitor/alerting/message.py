@@ -13,9 +13,7 @@ import shlex
 from dataclasses import dataclass
 
 from detectors.evidence import Crossing, Evidence, Interval, Verdict
-from monitor.alerting import green
 from monitor.alerting.alert import Alert, Kind, Severity
-from monitor.alerting.composite import DASHBOARD
 from monitor.alerting.wording import Wording, wording_of
 from monitor.alerting.words import (
     DISTANCE,
@@ -100,30 +98,13 @@ _STEPS = {
 
 def message(alert: Alert, kind: Kind, context: Context) -> tuple[str, str]:
     """The title (lock screen, at most `TITLE_LIMIT`) and the text (mrkdwn, at most `TEXT_LIMIT`), both escaped."""
-    if alert.finding.detector == DASHBOARD:
-        return _composite(alert, kind, context)
     split = "experiment" in alert.labels and alert.finding.detector == "sample_ratio"
     words = wording_of("split" if split else alert.finding.detector)
     if kind is Kind.CLOSED:
         body = _end(alert, words)
     else:
         body = _recovery(alert, words) if kind is Kind.RESOLVED else _degradation(alert, words, context)
-    return _title(alert, kind, words, context), _fit([*body, *_footer(alert, kind, context)])
-
-
-def _composite(alert: Alert, kind: Kind, context: Context) -> tuple[str, str]:
-    """Of the green dashboard."""
-    raised = {Kind.FIRING: str(alert.severity), Kind.ESCALATED: f"now {alert.severity}", Kind.RESOLVED: "resolved"}[
-        kind
-    ]
-    title = cut(f"{escape(context.model, 40)}: {green.headline(alert.finding.evidence)}", TITLE_LIMIT - len(raised) - 2)
-    runbook = f" {link(context.runbook, 'runbook')}" if context.runbook else ""
-    lines = (
-        green.over(alert)
-        if kind is Kind.RESOLVED
-        else green.told(alert, _changes(context.changes), context.holdout, runbook)
-    )
-    return f"{title}: {raised}", _fit([*lines, *_footer(alert, kind, context)])
+    return _title(alert, kind, words, context), fit([*body, *footer(alert, kind, context)])
 
 
 def plain(*parts: str) -> str:
@@ -165,7 +146,7 @@ def _degradation(alert: Alert, words: Wording, context: Context) -> list[str]:
         f"*Where:* {_where(alert)}",
         f"*Since:* {_since(alert)}",
         f"*Likely origin: {origin}.* {_sentence(finding.origin_reason or why)}",
-        f"*Changed near then:* {_changes(context.changes)}",
+        f"*Changed near then:* {changes(context.changes)}",
         f"*Cannot know:* {words.unknown.format(metric=_metric(alert))}",
     ]
     if finding.missing:
@@ -329,15 +310,17 @@ def _since(alert: Alert) -> str:
     return f"about {moment(alert.since)} ({found}{f', {duration(late)} later' if late > 0 else ''})"
 
 
-def _changes(changes: tuple[str, ...]) -> str:
-    if not changes:
+def changes(near: tuple[str, ...]) -> str:
+    """What changed near then, as markup."""
+    if not near:
         return "nothing recorded"
-    shown = "; ".join(escape(change, 100) for change in changes[:_CHANGES_SHOWN])
-    more = len(changes) - _CHANGES_SHOWN
+    shown = "; ".join(escape(change, 100) for change in near[:_CHANGES_SHOWN])
+    more = len(near) - _CHANGES_SHOWN
     return shown + (f"; and {more} more" if more > 0 else "")
 
 
-def _footer(alert: Alert, kind: Kind, context: Context) -> list[str]:
+def footer(alert: Alert, kind: Kind, context: Context) -> list[str]:
+    """The last lines: evidence, rehearsal, key, whose budget."""
     evidence = alert.finding.evidence
     command = f"loopwatch status --model {shlex.quote(alert.model)} --watch {shlex.quote(alert.watch)}"
     parts = [code(command, 200)]
@@ -363,7 +346,7 @@ def _warned_early(evidence: Evidence) -> bool:
     return known and evidence.crossing is Crossing.WARN and (evidence.log10_e or 0.0) < (evidence.threshold or 0.0)
 
 
-def _fit(lines: list[str]) -> str:
+def fit(lines: list[str]) -> str:
     """All lines while they fit; else the longest lose their end, but never the tables and the evidence."""
     kept = list(lines)
     free = [i for i, line in enumerate(kept) if not line.startswith(("```", "*Evidence", "*Next"))]

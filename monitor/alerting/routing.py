@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from detectors.evidence import Crossing
 from monitor.alerting.alert import Alert, Kind, Notification, Severity
+from monitor.alerting.composite import DASHBOARD
+from monitor.alerting.green import composite_message
 from monitor.alerting.message import Context, message
 
 REHEARSED = "[rehearsal] would have paged: "
@@ -52,7 +54,8 @@ def addressed(
     alert: Alert, kind: Kind, told: Sequence[str], context: Context, now: int, *, rehearsed: bool = False
 ) -> list[Notification]:
     """The outbox rows of one occasion, one for each of the destinations in `told`."""
-    title, text = message(alert, kind, context)
+    write = composite_message if alert.finding.detector == DASHBOARD else message
+    title, text = write(alert, kind, context)
     if rehearsed and kind is not Kind.RESOLVED:
         title = REHEARSED + title
     return [

@@ -63,6 +63,7 @@ def test_what_cannot_be_watched_is_told_with_its_reason(tmp_path: Path) -> None:
         "effective_sample",
         "loop_gain",
         "divergence",
+        "green_dashboard",
     ]
 
 

@@ -40,6 +40,9 @@ UNTILTED = (
 UNPAIRED = "needs a metric with as: engagement and one with as: quality, both with value: any"
 
 
+NO_ENGAGEMENT = "no metric says `as: engagement`, so nobody can tell whether it is green"
+
+
 def predictions(**more: Any) -> dict[str, Any]:
     return {**FEED["predictions"], **more}
 
@@ -58,7 +61,14 @@ def test_a_recommender_with_a_holdout_brings_its_cohorts_metrics_narrowing_silen
         "rejects.predictions",
         "rejects.click",
     ]
-    assert set(missing()) == {"leakage", "training_health", "effective_sample", "loop_gain", "divergence"}
+    assert set(missing()) == {
+        "leakage",
+        "training_health",
+        "effective_sample",
+        "loop_gain",
+        "divergence",
+        "green_dashboard",
+    }
 
 
 @pytest.mark.parametrize("kind", ["classifier", "regressor", "generator"])
@@ -95,6 +105,7 @@ def test_features_are_watched_by_their_type() -> None:
         "effective_sample",
         "loop_gain",
         "divergence",
+        "green_dashboard",
     }
 
 
@@ -139,6 +150,7 @@ def test_without_cohorts_nothing_is_compared_and_the_reason_is_given() -> None:
         "effective_sample": UNWEIGHED,
         "loop_gain": UNTILTED,
         "divergence": why,
+        "green_dashboard": NO_ENGAGEMENT,
     }
     rejects = ["rejects.predictions", "rejects.click"]
     assert [*got(cohorts=None)] == [
@@ -154,7 +166,8 @@ def test_without_units_nothing_that_counts_people_is_watched_and_the_reason_is_g
     given = {"topic": "slates", "score": "s", "items": {"each": "slots"}}
     why = "predictions.unit is not mapped, and units are the sample"
     loop = ["concentration", "homogenisation", "training_health", "effective_sample", "loop_gain", "divergence"]
-    assert missing(predictions=given) == dict.fromkeys(["holdout", "clicks", *loop, "score", "missing"], why)
+    lacking = dict.fromkeys(["holdout", "clicks", *loop, "score", "missing"], why)
+    assert missing(predictions=given) == {**lacking, "green_dashboard": NO_ENGAGEMENT}
     assert {w.detector for w in got(predictions=given).values()} == {"freshness", "rejects"}
 
 
@@ -166,6 +179,29 @@ def test_leakage_is_watched_among_held_out_people_where_their_policies_are_named
 
 def test_people_cannot_cross_between_cohorts_of_a_hash_rule() -> None:
     assert "crossover" not in got(cohorts={"hash": {"salt": "s"}, "holdout": {"share": 0.1}})
+
+
+def test_a_metric_that_is_engagement_is_read_by_period_and_brings_the_composite_over_the_loop_family() -> None:
+    feed = settings(metrics={"clicks": {"of": "click", "as": "engagement", "page_if_worse_by": "7%"}})
+    brought = kinds.watches_of(feed)
+    (reading,) = (w for w in brought.watches if w.detector == "engagement")
+    assert (reading.key, reading.on, reading.window, reading.severity) == ("clicks.engagement", "clicks", DAY, "info")
+    made = kinds.composite(feed, brought.watches)
+    assert made is not None
+    assert (made.parts, made.severity) == (("concentration", "homogenisation"), "page")
+    assert [(r.watch, r.metric, r.better, r.tolerated) for r in made.reads] == [
+        ("clicks.engagement", "clicks", "higher", 0.07)
+    ]
+    assert "green_dashboard" not in brought.missing
+
+
+def test_the_composite_can_be_switched_off_or_kept_from_paging() -> None:
+    metrics = {"clicks": {"of": "click", "as": "engagement"}}
+    for given, severity in ((False, None), ({"severity": "warn"}, "warn")):
+        feed = settings(metrics=metrics, watch={"green_dashboard": given})
+        made = kinds.composite(feed, kinds.watches_of(feed).watches)
+        assert (None if made is None else made.severity) == severity
+        assert [*kinds.unknown(feed)] == []
 
 
 def test_where_items_say_whether_they_were_random_the_training_set_is_watched() -> None:

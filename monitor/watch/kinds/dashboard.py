@@ -10,7 +10,6 @@ from detectors.detector import Family
 from detectors.engagement import EngagementParams
 from monitor.alerting.composite import DASHBOARD, Read
 from monitor.settings.model import ModelSettings
-from monitor.watch.kinds.contrasts import why_no_contrast
 from monitor.watch.kinds.wanted import Wanted
 
 _READING = "engagement"
@@ -30,12 +29,11 @@ def engagement(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted
     if model.kind != "recommender":
         return
     names = [name for name, metric in model.metrics.items() if metric.meaning == "engagement"]
-    if (
-        why := why_no_contrast(model)
-        if names
-        else "no metric says `as: engagement`, so nobody can tell whether it is green"
-    ):
-        missing[DASHBOARD] = why
+    if not names:
+        missing[DASHBOARD] = "no metric says `as: engagement`, so nobody can tell whether it is green"
+        return
+    if model.predictions.unit is None:
+        missing[DASHBOARD] = "predictions.unit is not mapped, and units are the sample"
         return
     window = max(model.period - model.period % model.window, model.window)
     for name in names:
