@@ -23,7 +23,7 @@ from monitor.ingest.decode import compile_mapping
 from monitor.ingest.mapping import PREDICTIONS, EventMapping
 from monitor.ingest.source import Source, SourceRefused
 from monitor.ingest.via_files import FileSource
-from monitor.ingest.via_kafka import KafkaAccess, KafkaReading, KafkaSource, Sasl, Tls
+from monitor.ingest.via_kafka import KafkaAccess, KafkaReading, KafkaSink, KafkaSource, Sasl, Tls
 from monitor.metrics import Metrics
 from monitor.relay import Relay
 from monitor.selfwatch import CountingNotifier
@@ -141,13 +141,20 @@ def memory_store(clock: Clock) -> Store:
 
 def kafka_source(kafka: KafkaSettings, plan: ModelPlan) -> KafkaSource:
     """A consumer for one model."""
+    return KafkaSource(KafkaReading(_access(kafka), tuple(sorted(plan.topics())), kafka.start))
+
+
+def kafka_sink(kafka: KafkaSettings) -> KafkaSink:
+    """Where a rehearsal writes its events. Raises `SourceError`."""
+    return KafkaSink(_access(kafka))
+
+
+def _access(kafka: KafkaSettings) -> KafkaAccess:
     tls = None
     if kafka.tls is not None:
         tls = Tls(kafka.tls.ca_file, kafka.tls.cert_file, kafka.tls.key_file, kafka.tls.check_hostname)
     sasl = None if kafka.sasl is None else _sasl(kafka.sasl)
-    access = KafkaAccess(tuple(kafka.brokers), tls, sasl, "loopwatch")
-    reading = KafkaReading(access, tuple(sorted(plan.topics())), kafka.start)
-    return KafkaSource(reading)
+    return KafkaAccess(tuple(kafka.brokers), tls, sasl, "loopwatch")
 
 
 def _sasl(given: SaslSettings) -> Sasl:

@@ -1,6 +1,6 @@
 """The world's periods as events: slates, clicks, reads (clicks that pleased) and returns, each stream in order of time.
 
-Names of fields are those of deploy/examples/closed-loop.yaml. A period is a day of UTC; the first is 1 March 2026.
+Names of fields are those of deploy/examples/closed-loop.yaml. A period is a day of UTC; the first is 1 March 2026, unless told.
 """
 
 from __future__ import annotations
@@ -49,20 +49,28 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     return_holdout: float
 
 
-def events(seed: int, mode: Mode, shape: Shape) -> Iterator[tuple[Truth, list[Event]]]:
-    """The events of each period in order of time, whatever comes after its end put off to the next; the rest with the last."""
+def events(seed: int, mode: Mode, shape: Shape, first_day: int = FIRST_DAY) -> Iterator[tuple[Truth, list[Event]]]:
+    """The events of each period in order of time, whatever comes after its end put off to the next; the rest with the last.
+
+    first_day   start of the first period, ms since the epoch.
+    """
     clock = np.random.default_rng(np.random.SeedSequence(seed).spawn(4)[3])
     waiting: list[tuple[int, int, Event]] = []
     count = 0
     for period in periods(seed, mode, shape):
-        for event in _events(clock, shape, period):
+        for event in _events(clock, shape, period, first_day):
             heapq.heappush(waiting, (event.time, count, event))
             count += 1
-        end = FIRST_DAY + period.number * DAY
+        end = first_day + period.number * DAY
         due: list[Event] = []
         while waiting and (waiting[0][0] < end or period.number == shape.periods):
             due.append(heapq.heappop(waiting)[2])
-        yield _truth(period, shape), due
+        yield _truth(period, shape, first_day), due
+
+
+def lately(now: int, periods: int) -> int:
+    """The first day of a world all of which lies in the past, and ends as late as it can; ms since the epoch."""
+    return now - now % DAY - (periods + 1) * DAY
 
 
 def write(folder: Path, stream: Iterable[tuple[Truth, list[Event]]]) -> dict[str, int]:
@@ -88,8 +96,8 @@ def write(folder: Path, stream: Iterable[tuple[Truth, list[Event]]]) -> dict[str
     return written
 
 
-def _events(clock: np.random.Generator, shape: Shape, period: Period) -> Iterator[Event]:
-    start = FIRST_DAY + (period.number - 1) * DAY
+def _events(clock: np.random.Generator, shape: Shape, period: Period, first_day: int) -> Iterator[Event]:
+    start = first_day + (period.number - 1) * DAY
     n, places = period.items.shape
     served: Ints = np.asarray(start + clock.integers(0, DAY, n))
     click_after = clock.integers(1_000, _CLICK_WITHIN, (n, places))
@@ -136,13 +144,13 @@ def _slate(period: Period, shape: Shape, row: int, person: str, slate: str, time
     }
 
 
-def _truth(period: Period, shape: Shape) -> Truth:
+def _truth(period: Period, shape: Shape, first_day: int) -> Truth:
     ours = period.by_model
     shown = np.bincount(period.items[ours][:, : shape.slots - shape.explored].ravel(), minlength=shape.items)
     total = int(shown.sum())
     return Truth(
         period=period.number,
-        start=FIRST_DAY + (period.number - 1) * DAY,
+        start=first_day + (period.number - 1) * DAY,
         effective_items=total * (total - 1) / max(int((shown * (shown - 1)).sum()), 1),
         click_exposed=float(period.clicked[ours].any(axis=1).mean()),
         click_holdout=float(period.clicked[~ours].any(axis=1).mean()),
