@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from detectors.ab_test import AbTest
+from detectors.attrition import Attrition
 from detectors.calibration import Calibration
 from detectors.canary import Canary
 from detectors.category_shift import CategoryShift
@@ -42,6 +43,7 @@ _ALL: tuple[AnyDetector, ...] = (
     CohortByGroup(),
     SampleRatio(),
     Contamination(),
+    Attrition(),
     NumericShift(),
     CategoryShift(),
     MissingRate(),

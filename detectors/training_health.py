@@ -117,7 +117,11 @@ class TrainingHealth:
 
     def needs(self, p: TrainingHealthParams) -> Needs:
         """`items`, a list with the fields `item` (identity) and `explored`; with `labels` also `came`, known at maturity."""
-        return Needs(Stream.OUTCOMES, ("items", "came")) if p.labels else Needs(Stream.PREDICTIONS, ("items",))
+        return (
+            Needs(Stream.OUTCOMES, ("items", "came"), gated=True)
+            if p.labels
+            else Needs(Stream.PREDICTIONS, ("items",), gated=True)
+        )
 
     def start(self, ps: Sequence[TrainingHealthParams]) -> TrainingHealthState:
         """Watching at once: the floor is no habit to be learned."""

@@ -50,6 +50,14 @@ WORDINGS: dict[str, Wording] = {
         unknown="what the mixed-up people would have done. Until it is sound, no comparison with this holdout can be trusted.",
         step="ask the owner of the assignment what changed, and which version or surface these people came from.",
     ),
+    "attrition": Wording(
+        up="exposed people keep coming, and held-out people stay away",
+        down="held-out people keep coming, and exposed people stay away",
+        moved="exposed and held-out people no longer come alike",
+        over="exposed and held-out people come alike again",
+        unknown="what those who stay away would have done: comparisons of those who come are no longer fair, and stay blind.",
+        step="find out whether people left or their events are lost on the way; if the model drove them away, that is the finding.",
+    ),
     "cohort_bounded": Wording(
         up="exposed people show higher {metric} than the holdout",
         down="exposed people show lower {metric} than the holdout",

@@ -10,7 +10,7 @@ import numpy as np
 
 from detectors import columns as cols
 from detectors import snapshot
-from detectors.columns import Cohort, Columns, Hash, Ragged
+from detectors.columns import Bools, Cohort, Columns, Hash, Hashes, Ragged
 from detectors.detector import Family, Stream, Tick
 from detectors.evidence import Crossing, Evidence, Mode, Standing
 from monitor.alerting.alert import Decided
@@ -42,6 +42,7 @@ class Judge:
         self._lanes = lanes
         self._lane_of = {watch.key: lane for lane, members in lanes.watches.items() for watch in members}
         self._experiments = {e.name: e for e in plan.experiments}
+        self._counts_people = any("counted" in watch.needs.columns for watch in plan.watches)
         self._gates: dict[str, set[str]] = {}
         for watch in plan.watches:
             if watch.test.family is Family.INTEGRITY:
@@ -55,7 +56,10 @@ class Judge:
         if voters is not None and len(rows):
             seen = voters.lookup(rows.unit, slot)
             matured = cols.flag(np.full(len(rows), lane != PREDICTIONS))
-            rows = rows.having(voting=cols.flag(seen.known & (seen.slot == slot)), matured=matured)
+            voting = seen.known & (seen.slot == slot)
+            rows = rows.having(voting=cols.flag(voting), matured=matured)
+            if lane == PREDICTIONS and self._counts_people:
+                rows = rows.having(counted=cols.flag(_one_a_unit(rows.unit, voting)))
         inside: dict[str, Columns] = {}
         for watch in self._lanes.watches[lane]:
             bank = memory.banks[watch.detector]
@@ -312,7 +316,18 @@ class Judge:
         return "its share of new units is as planned." if sound else ""
 
 
+def _one_a_unit(unit: Hashes, chosen: Bools) -> Bools:
+    """Of the chosen rows the first of each unit."""
+    one = np.zeros(len(unit), np.bool_)
+    rows = np.flatnonzero(chosen)
+    one[rows[np.unique(unit[rows], return_index=True)[1]]] = True
+    return one
+
+
 def _trouble(evidence: Evidence) -> str:
+    if "exposed" in evidence.arms:
+        came, stayed = evidence.arms["exposed"], evidence.arms["holdout"]
+        return f"{came:.2%} of the exposed came, {stayed:.2%} of the held-out"
     mixed_up = evidence.arms.get("mixed up")
     if mixed_up is not None:
         return f"{mixed_up:.2%} of the people are mixed up, at most {evidence.margin:.2%} may be"

@@ -24,7 +24,7 @@ _HOLDS = {
 }
 _MANY = {Value.NUMBER: "numbers", Value.CATEGORY: "categories", Value.VECTOR: "vectors"}
 
-_PER_UNIT = ("first", "voting")
+_PER_UNIT = ("first", "voting", "counted")
 
 
 def refusals(model: ModelSettings) -> Iterator[Refusal]:

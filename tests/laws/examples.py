@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.ab_test import AbTestParams
+from detectors.attrition import AttritionParams
 from detectors.calibration import CalibrationParams
 from detectors.canary import CanaryParams
 from detectors.category_shift import CategoryShiftParams
@@ -200,6 +201,22 @@ def returning(rng: np.random.Generator, n: int, window: int) -> Columns:
     )
 
 
+def _coming(rng: np.random.Generator, n: int, window: int) -> Columns:
+    """Half of n units in every window, once each; `first` in the first window that each came in."""
+    unit = np.arange(1, 2 * n + 1, dtype=np.uint64)
+    came = np.array([mixed(unit, t) % np.uint64(2) == 0 for t in range(window + 1)])
+    here = np.flatnonzero(came[-1])
+    first = came.sum(axis=0)[here] == 1
+    return Columns(
+        time=window * HOUR + rng.integers(0, HOUR, len(here)),
+        unit=unit[here],
+        cohort=(mixed(unit[here], -1) % np.uint64(2)).astype(np.int8),
+        partition=rng.integers(0, 3, len(here)).astype(np.int32),
+        offset=np.arange(window * n, window * n + len(here)),
+        fields={"first": flag(first), "counted": flag(np.ones(len(here), np.bool_))},
+    )
+
+
 def _of_two_metrics(rng: np.random.Generator, n: int, window: int) -> Columns:
     """Of the same people, each metric's rows: quality, and engagement beside it."""
     parts = [returning(rng, n - n // 2, window), returning(rng, n // 2, window)]
@@ -256,6 +273,7 @@ EXAMPLES: dict[str, Example] = {
         ),
         _of_two_metrics,
     ),
+    "attrition": Example(AttritionParams(min_holdout=20), AttritionParams(apart_by=0.3, min_holdout=40), _coming),
     "sample_ratio": Example(
         SampleRatioParams(holdout_share=0.5), SampleRatioParams(holdout_share=0.5, expected_shift=0.3), healthy
     ),

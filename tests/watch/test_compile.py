@@ -75,7 +75,9 @@ def test_an_override_of_no_watch_is_a_fault_with_its_line_and_the_names_there_ar
     line, _, sentence = told.partition(":")
     written = (tmp_path / "loopwatch.yaml").read_text().splitlines()
     assert written[int(line) - 1].strip().startswith('"cliks":')
-    assert "watch.cliks: is no watch of this model; it has clicks, clicks.returning, concentration," in sentence
+    assert (
+        "watch.cliks: is no watch of this model; it has attrition, clicks, clicks.returning, concentration," in sentence
+    )
 
 
 def test_an_override_of_what_cannot_be_watched_is_a_fault_with_the_reason(tmp_path: Path) -> None:
@@ -164,14 +166,14 @@ def test_the_holdouts_owner_is_told_of_the_holdout_and_the_models_team_of_the_re
     shared = {"notify": {"one": HERE, "two": HERE}, "teams": {"a": {"page": "one"}, "b": {"page": "two"}}}
     own = watches(plans(tmp_path, model(team="a", cohorts=cohorts), **shared).models[0])
     assert {key: w.routing.page for key, w in own.items()} == {
-        key: ("two",) if key in {"holdout", "crossover"} else ("one",) for key in own
+        key: ("two",) if key in {"holdout", "crossover", "attrition"} else ("one",) for key in own
     }
 
 
 def test_a_team_without_a_destination_is_warned_of_with_what_it_misses(tmp_path: Path) -> None:
     (told,) = plans(tmp_path, model()).warnings
     assert told.startswith(
-        "feed: team default has no destination, so nobody is told what 11 of this model's watches find"
+        "feed: team default has no destination, so nobody is told what 12 of this model's watches find"
     )
     assert "teams.default" in told
 

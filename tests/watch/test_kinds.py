@@ -50,6 +50,7 @@ def predictions(**more: Any) -> dict[str, Any]:
 def test_a_recommender_with_a_holdout_brings_its_cohorts_metrics_narrowing_silence_and_rejects() -> None:
     assert [*got()] == [
         "holdout",
+        "attrition",
         "crossover",
         "clicks",
         "clicks.returning",
@@ -138,7 +139,15 @@ def test_more_fields_than_one_watch_holds_make_two() -> None:
 
 def test_only_outcomes_a_broken_holdout_silence_and_rejects_page_by_themselves() -> None:
     pages = {w.detector for w in got(predictions=predictions(score="s")).values() if w.severity == "page"}
-    assert pages == {"cohort_bounded", "cohort_sticky", "sample_ratio", "contamination", "freshness", "rejects"}
+    assert pages == {
+        "cohort_bounded",
+        "cohort_sticky",
+        "sample_ratio",
+        "attrition",
+        "contamination",
+        "freshness",
+        "rejects",
+    }
 
 
 def test_without_cohorts_nothing_is_compared_and_the_reason_is_given() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from detectors.attrition import AttritionParams
 from detectors.cohort_block import CohortBlockParams
 from detectors.cohort_bounded import CohortBoundedParams
 from detectors.cohort_by_group import CohortByGroupParams
@@ -16,7 +17,7 @@ from monitor.settings.mappings import SEGMENT_PREFIX
 from monitor.settings.model import HoldoutSettings, Metric, ModelSettings
 from monitor.watch.kinds.wanted import Wanted
 
-CROSSOVER, LEAKAGE = "crossover", "leakage"
+CROSSOVER, LEAKAGE, ATTRITION = "crossover", "leakage", "attrition"
 CROSSED, LEAKED = "crossed", "leaked"
 """Columns of sealed predictions: the unit was first seen in another cohort; a held-out unit was served by another policy."""
 
@@ -25,6 +26,8 @@ HOLDOUT = "holdout"
 
 SMALLEST_OF_A_GROUP = 0.1
 """Least tolerated harm in a group, a share of its mean: less than that no small group can show."""
+
+DAY = 86_400_000
 
 BLOCK_UNITS = 50
 """Units of the smaller cohort that a window of an unbounded metric needs; smaller windows are merged with the next."""
@@ -45,6 +48,7 @@ def holdout(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
         rule = model.cohorts.holdout
         params, team = SampleRatioParams(holdout_share=rule.share), rule.team or model.team
         yield Wanted(HOLDOUT, "sample_ratio", params, "", model.window, "page", team=team)
+        yield from _attrition(model, rule, team, missing)
         if model.cohorts.hash is None:
             yield Wanted(CROSSOVER, "contamination", ContaminationParams(), CROSSED, model.window, "page", team=team)
         if rule.policies is None or model.predictions.policy is None:
@@ -62,6 +66,15 @@ def holdout(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
                 cohort=Cohort.HOLDOUT,
                 team=team,
             )
+
+
+def _attrition(model: ModelSettings, rule: HoldoutSettings, team: str, missing: dict[str, str]) -> Iterator[Wanted]:
+    """Whether both cohorts keep coming, day by day."""
+    window = max(DAY - DAY % model.window, model.window)
+    if rule.rotates is None:
+        yield Wanted(ATTRITION, "attrition", AttritionParams(), "", window, "page", team=team)
+    else:
+        missing[ATTRITION] = "everybody is enrolled anew with each rotation: cohorts.holdout.rotates"
 
 
 def metrics(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
