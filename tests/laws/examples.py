@@ -202,11 +202,11 @@ def returning(rng: np.random.Generator, n: int, window: int) -> Columns:
 
 
 def _coming(rng: np.random.Generator, n: int, window: int) -> Columns:
-    """Half of n units in every window, once each; `first` in the first window that each came in."""
+    """n of twice as many units in every window, once each; `first` in the first window that each came in."""
     unit = np.arange(1, 2 * n + 1, dtype=np.uint64)
-    came = np.array([mixed(unit, t) % np.uint64(2) == 0 for t in range(window + 1)])
-    here = np.flatnonzero(came[-1])
-    first = came.sum(axis=0)[here] == 1
+    drawn = [np.sort(np.argsort(mixed(unit, t))[:n]) for t in range(window + 1)]
+    here = drawn[-1]
+    first = ~np.isin(here, np.concatenate([*drawn[:-1], here[:0]]))
     return Columns(
         time=window * HOUR + rng.integers(0, HOUR, len(here)),
         unit=unit[here],
