@@ -4,6 +4,10 @@ The real daemon reads from a real Kafka, commits to a real PostgreSQL, and is lo
 last quarter of the events is at most 1.1 of that of the second quarter, for resident memory and for the time of a commit. Other
 work of the machine slows a commit as it slows anything else: so that time is judged beside one transaction of fixed size, made on
 the same server in the same seconds; as it is on the clock it is reported.
+
+Predictions and clicks stand in one topic, in the order of their time: so every turn takes in the same stretch of event time, and
+closes the same number of windows. Of two topics that were all written before, the smaller one would be read to its end first; from
+there on a turn would hold predictions alone, of twice the time, and a commit twice the windows, whatever had gone before.
 """
 
 from __future__ import annotations
@@ -39,6 +43,7 @@ SHARE_OF_CLICKS = 0.3
 GARBAGE = 0.01
 DAYS = 4
 UNITS = 40_000
+TOPIC = "events"
 PARTITIONS = 2
 MOST = 1.1
 STUCK_S = 300
@@ -56,7 +61,8 @@ model: soak
 kind: recommender
 window: 10m
 predictions:
-  topic: slates
+  topic: events
+  where: {{ what: slate }}
   id: slate
   time: at
   unit: who
@@ -65,7 +71,7 @@ predictions:
   features: [age]
   item: item
 outcomes:
-  click: {{ topic: clicks, time: at, match: {{ id: slate }}, within: 10m }}
+  click: {{ topic: events, where: {{ what: click }}, time: at, match: {{ id: slate }}, within: 10m }}
 cohorts: {{ field: arm, holdout: {{ share: 10% }} }}
 metrics: {{ clicks: {{ of: click }} }}
 """
@@ -103,14 +109,14 @@ def written(brokers: list[str], start: int, events: int) -> None:
     predictions = int(events * (1 - SHARE_OF_CLICKS))
     with KafkaProducer(bootstrap_servers=brokers, linger_ms=50, batch_size=262_144, compression_type="lz4") as producer:
         for first in range(0, predictions, _CHUNK):
-            for topic, partition, body in _chunk(rng, start, first, min(_CHUNK, predictions - first), predictions):
-                producer.send(topic, body, partition=partition)
+            for partition, body in _chunk(rng, start, first, min(_CHUNK, predictions - first), predictions):
+                producer.send(TOPIC, body, partition=partition)
             producer.flush()
 
 
 def _chunk(
     rng: np.random.Generator, start: int, first: int, count: int, predictions: int
-) -> Iterator[tuple[str, int, bytes]]:
+) -> Iterator[tuple[int, bytes]]:
     at = (start + (first + np.arange(count)) * (DAYS * _DAY / predictions)).astype(np.int64).tolist()
     who = rng.integers(0, UNITS, count).tolist()
     score, age = rng.normal(0, 1, count).round(4).tolist(), rng.normal(40, 10, count).round(1).tolist()
@@ -121,13 +127,13 @@ def _chunk(
         n = first + i
         arm = "holdout" if who[i] % 10 == 0 else "exposed"
         body = (
-            f'{{"slate":"s{n}","at":{at[i]},"who":"u{who[i]}","arm":"{arm}","build":"b{n // 1_000_000}",'
+            f'{{"what":"slate","slate":"s{n}","at":{at[i]},"who":"u{who[i]}","arm":"{arm}","build":"b{n // 1_000_000}",'
             f'"score":{score[i]},"age":{age[i]},"item":"i{item[i] % 5_000}"}}'
         ).encode()
-        yield "slates", n % PARTITIONS, RUBBISH[n % len(RUBBISH)] if broken[i] else body
+        yield n % PARTITIONS, RUBBISH[n % len(RUBBISH)] if broken[i] else body
         if clicked[i]:
-            click = f'{{"slate":"s{n}","at":{at[i] + 20_000}}}'.encode()
-            yield "clicks", n % PARTITIONS, RUBBISH[n % len(RUBBISH)] if n % 100 == 0 else click
+            click = f'{{"what":"click","slate":"s{n}","at":{at[i] + 20_000}}}'.encode()
+            yield n % PARTITIONS, RUBBISH[n % len(RUBBISH)] if n % 100 == 0 else click
 
 
 class Fixed:
@@ -156,7 +162,7 @@ class Fixed:
 def _kept(brokers: list[str]) -> int:
     """How many records the topics hold."""
     with KafkaConsumer(bootstrap_servers=brokers) as consumer:
-        ends = consumer.end_offsets([TopicPartition(t, p) for t in ("slates", "clicks") for p in range(PARTITIONS)])
+        ends = consumer.end_offsets([TopicPartition(TOPIC, p) for p in range(PARTITIONS)])
     return sum(ends.values())
 
 
@@ -166,15 +172,16 @@ def looked(daemon: RunningDaemon, fixed: Fixed) -> Look | None:
     if status != 200:
         return None
 
-    def total(name: str) -> float:
-        return sum(float(value) for value in re.findall(rf"^loopwatch_{name}{{[^}}]*}} (\S+)$", metrics, re.MULTILINE))
+    def total(name: str, of: str = "") -> float:
+        told = re.findall(rf"^loopwatch_{name}{{[^}}]*{of}[^}}]*}} (\S+)$", metrics, re.MULTILINE)
+        return sum(float(value) for value in told)
 
     resident = re.search(r"^process_resident_memory_bytes (\S+)$", metrics, re.MULTILINE)
     if resident is None:
         return None
     return Look(
         at=time.monotonic(),
-        events=total("records_read_total"),
+        events=total("records_read_total", of='stream="predictions"'),
         rss=int(float(resident[1])),
         commits=total("commit_seconds_count"),
         seconds=total("commit_seconds_sum"),
@@ -189,8 +196,7 @@ def soaked(events: int, folder: Path) -> list[Look]:
     try:
         cluster.start()
         postgres.start()
-        for topic in ("slates", "clicks"):
-            cluster.create_topic(topic, PARTITIONS)
+        cluster.create_topic(TOPIC, PARTITIONS)
         url = postgres.create_database("soak")
         upgrade(url)
         config = folder / "loopwatch.yaml"
