@@ -6,14 +6,12 @@ close; nothing can be taken out of them without counting everybody else anew. Th
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from detectors import snapshot
 from detectors.columns import Bools, Columns, Hash, Hashes
 from monitor.ingest.mapping import PREDICTIONS
-from monitor.memory import ENROLLED, ModelMemory
+from monitor.memory import ModelMemory, as_decoded
 from monitor.store.erasure import in_flight
 
 
@@ -30,7 +28,7 @@ def erase(memory: ModelMemory, unit: int) -> None:
             kept = rows.take(~_is_of(rows, unit, mine))
             if len(kept) < len(rows) or repeats_stored:
                 memory.pending.rewrite(stream, slot, kept)
-                memory.turn.rewrite(stream, slot, _as_decoded(kept))
+                memory.turn.rewrite(stream, slot, as_decoded(kept))
             if repeats_stored:
                 memory.drops.discard(slot)
                 memory.page("drops", str(slot), None)
@@ -62,8 +60,3 @@ def _is_of(rows: Columns, unit: int, predictions: Hashes) -> Bools:
     if isinstance(named, Hash):
         own |= np.isin(named.values, predictions)
     return own
-
-
-def _as_decoded(rows: Columns) -> Columns:
-    """Without what sealing derives, which is derived again when they are loaded."""
-    return replace(rows, fields={name: column for name, column in rows.fields.items() if name not in ENROLLED})

@@ -123,7 +123,13 @@ class Judge:
         table = memory.sums[key]
         before = table.folded
         changes = summed(table, rows, watch.needs.beside if beside else watch.on, slot)
-        missing.fold_away(memory, f"{missing.SUMS}.{key}", slot, table.folded - before, table.cap)
+        missing.keep_out(
+            memory,
+            f"{missing.SUMS}.{key}",
+            slot,
+            table.folded - before,
+            missing.full(missing.SUMS, table.cap, 1 << table.halved),
+        )
         if not watch.needs.beside:
             return changes
         return changes.having(beside=cols.flag(np.full(len(changes), beside)))
@@ -220,6 +226,11 @@ class Judge:
         if watch.experiment:
             evidence = self._in_experiment(memory, watch, evidence)
         evidence = foretelling.with_reach(memory, watch, evidence, end)
+        if folded := evidence.detail.get("folded_exposures"):
+            told = f"{watch.key}: {evidence.detail['folded']}"
+            missing.keep_out(memory, f"{missing.ITEMS}.{watch.key}", start, int(folded), told)
+        elif folded is not None:
+            missing.keep_out(memory, f"{missing.ITEMS}.{watch.key}", start, 0, "")
         family = Family.DEPLOYMENT if watch.experiment else watch.test.family
         where, why = origin.of(family, evidence, has_holdout=self._plan.has_holdout)
         finding = Finding(

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from detectors.detector import Stream
 from detectors.evidence import Evidence, Mode, Standing
 from monitor.engine.lanes import Lanes
 from monitor.ingest.gap import Gap, GapReason
 from monitor.join import clocks
 from monitor.memory import IN_EXPERIMENTS, Missing, ModelMemory
+from monitor.memory.banks import beside
 from monitor.watch.finding import Finding, Origin
 from monitor.watch.plan import ModelPlan, WatchPlan
 
 INTAKE = "data.intake"
 """The name under which it is told."""
-UNITS, VOTERS, SUMS = "units", "voters", "sums"
-"""Kinds of what a cap folds away: the names of the tables."""
+UNITS, VOTERS, SUMS, IDS, WAITING, ITEMS = "units", "voters", "sums", "ids", "waiting", "items"
+"""Kinds of what a cap folds away: the names of the tables, some with what they are for behind a dot."""
 _GAP = "gap"
 
 _WHY = {
@@ -60,10 +63,36 @@ def fold_away(memory: ModelMemory, kind: str, slot: int, count: int, cap: int) -
     if before is not None:
         memory.missing.remove(before)
     start = slot if before is None else before.start
-    memory.missing.append(Missing(kind, start, slot + memory.plan.slot, _CAPS[kind.partition(".")[0]].format(cap=cap)))
+    memory.missing.append(Missing(kind, start, slot + memory.plan.slot, full(kind, cap)))
 
 
+def keep_out(memory: ModelMemory, kind: str, start: int, count: int, what: str) -> None:
+    """Note that a cap keeps `count` out of a window from `start` on; it stands until a later one in which it keeps out nothing.
+
+    For what is counted behind predictions: at their maturity, or by periods.
+    """
+    if count:
+        memory.counters[f"{kind}.folded"] += count
+    standing = next((m for m in memory.missing if m.kind == kind and m.end is None), None)
+    if standing is None and count:
+        memory.missing.append(Missing(kind, start, None, what))
+    elif standing is not None and (not count or what != standing.what):
+        memory.missing.remove(standing)
+        memory.missing.append(msgspec.structs.replace(standing, end=max(start, standing.start)))
+        if count:
+            memory.missing.append(Missing(kind, start, None, what))
+
+
+def full(kind: str, cap: int, share: int = 1) -> str:
+    """What a cap keeps out, in words. `share`: one in so many of the exposed is kept."""
+    words = _CAPS[kind.partition(".")[0]] if share == 1 else _SHARE
+    return words.format(cap=cap, share=share)
+
+
+_SHARE = "the table of sums by person is full at {cap:,}: of the exposed one in {share:,} is kept for what those who come back do"
 _CAPS = {
+    IDS: "the ids of predictions are full at {cap:,}: repeats of predictions of an hour ago may be counted again",
+    WAITING: "the predictions that wait for their outcomes are full at {cap:,}: only a share of the units is judged by outcomes",
     UNITS: "the table of units is full at {cap:,}: units that came later are compared nowhere",
     IN_EXPERIMENTS: "the table of an experiment's units is full at {cap:,}: units that came later are not in it",
     SUMS: "the table of sums by person is full at {cap:,}: people that came later are left out of what those who come back do",
@@ -78,12 +107,21 @@ def of_window(memory: ModelMemory, lanes: Lanes, watch: WatchPlan, start: int, e
     """
     if watch.needs.stream is Stream.ARRIVALS:
         return ()
-    return _touching(memory.missing, start, end, lanes.reach(watch, memory.plan))
+    mine = [m for m in memory.missing if _concerns(m.kind, watch)]
+    return _touching(mine, start, end, lanes.reach(watch, memory.plan))
+
+
+def _concerns(kind: str, watch: WatchPlan) -> bool:
+    """Whether what is missing can touch a watch: sums and items are a watch's own."""
+    table, _, whose = kind.partition(".")
+    if table in (SUMS, ITEMS):
+        return whose in (watch.key, beside(watch.key))
+    return table != WAITING or watch.needs.stream is Stream.OUTCOMES
 
 
 def tell(memory: ModelMemory, lanes: Lanes, start: int, end: int) -> None:
     """When predictions of a slot are closed: a finding if what is missing has changed; then forget what nobody needs."""
-    now = _touching(memory.missing, start, end)
+    now = sorted(_touching(memory.missing, start, end))
     said = "; ".join(now)
     if said != memory.intake:
         memory.intake = said

@@ -7,6 +7,7 @@ import numpy as np
 from detectors import columns as cols
 from detectors import snapshot
 from detectors.columns import Category, Columns, Numeric
+from detectors.math.unit_sample import mixed
 from monitor.engine import missing, quality
 from monitor.engine.judge import Judge
 from monitor.engine.lanes import LONGEST_SILENCE, Lanes
@@ -14,11 +15,12 @@ from monitor.ingest.mapping import PREDICTIONS
 from monitor.join.credit import credit
 from monitor.join.joiner import Match, Window, came, join
 from monitor.join.units import UnitTable
-from monitor.memory import ModelMemory, enrol
+from monitor.memory import ModelMemory, as_decoded, enrol
 from monitor.watch import trials
 from monitor.watch.plan import MetricPlan, ModelPlan, OutcomePlan
 
 _VERSIONS_KEPT = 200
+_SALT = 0x77616974
 
 
 class Slots:
@@ -97,6 +99,7 @@ class Slots:
             memory.page("drops", str(slot), snapshot.pack(np.intersect1d(everything, taken)))
         if not len(rows):
             return rows, rows
+        self._bound_ids(memory, slot, len(rows))
         memory.ids[slot] = np.sort(rows.hashes("id"))
         memory.page("ids", str(slot), snapshot.pack(memory.ids[slot]))
         rows, shadows = trials.seen_by_people(rows), rows.take(trials.is_shadow(rows))
@@ -108,7 +111,33 @@ class Slots:
         memory.counters[f"{PREDICTIONS}.crossed"] += int(rows.flags("crossed").sum())
         memory.pending.replace(PREDICTIONS, slot, rows)
         self._enrol_in_experiments(memory, slot, rows, shadows)
+        self._bound_waiting(memory, slot, rows)
         return rows, shadows
+
+    def _bound_ids(self, memory: ModelMemory, slot: int, coming: int) -> None:
+        """Forget the ids of the oldest slots where they are more than the cap; the new ones are always kept."""
+        gone, left = 0, coming + sum(map(len, memory.ids.values()))
+        while left - gone > self._plan.caps.ids and memory.ids:
+            oldest = min(memory.ids)
+            gone += len(memory.ids.pop(oldest))
+            memory.page("ids", str(oldest), None)
+        missing.fold_away(memory, missing.IDS, slot, gone, self._plan.caps.ids)
+
+    def _bound_waiting(self, memory: ModelMemory, slot: int, rows: Columns) -> None:
+        """Where more predictions wait for outcomes than the cap allows, only those of some units of this slot do."""
+        cap = self._plan.caps.waiting
+        excess = memory.pending.waiting(PREDICTIONS) - cap if self._plan.outcomes else 0
+        if excess <= 0:
+            return
+        rank = mixed(np.where(rows.unit != 0, rows.unit, rows.hashes("id")), _SALT)
+        limit = np.sort(rank)[max(len(rows) - excess, 0)]
+        kept = rows.take(rank < limit)
+        missing.fold_away(memory, missing.WAITING, slot, len(rows) - len(kept), cap)
+        memory.pending.rewrite(PREDICTIONS, slot, kept)
+        memory.turn.rewrite(PREDICTIONS, slot, as_decoded(kept))
+        if slot in memory.drops:
+            memory.drops.discard(slot)
+            memory.page("drops", str(slot), None)
 
     def _enrol_in_experiments(self, memory: ModelMemory, slot: int, rows: Columns, shadows: Columns) -> None:
         for experiment in self._plan.experiments:
@@ -153,7 +182,10 @@ class Slots:
         if any("came" in watch.needs.columns for watch in self._lanes.watches[outcome.name]):
             of_items = _with_came(rows, came(outcome.match, Window(outcome.within, early), rows, later, outcomes))
         if (voters := memory.matured.get(outcome.name)) is not None:
+            before = voters.folded
             voters.observe(rows.unit, rows.cohort, slot)
+            why = missing.full(missing.VOTERS, voters.cap)
+            missing.keep_out(memory, voters.name, slot, voters.folded - before, why)
         return rows.having(
             **metrics,
             **of_items,

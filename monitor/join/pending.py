@@ -70,6 +70,10 @@ class Pending:
         self._rows += len(rows) - count
         return rows, count - len(rows)
 
+    def waiting(self, stream: str) -> int:
+        """Rows of sealed generations."""
+        return sum(len(rows) for (name, _), rows in self._sealed.items() if name == stream)
+
     def sealed(self, stream: str, slot: int) -> Columns | None:
         """The rows of a sealed generation; None if it had none."""
         return self._sealed.get((stream, slot))

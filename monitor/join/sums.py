@@ -54,7 +54,8 @@ class SumTable:
     """Sums of at most `cap` units of one watch. Not thread-safe.
 
     past     event time, ms from the first window, whose sums count as a unit's past.
-    halved   how often the kept share of the exposed was halved; folded: units turned away, in every window anew.
+    halved   how often the kept share of the exposed was halved; folded: units turned away, in every window anew, those
+             included that the share leaves out.
     """
 
     def __init__(self, name: str, cap: int, past: int) -> None:
@@ -84,10 +85,9 @@ class SumTable:
             given_back = self._make_room(units[new], cohorts[new])
             kept &= self._keeps(units, cohorts)
             new &= kept
-            over = np.flatnonzero(new)[max(self.cap - self.units, 0) :]
-            self.folded += len(over)
-            kept[over] = False
+            kept[np.flatnonzero(new)[max(self.cap - self.units, 0) :]] = False
             new &= kept
+        self.folded += int((~kept).sum())
         self.units += int(new.sum())
         run = Run(units[kept], cohorts[kept], now[kept])
         if len(run.unit):

@@ -18,7 +18,7 @@ equals the memory that committed it.
 
 from monitor.memory.banks import Bank, OpenWindow, pages_of
 from monitor.memory.dashboard import keep_dashboard
-from monitor.memory.enrolment import ENROLLED, enrol
+from monitor.memory.enrolment import ENROLLED, as_decoded, enrol
 from monitor.memory.loading import load
 from monitor.memory.model import ARRIVALS, IN_EXPERIMENTS, Missing, ModelMemory, Source, Span
 from monitor.memory.progress import PlanChanged, pack_progress, refuse_other_lengths
@@ -35,6 +35,7 @@ __all__ = [
     "PlanChanged",
     "Source",
     "Span",
+    "as_decoded",
     "build_step",
     "enrol",
     "keep_dashboard",

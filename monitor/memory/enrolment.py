@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from detectors import columns as cols
@@ -10,6 +12,11 @@ from monitor.memory.model import ModelMemory
 
 ENROLLED = ("first", "crossed", "leaked")
 """The columns that `enrol` adds."""
+
+
+def as_decoded(rows: Columns) -> Columns:
+    """Rows as they are stored: without what sealing derives, which is derived again when they are loaded."""
+    return replace(rows, fields={name: column for name, column in rows.fields.items() if name not in ENROLLED})
 
 
 def enrol(memory: ModelMemory, slot: int, rows: Columns) -> Columns:

@@ -52,12 +52,12 @@ def _loaded(plan: ModelPlan, image: Image) -> ModelMemory:
     memory = ModelMemory(
         plan,
         Pending(plan.slot),
-        UnitTable(_units_room(plan), plan.unit_cap, plan.epoch, plan.epoch_since),
-        UnitTable(VOTERS, plan.unit_cap, DAY),
+        UnitTable(_units_room(plan), plan.caps.units, plan.epoch, plan.epoch_since),
+        UnitTable(VOTERS, plan.caps.units, DAY),
         dict(_sums(plan)),
         {},
         matured=_voters_at_maturity(plan),
-        enrolled={e.name: UnitTable(e.room, plan.unit_cap) for e in plan.experiments},
+        enrolled={e.name: UnitTable(e.room, plan.caps.units) for e in plan.experiments},
         number=image.number,
         offsets=dict(image.offsets),
     )
@@ -82,15 +82,15 @@ def _sums(plan: ModelPlan) -> Iterator[tuple[str, SumTable]]:
     """The tables of watches that read sums by unit: of their own metric, and of the one beside it."""
     for watch in plan.watches:
         if watch.needs.past is not None:
-            yield watch.key, SumTable(named(watch), plan.sum_cap, watch.needs.past)
+            yield watch.key, SumTable(named(watch), plan.caps.people, watch.needs.past)
             if watch.needs.beside:
-                yield beside(watch.key), SumTable(beside(named(watch)), plan.sum_cap, watch.needs.past)
+                yield beside(watch.key), SumTable(beside(named(watch)), plan.caps.people, watch.needs.past)
 
 
 def _voters_at_maturity(plan: ModelPlan) -> dict[str, UnitTable]:
     """A table for each outcome whose truth is watched by votes."""
     watched = {w.on for w in plan.watches if "voting" in w.needs.columns}
-    return {o.name: UnitTable(f"{VOTERS}.{o.name}", plan.unit_cap, DAY) for o in plan.outcomes if o.truth in watched}
+    return {o.name: UnitTable(f"{VOTERS}.{o.name}", plan.caps.units, DAY) for o in plan.outcomes if o.truth in watched}
 
 
 def _restore_sums(memory: ModelMemory, pages: dict[str, bytes]) -> None:

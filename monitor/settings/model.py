@@ -191,6 +191,33 @@ class EventLimits(SettingsType):
     items: int = Field(default=1_000, ge=1, le=100_000, description="Most items in one prediction.")
 
 
+class CapSettings(SettingsType):
+    """How much of this model may be remembered. What is beyond is kept out, counted, and told as `data.intake`."""
+
+    units: int = Field(
+        default=20_000_000,
+        ge=1_000,
+        le=2_000_000_000,
+        description="Units known, about 17 bytes each; and as many of a day's voters, and in each experiment.",
+    )
+    people: int = Field(
+        default=5_000_000,
+        ge=1_000,
+        le=500_000_000,
+        description="People of whom sums are kept for each watch of those who come back, about 50 bytes each; beyond, a "
+        "share of the exposed.",
+    )
+    ids: int = Field(
+        default=20_000_000, ge=1_000, le=2_000_000_000, description="Ids of predictions against repeats, 8 bytes each."
+    )
+    waiting: int = Field(
+        default=20_000_000,
+        ge=1_000,
+        le=2_000_000_000,
+        description="Predictions that wait for their outcomes, some 100 bytes each; beyond, a share of the units.",
+    )
+
+
 class RejectSettings(SettingsType):
     """How many records of a stream may be unusable. Past that the model's verdicts are stale, and somebody is told."""
 
@@ -237,4 +264,5 @@ class ModelSettings(SettingsType):
     rejects: RejectSettings = Field(
         default=RejectSettings(), description="How many records of a stream may be unusable."
     )
+    caps: CapSettings = Field(default=CapSettings(), description="How much may be remembered.")
     event_limits: EventLimits = Field(default=EventLimits(), description="What one event may be.")

@@ -19,7 +19,17 @@ from monitor.settings.quantities import Rate
 from monitor.settings.service import DEFAULT_TEAM, TeamSettings
 from monitor.settings.streams import OutcomeSettings
 from monitor.watch import kinds
-from monitor.watch.plan import DAY, DashboardPlan, MetricPlan, ModelPlan, OutcomePlan, RejectLimit, Spend, WatchPlan
+from monitor.watch.plan import (
+    DAY,
+    Caps,
+    DashboardPlan,
+    MetricPlan,
+    ModelPlan,
+    OutcomePlan,
+    RejectLimit,
+    Spend,
+    WatchPlan,
+)
 from monitor.watch.refusals import refusals
 from monitor.watch.spend import shares
 from monitor.watch.trials import ExperimentPlan
@@ -78,6 +88,7 @@ def _plan(loaded: Loaded, model: ModelSettings, streams: tuple[EventMapping, ...
         experiments=tuple(_experiment(model, n, e) for n, e in model.experiments.items()),
         arrivals=kinds.arrival_window(model),
         rejects=RejectLimit(model.rejects.at_most, model.rejects.at_least),
+        caps=Caps(**model.caps.model_dump()),
         rehearsal=loaded.settings.rehearsal,
         runbook=model.runbook or "",
         has_holdout=model.cohorts is not None,

@@ -52,7 +52,7 @@ def cost(plan: ModelPlan, traffic: Traffic, events: float, turn: int) -> Cost:
     fields = sum(len(m.fields) for m in plan.mappings)
     row = ROW + FIELD * fields
     states = sum(len(snapshot.pack_row(w.test.start([w.params]), 0)) for w in plan.watches)
-    units = UNIT * (min(traffic.new * _MEMORY_DAYS, plan.unit_cap) + min(2 * traffic.units, plan.unit_cap))
+    units = UNIT * (min(traffic.new * _MEMORY_DAYS, plan.caps.units) + min(2 * traffic.units, plan.caps.units))
     windows = {w.key: DAY / w.window for w in plan.watches}
     judged = sum(
         n for w, n in zip(plan.watches, windows.values(), strict=True) if w.needs.stream is not Stream.ARRIVALS

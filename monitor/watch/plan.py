@@ -56,6 +56,22 @@ class Spend:
 
 
 @dataclass(frozen=True, slots=True)
+class Caps:
+    """How much may be remembered; what is beyond is kept out, counted and told.
+
+    units     units enrolled, of one randomisation; and as many of a day's voters, and in each experiment.
+    people    people of whom sums are kept, for each watch that needs them.
+    ids       ids of predictions, against repeats.
+    waiting   predictions that wait for their outcomes.
+    """
+
+    units: int = 20_000_000
+    people: int = 5_000_000
+    ids: int = 20_000_000
+    waiting: int = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
 class RejectLimit:
     """The share of a stream's records that may be unusable, judged from `at_least` records on."""
 
@@ -180,8 +196,7 @@ class ModelPlan:
     rehearsal: int = 14 * DAY
     epoch: int | None = None
     epoch_since: int = 0
-    unit_cap: int = 20_000_000
-    sum_cap: int = 5_000_000
+    caps: Caps = Caps()
     runbook: str = ""
     has_holdout: bool = False
     holdout_policies: tuple[str, ...] | None = None

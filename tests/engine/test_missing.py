@@ -21,11 +21,11 @@ from monitor.store.protocols import Image
 from monitor.store.via_memory import MemoryStore
 from monitor.testing import Run, Told, run_over
 from monitor.watch.finding import Origin
-from monitor.watch.plan import DAY
-from tests.engine.shop import MINUTE, START, shop_contents, shop_plan
+from monitor.watch.plan import DAY, Caps
+from tests.engine.shop import MINUTE, START, shop_contents, shop_plan, watch_of, with_watches
 
 HOURS = 2
-CAPPED = replace(shop_plan(), unit_cap=600)
+CAPPED = replace(shop_plan(), caps=Caps(units=600))
 ONE_TOPIC = """
 kafka: { brokers: ["localhost:9092"] }
 notify: { oncall: "json://localhost:1/" }
@@ -48,7 +48,8 @@ def capped() -> Told:
 
 
 def test_a_table_that_is_full_is_told_once_and_with_every_finding_from_then_on(capped: Told) -> None:
-    told, over = (f for f in capped.findings if f.watch == INTAKE)
+    spoken = [f for f in capped.findings if f.watch == INTAKE]
+    told, over = spoken[0], next(f for f in spoken[1:] if FULL not in f.evidence.reason)
     assert (told.evidence.standing, told.origin) == (Standing.INSUFFICIENT, Origin.DATA_QUALITY)
     assert FULL in told.evidence.reason
     assert over.end > START + HOURS * 60 * MINUTE, "as soon as nobody comes any more"
@@ -63,12 +64,56 @@ def test_when_a_cap_bites_does_not_depend_on_the_size_of_a_turn(capped: Told, tu
 
 
 def test_sums_of_people_that_are_full_are_told_with_the_findings_they_touch() -> None:
-    told = run_over(replace(shop_plan(), sum_cap=200), shop_contents(HOURS))
-    why = (
-        "the table of sums by person is full at 200: people that came later are left out of what those who come back do"
-    )
+    told = run_over(replace(shop_plan(), caps=Caps(people=200)), shop_contents(HOURS))
+    why = "the table of sums by person is full at 200: of the exposed one in 2 is kept for what those who come back do"
     marked = {f.watch for f in told.findings if why in f.missing}
     assert "clicks-of-regulars" in marked
+    assert all("regulars" in name for name in marked), "no other watch looks at sums"
+
+
+def said(told: Told) -> set[str]:
+    return {part for _, reason in intake(told) for part in reason.split("; ")}
+
+
+@pytest.mark.parametrize(
+    ("caps", "why", "kind"),
+    [
+        (Caps(ids=100), "the ids of predictions are full at 100: repeats", "ids"),
+        (Caps(waiting=100), "the predictions that wait for their outcomes are full at 100: only a share", "waiting"),
+        (Caps(people=1_000), "the table of sums by person is full at 1,000: people that came later", "sums."),
+    ],
+)
+def test_what_a_cap_keeps_out_is_counted_and_told_whatever_the_turns_and_restarts(
+    caps: Caps, why: str, kind: str
+) -> None:
+    plan, clock = replace(shop_plan(), caps=caps), ManualClock()
+    run = Run(plan, MemorySource(shop_contents(HOURS)), MemoryStore(clock), clock, 60, 60, restart=True)
+    turns = run.turns()
+    told = run.to_the_end(turns)
+    assert [reason for reason in said(told) if reason.startswith(why)]
+    assert run_over(plan, shop_contents(HOURS)).lines() == told.lines()
+    counters = load(plan, run.store.load("shop")).counters
+    assert sum(count for name, count in counters.items() if name.startswith(kind) and name.endswith(".folded")) > 0
+
+
+def test_items_that_a_cap_keeps_out_are_told_with_their_watch_while_it_does() -> None:
+    plan = shop_plan()
+    narrow = watch_of(plan, "narrowing")
+    small = replace(narrow, params=narrow.params.model_copy(update={"max_items": 5}))
+    told = run_over(with_watches(plan, (small if w.key == "narrowing" else w for w in plan.watches)), shop_contents(6))
+    assert any(reason.startswith("narrowing: ") and "items beyond the cap" in reason for reason in said(told))
+    assert {f.watch for f in told.findings if f.missing} == {"narrowing"}
+
+
+def test_predictions_that_may_not_wait_are_left_out_by_units_and_are_seen_by_all_that_need_no_outcome() -> None:
+    whole = run_over(shop_plan(), shop_contents(HOURS))
+    told = run_over(replace(shop_plan(), caps=Caps(waiting=100)), shop_contents(HOURS))
+
+    def people(of: Told, watch: str) -> list[int]:
+        return [sum(f.evidence.n.values()) for f in of.findings if f.watch == watch]
+
+    assert people(told, "scores") == people(whole, "scores")
+    assert 0 < sum(people(told, "clicks-fall")) < sum(people(whole, "clicks-fall"))
 
 
 def test_nothing_is_told_while_everything_is_taken_in() -> None:
