@@ -5,6 +5,7 @@ from __future__ import annotations
 from detectors.ab_test import AbTest
 from detectors.attrition import Attrition
 from detectors.calibration import Calibration
+from detectors.calibration_gap.detector import CalibrationGap
 from detectors.canary import Canary
 from detectors.category_shift import CategoryShift
 from detectors.cohort_block import CohortBlock
@@ -63,6 +64,7 @@ _ALL: tuple[AnyDetector, ...] = (
     TrainingHealth(),
     Divergence(),
     EffectiveSample(),
+    CalibrationGap(),
     LoopGain(),
     Engagement(),
     Freshness(),

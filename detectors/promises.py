@@ -23,6 +23,7 @@ class Promise(StrEnum):
 _NOT_EXACT = {
     "ab_test": Promise.LARGE_N,
     "attrition": Promise.LARGE_N,
+    "calibration_gap": Promise.LARGE_N,
     "cohort_block": Promise.CALIBRATED,
     "cohort_sticky": Promise.LARGE_N,
     "concentration": Promise.LARGE_N,

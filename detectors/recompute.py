@@ -112,6 +112,7 @@ def _share(e: Evidence) -> tuple[float, float | None]:
 
 _EFFECTS: dict[str, Callable[[Evidence], tuple[float, float | None]]] = {
     "numeric_shift": _distance,
+    "calibration_gap": _against_learned,
     "cohort_block": _against_learned,
     "cohort_sticky": _adjusted,
     "concentration": _narrowing,

@@ -259,6 +259,14 @@ WORDINGS: dict[str, Wording] = {
         "shows late; the holdout also sees what exposed people made popular, so the true gap may be larger.",
         step="hold the next retrain; look at what gained clicks since then and brings no {metric}.",
     ),
+    "calibration_gap": Wording(
+        up="scores foretell more where the model shows an item than where it does not",
+        down="scores foretell less where the model shows an item than where it does not",
+        moved="at equal scores what exposed and held-out people are shown brings {metric} at different rates",
+        over="at equal scores exposed people and the holdout differ no more than before",
+        unknown="why: scores cannot be read as exposure-free probabilities, which is no proof that the model feeds on itself.",
+        step="set no threshold by these scores and train on none of them as probabilities; recalibrate on what the holdout is shown.",
+    ),
     "effective_sample": Wording(
         up="weighted alike, what exposed people are shown is worth more than before to the next model",
         down="weighted alike, what exposed people are shown is worth ever less to the next model",

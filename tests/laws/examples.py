@@ -13,6 +13,7 @@ import numpy as np
 from detectors.ab_test import AbTestParams
 from detectors.attrition import AttritionParams
 from detectors.calibration import CalibrationParams
+from detectors.calibration_gap.detector import CalibrationGapParams
 from detectors.canary import CanaryParams
 from detectors.category_shift import CategoryShiftParams
 from detectors.cohort_block import CohortBlockParams
@@ -92,6 +93,7 @@ def healthy(rng: np.random.Generator, n: int, window: int) -> Columns:
             "rejected": Numeric(np.zeros(n)),
             "voting": Flag(rng.random(n) < 0.9, np.zeros(n, np.bool_)),
             "label": Category(rng.integers(-1, 4, n).astype(np.int32), ("a", "b", "c", "d")),
+            "came": flag(unit % np.uint64(3) == 0),
             "items": Ragged(
                 np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
                 {
@@ -99,6 +101,7 @@ def healthy(rng: np.random.Generator, n: int, window: int) -> Columns:
                     "explored": flag(items % np.uint64(7) == 0),
                     "propensity": Numeric(np.asarray(1.0 / (1.0 + items % np.uint64(5)), np.float64)),
                     "came": flag(items % np.uint64(3) == 0),
+                    "score": Numeric(np.asarray(items % np.uint64(11), np.float64)),
                 },
             ),
         },
@@ -355,6 +358,11 @@ EXAMPLES: dict[str, Example] = {
         TrainingHealthParams(
             min_units=30, trailing_periods=2, max_items=1_000, page_if_explored_below=0.05, labels=True
         ),
+        healthy,
+    ),
+    "calibration_gap": Example(
+        CalibrationGapParams(learn_periods=2, min_units=20),
+        CalibrationGapParams(learn_periods=3, min_units=30, max_rows=1_000, page_if_gap_grows_by=0.02, relative=0.5),
         healthy,
     ),
     "effective_sample": Example(

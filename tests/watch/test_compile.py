@@ -61,6 +61,7 @@ def test_what_cannot_be_watched_is_told_with_its_reason(tmp_path: Path) -> None:
         "clicks",
         "training_health",
         "effective_sample",
+        "calibration_gap",
         "loop_gain",
         "divergence",
         "green_dashboard",

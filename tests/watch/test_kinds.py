@@ -30,6 +30,8 @@ def missing(**changes: Any) -> dict[str, str]:
 
 UNMARKED = "predictions.items.explored is not mapped: whether an item was drawn at random"
 
+UNSCORED = "predictions.items.score is not mapped: what the model gave to what was shown"
+
 UNWEIGHED = "predictions.items.propensity is not mapped: the chance that an item stood where it stood"
 
 UNTILTED = (
@@ -66,6 +68,7 @@ def test_a_recommender_with_a_holdout_brings_its_cohorts_metrics_narrowing_silen
         "leakage",
         "training_health",
         "effective_sample",
+        "calibration_gap",
         "loop_gain",
         "divergence",
         "green_dashboard",
@@ -104,6 +107,7 @@ def test_features_are_watched_by_their_type() -> None:
         "leakage",
         "training_health",
         "effective_sample",
+        "calibration_gap",
         "loop_gain",
         "divergence",
         "green_dashboard",
@@ -157,6 +161,7 @@ def test_without_cohorts_nothing_is_compared_and_the_reason_is_given() -> None:
         "clicks": why,
         "training_health": UNMARKED,
         "effective_sample": UNWEIGHED,
+        "calibration_gap": UNSCORED,
         "loop_gain": UNTILTED,
         "divergence": why,
         "green_dashboard": NO_ENGAGEMENT,
@@ -174,7 +179,15 @@ def test_without_cohorts_nothing_is_compared_and_the_reason_is_given() -> None:
 def test_without_units_nothing_that_counts_people_is_watched_and_the_reason_is_given() -> None:
     given = {"topic": "slates", "score": "s", "items": {"each": "slots"}}
     why = "predictions.unit is not mapped, and units are the sample"
-    loop = ["concentration", "homogenisation", "training_health", "effective_sample", "loop_gain", "divergence"]
+    loop = [
+        "concentration",
+        "homogenisation",
+        "training_health",
+        "effective_sample",
+        "calibration_gap",
+        "loop_gain",
+        "divergence",
+    ]
     lacking = dict.fromkeys(["holdout", "clicks", *loop, "score", "missing"], why)
     assert missing(predictions=given) == {**lacking, "green_dashboard": NO_ENGAGEMENT}
     assert {w.detector for w in got(predictions=given).values()} == {"freshness", "rejects"}

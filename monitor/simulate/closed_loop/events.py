@@ -126,11 +126,11 @@ def _slate(period: Period, shape: Shape, row: int, person: str, slate: str, time
     shown = []
     for place, item in enumerate(period.items[row].tolist()):
         entry: dict[str, Any] = {"id": f"i{item}", "position": place + 1, "topic": _CATEGORIES[item % len(_CATEGORIES)]}
-        entry["pair"] = int(period.pair[item])
+        entry |= {"pair": int(period.pair[item]), "score": round(float(period.score[row, place]), 4)}
         if place >= explored:
             entry |= {"explored": True, "propensity": 1.0 / shape.items}
         else:
-            entry |= {"explored": False, "score": round(float(period.score[row, place]), 4)}
+            entry["explored"] = False
         shown.append(entry)
     return {
         "slate": slate,

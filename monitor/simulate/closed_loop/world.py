@@ -29,7 +29,7 @@ class Period:
     """What happened in a period: n slates of k places. The last `explored` places hold items drawn at random.
 
     person, items      who asked, (n,), and what was shown, (n, k).
-    score              the model's, (n, k); NaN where it did not choose.
+    score              the model's, (n, k), also of items that it did not choose.
     held_out           what the event says of the person's cohort, (n,): where the assignment is broken, not always the truth.
     by_model           whether the model chose the slate, (n,).
     tilted, pair       whether the paired tilt was on, (n,), and the pair of every item, (J,): negative if lowered, 0 if alone.
@@ -170,8 +170,7 @@ def _serve(
     true_return = folk.chance_of_return(
         people.loyalty[person], pleased.sum(axis=1), (clicked & ~pleased).sum(axis=1), regret=regret
     )
-    score = np.where(by_model[:, None], np.take_along_axis(model.scores[person], slate, axis=1), np.nan)
-    score[:, policy:] = np.nan
+    score = np.take_along_axis(model.scores[person], slate, axis=1)
     held_out = people.held_out[person]
     if mode is Mode.BROKEN_ASSIGNMENT:
         held_out = held_out ^ (held_out & (shown.random(n) < _CROSSED))

@@ -73,6 +73,7 @@ _MARGINS = (
     "page_if_overlap_grows_by",
     "page_if_explored_below",
     "page_if_effective_falls_by",
+    "page_if_gap_grows_by",
     "page_if_gain_above",
     "eps",
 )

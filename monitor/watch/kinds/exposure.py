@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from detectors.calibration_gap.detector import CalibrationGapParams
 from detectors.concentration import ConcentrationParams
 from detectors.detector import Params
 from detectors.effective_sample import EffectiveSampleParams
@@ -13,9 +14,10 @@ from detectors.loop_gain.detector import LoopGainParams
 from detectors.training_health import TrainingHealthParams
 from monitor.ingest.mapping import TRUTH
 from monitor.settings.model import ModelSettings
+from monitor.watch.kinds.contrasts import why_no_contrast
 from monitor.watch.kinds.wanted import Wanted
 
-LOOP_GAIN = "loop_gain"
+LOOP_GAIN, CALIBRATION_GAP = "loop_gain", "calibration_gap"
 
 # A loop narrows from its first retrain on: a baseline of several periods would hold what it is to be compared with.
 _WATCHES: dict[str, Params] = {
@@ -23,6 +25,7 @@ _WATCHES: dict[str, Params] = {
     "homogenisation": HomogenisationParams(learn_periods=1),
     "training_health": TrainingHealthParams(),
     "effective_sample": EffectiveSampleParams(),
+    CALIBRATION_GAP: CalibrationGapParams(),
 }
 
 
@@ -67,9 +70,9 @@ def _trained_periods(model: ModelSettings) -> int:
 
 def _wanted(model: ModelSettings, name: str, params: Params, window: int) -> Wanted:
     """A watch on what is shown; the health of the training set is read from what it is taught, where that is known."""
-    if not isinstance(params, TrainingHealthParams):
-        return Wanted(name, name, params, "", window, "warn")
     taught = labels_of(model)
+    if not isinstance(params, TrainingHealthParams):
+        return Wanted(name, name, params, TRUTH + taught[0] if name == CALIBRATION_GAP else "", window, "warn")
     trailing = params.trailing_periods if model.trained_on is None else _trained_periods(model)
     params = TrainingHealthParams(trailing_periods=trailing, labels=bool(taught))
     return Wanted(name, name, params, TRUTH + taught[0] if taught else "", window, "warn")
@@ -100,6 +103,18 @@ def _lacking(model: ModelSettings, name: str) -> str:
         return "predictions.unit is not mapped, and units are the sample"
     if name == "training_health" and (items is None or items.explored is None):
         return "predictions.items.explored is not mapped: whether an item was drawn at random"
+    if name == CALIBRATION_GAP:
+        return _no_gap(model)
     if name == "effective_sample" and predictions.propensity is None and (items is None or items.propensity is None):
         return "predictions.items.propensity is not mapped: the chance that an item stood where it stood"
     return ""
+
+
+def _no_gap(model: ModelSettings) -> str:
+    """Why scores cannot be held against what came of them in both cohorts; empty if they can."""
+    items = model.predictions.items
+    if model.predictions.score is None if items is None else items.score is None:
+        return f"predictions.{'score' if items is None else 'items.score'} is not mapped: what the model gave to what was shown"
+    if not labels_of(model):
+        return "no outcome says which item it is for: an outcome names its item by match: { item: ... }"
+    return why_no_contrast(model)
