@@ -1,4 +1,4 @@
-"""A small picture for an alert: both cohorts over time, their difference, the change marked. The home of matplotlib.
+"""Small pictures for alerts: both cohorts over time, the change marked; a green dashboard and what it hides. The home of matplotlib.
 
 matplotlib belongs to the extra `plot` and is imported when the first picture is drawn. Figures are made without pyplot:
 nothing global is touched, and a figure is gone when its function returns.
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-_EXPOSED, _HOLDOUT, _CHANGE, _SOFT = "#b3261e", "#0b57a4", "#1b1f24", "#57606a"
+_EXPOSED, _HOLDOUT, _CHANGE, _SOFT, _GREEN = "#b3261e", "#0b57a4", "#1b1f24", "#57606a", "#1a7f37"
 _INCHES, _DPI = (6.4, 4.0), 125
 _LONGEST_LABEL = 90
 _MINUTE_MS, _HOUR_MS, _DAY_MS = 60_000, 3_600_000, 86_400_000
@@ -46,6 +47,104 @@ class Point:
     high: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Beneath:
+    """One period, as shares of the first one: engagement, and different items seen, by exposed and held-out people; NaN if unknown."""
+
+    end: int
+    engagement_exposed: float
+    engagement_holdout: float
+    items_exposed: float
+    items_holdout: float
+
+
+def green_dashboard(
+    points: Sequence[Beneath], *, title: str, metric: str, change_at: int | None = None, told_at: int | None = None
+) -> bytes:
+    """A PNG of 800 x 500 pixels: above engagement as a dashboard shows it, below the different items that people see.
+
+    `points` in order of time, at least one. `change_at` and `told_at` (ms) are marked where given. Raises ValueError without
+    points, PlotUnavailable without matplotlib.
+    """
+    if not points:
+        raise ValueError("points: found none, a picture needs at least one period")
+    figure = _figure()
+    above, under = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.15))
+    figure.suptitle(_plain(title), fontsize=12, x=0.02, ha="left", parse_math=False)
+    shown = [(p.engagement_exposed, p.engagement_holdout) for p in points]
+    hidden = [(p.items_exposed, p.items_holdout) for p in points]
+    _draw_story(above, points, shown, f"{_plain(metric)}: what the dashboard shows", _GREEN)
+    _draw_story(under, points, hidden, "different items seen: what it hides", _EXPOSED)
+    above.set_ylim(0.0, max(1.3, 1.1 * max(v for pair in shown for v in pair if math.isfinite(v))))
+    under.set_ylim(0.0, 1.3)
+    if change_at is not None and points[0].end <= change_at + _DAY_MS:
+        for axes in (above, under):
+            axes.axvline(change_at, color=_SOFT, linewidth=1.1, linestyle=":")
+        _write(under, "change begins", change_at, 0.04, "right", _SOFT)
+    if told_at is not None:
+        for axes in (above, under):
+            axes.axvline(told_at, color=_CHANGE, linewidth=1.4)
+        _write(under, "loopwatch tells", told_at, 0.04, "left", _CHANGE)
+    return _png(figure)
+
+
+def _draw_story(axes: Axes, points: Sequence[Beneath], pairs: Sequence[tuple[float, float]], what: str, colour: str) -> None:
+    """One panel: the exposed thick, the held out thin and dashed, each named at its end."""
+    times = [point.end for point in points]
+    axes.axhline(1.0, color="#d5dae0", linewidth=0.8)
+    axes.plot(times, [h for _, h in pairs], color=_HOLDOUT, linewidth=1.3, linestyle="--")
+    axes.plot(times, [e for e, _ in pairs], color=colour, linewidth=2.6, marker="o", markersize=4)
+    _plain_axes(axes, [Point(p.end, math.nan, math.nan) for p in points])
+    axes.set_title(what, fontsize=10, loc="left", color=colour, fontweight="bold", parse_math=False)
+    last_exposed, last_holdout = pairs[-1]
+    nudge = 0.06 if last_exposed > last_holdout else -0.06
+    for name, value, shade, moved in (
+        ("exposed", last_exposed, colour, nudge),
+        ("held out", last_holdout, _HOLDOUT, -nudge),
+    ):
+        if math.isfinite(value):
+            axes.annotate(
+                f" {name} {100 * (value - 1):+.0f} %",
+                (times[-1], value + moved),
+                fontsize=9,
+                color=shade,
+                va="center",
+                annotation_clip=False,
+            )
+    axes.set_yticks([0.0, 0.5, 1.0], ["0", "half", "at first"])
+    axes.set_xlim(times[0] - 0.15 * _DAY_MS, times[-1] + 0.24 * (times[-1] - times[0]) + 1)
+
+
+def _write(axes: Axes, text: str, at: int, height: float, side: Literal["left", "right"], colour: str) -> None:
+    axes.annotate(
+        text,
+        (at, height),
+        xycoords=("data", "axes fraction"),
+        xytext=(4 if side == "left" else -4, 0),
+        textcoords="offset points",
+        ha=side,
+        fontsize=9,
+        color=colour,
+    )
+
+
+def _figure() -> Figure:
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as missing:
+        raise PlotUnavailable('pictures need the extra: pip install "loopwatch[plot]"') from missing
+    figure = Figure(figsize=_INCHES, dpi=_DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return buffer.getvalue()
+
+
 def cohorts_over_time(points: Sequence[Point], *, title: str, unit: str, change_at: int | None = None) -> bytes:
     """A PNG of 800 x 500 pixels: above both cohorts, below exposed minus holdout with its interval.
 
@@ -55,12 +154,7 @@ def cohorts_over_time(points: Sequence[Point], *, title: str, unit: str, change_
     """
     if not points:
         raise ValueError("points: found none, a picture needs at least one window")
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as missing:
-        raise PlotUnavailable('pictures need the extra: pip install "loopwatch[plot]"') from missing
-    figure = Figure(figsize=_INCHES, dpi=_DPI, layout="constrained")
+    figure = _figure()
     cohorts, difference = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     figure.suptitle(_plain(title), fontsize=11, x=0.02, ha="left", parse_math=False)
     _draw_cohorts(cohorts, points, unit)
@@ -68,10 +162,7 @@ def cohorts_over_time(points: Sequence[Point], *, title: str, unit: str, change_
     if change_at is not None and points[0].end <= change_at <= points[-1].end:
         is_late = 2 * change_at > points[0].end + points[-1].end
         _mark_change(cohorts, difference, change_at, "right" if is_late else "left")
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
+    return _png(figure)
 
 
 def _draw_cohorts(axes: Axes, points: Sequence[Point], unit: str) -> None:
