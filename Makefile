@@ -30,6 +30,10 @@ $(VENV)/core: pyproject.toml | $(VENV)/created
 	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
+$(VENV)/demo: pyproject.toml | $(VENV)/created
+	$(BIN)/python -m pip install --quiet --editable '.[plot]'
+	@touch $@ $(VENV)/core
+
 $(VENV)/test: pyproject.toml | $(VENV)/created
 	$(BIN)/python -m pip install --quiet --editable '.[postgres,plot]' --group test
 	@touch $@ $(VENV)/core
@@ -45,7 +49,7 @@ $(VENV)/lint: $(VENV)/test
 .PHONY: $(VENV)
 $(VENV): $(VENV)/test
 
-demo: $(VENV)/core
+demo: $(VENV)/demo
 	$(BIN)/loopwatch demo
 
 test: $(VENV)/test

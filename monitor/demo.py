@@ -50,7 +50,8 @@ class Story:
 def with_destinations(plan: ModelPlan) -> ModelPlan:
     """The plan, told to one destination that only the demo knows."""
     routing = Routing(page=("slack",), digest=("slack",))
-    return replace(plan, watches=tuple(replace(w, routing=routing) for w in plan.watches))
+    board = None if plan.dashboard is None else replace(plan.dashboard, routing=routing)
+    return replace(plan, watches=tuple(replace(w, routing=routing) for w in plan.watches), dashboard=board)
 
 
 def files_of(written: open_bandit.Written, plan: ModelPlan) -> dict[str, list[Path]]:
@@ -71,6 +72,7 @@ def tell(
     *,
     on_message: Callable[[Notification], None],
     on_progress: Callable[[int], None],
+    on_finding: Callable[[Finding], None] = lambda _: None,
 ) -> Story:
     """Replay one stream; every message is handed over as it arises, progress as records read since the last call."""
     story, lines = Story(), Lines(folder)
@@ -82,6 +84,8 @@ def tell(
         story.records = read
         story.alerts.update({a.id: a for a in step.alerts})
         story.latest.update({f.watch: f for f in step.findings})
+        for finding in step.findings:
+            on_finding(finding)
         for notification in step.outbox:
             story.messages.append(notification)
             on_message(notification)

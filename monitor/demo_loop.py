@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from detectors.evidence import Evidence, Standing
@@ -15,15 +15,7 @@ from monitor.watch.finding import Finding
 
 SEED = 7
 MODE = Mode.CLOSED_PLANTED_HARM
-SHAPE = Shape(people=4_000, periods=9, event_at=5)
-
-_ROOT = Path(__file__).resolve().parent
-
-
-def config_path() -> Path:
-    """deploy/examples/closed-loop.yaml of a checkout, or its copy in an installed package."""
-    checkout = _ROOT.parent / "deploy" / "examples" / "closed-loop.yaml"
-    return checkout if checkout.exists() else _ROOT / "simulate" / "data" / "closed-loop.yaml"
+SHAPE = Shape(people=3_200, periods=6, event_at=4)
 
 
 def files(folder: Path) -> dict[str, list[Path]]:
@@ -63,12 +55,3 @@ def _ratios(evidence: Evidence) -> tuple[float, float]:
 
 def _baseline(evidence: Evidence) -> tuple[float, float]:
     return (1.0, 1.0) if evidence.detail.get("learned_periods") else (math.nan, math.nan)
-
-
-def opening(findings: Sequence[Finding]) -> str:
-    """One line on what the composite knew when it opened."""
-    found = told_at(findings)
-    if found is None:
-        return "the green dashboard was not told"
-    day = (found[0] - events.FIRST_DAY) // events.DAY
-    return f"told after day {day}"

@@ -75,20 +75,22 @@ def green_dashboard(
     hidden = [(p.items_exposed, p.items_holdout) for p in points]
     _draw_story(above, points, shown, f"{_plain(metric)}: what the dashboard shows", _GREEN)
     _draw_story(under, points, hidden, "different items seen: what it hides", _EXPOSED)
-    above.set_ylim(0.0, max(1.3, 1.1 * max(v for pair in shown for v in pair if math.isfinite(v))))
+    above.set_ylim(0.0, 1.1 * max([1.2, *(v for pair in shown for v in pair if math.isfinite(v))]))
     under.set_ylim(0.0, 1.3)
     if change_at is not None and points[0].end <= change_at + _DAY_MS:
         for axes in (above, under):
             axes.axvline(change_at, color=_SOFT, linewidth=1.1, linestyle=":")
-        _write(under, "change begins", change_at, 0.04, "right", _SOFT)
+        _write(under, "change\nbegins", change_at, 0.82, "left", _SOFT)
     if told_at is not None:
         for axes in (above, under):
             axes.axvline(told_at, color=_CHANGE, linewidth=1.4)
-        _write(under, "loopwatch tells", told_at, 0.04, "left", _CHANGE)
+        _write(under, "loopwatch tells", told_at, 0.9, "left", _CHANGE)
     return _png(figure)
 
 
-def _draw_story(axes: Axes, points: Sequence[Beneath], pairs: Sequence[tuple[float, float]], what: str, colour: str) -> None:
+def _draw_story(
+    axes: Axes, points: Sequence[Beneath], pairs: Sequence[tuple[float, float]], what: str, colour: str
+) -> None:
     """One panel: the exposed thick, the held out thin and dashed, each named at its end."""
     times = [point.end for point in points]
     axes.axhline(1.0, color="#d5dae0", linewidth=0.8)

@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
 from rich.text import Text
 
 from monitor import app as house
 from monitor import demo as story
+from monitor import demo_loop as loop
+from monitor.alerting.plot import PlotUnavailable, green_dashboard
 from monitor.cli.terminal import (
     out,
     progress_bar,
@@ -18,6 +22,8 @@ from monitor.cli.terminal import (
 )
 from monitor.clock import SystemClock
 from monitor.simulate import open_bandit
+from monitor.simulate.closed_loop import events
+from monitor.watch.finding import Finding
 from monitor.watch.plan import ModelPlan
 
 
@@ -27,7 +33,7 @@ def demo(
     ),
     impressions: Annotated[int, typer.Option(min=20_000, help="How many impressions to resample.")] = story.IMPRESSIONS,
 ) -> None:
-    """See it work in a minute: real impressions of a shop, a harm planted to the exposed, the alert, the recovery."""
+    """See it work in a minute: real impressions of a shop with a harm planted, its alert and recovery; then a loop closing."""
     clock = SystemClock()
     read = read_config(story.config_path())
     plan = story.with_destinations(read.plans.models[0])
@@ -60,11 +66,13 @@ def demo(
         f"\nThat was {len(told.messages)} message(s) for {told.records:,} events: {len(story.fired(told))} alert(s) opened."
     )
     _silent_twin(to / "untouched", clock, plan)
+    picture = _the_loop(to / "loop", clock)
     out.print(
         "\n[bold]Next[/bold]\n"
         f"  every finding     {to / 'findings.jsonl'}\n"
         f"  every alert       {to / 'alerts.jsonl'}\n"
         f"  what was planted  {to / 'stream' / 'truth.json'}\n"
+        f"  the loop          {picture}\n"
         f"  the config        {story.config_path()}\n"
         "  your own topics   loopwatch check --config YOURS.yaml\n"
         "                    loopwatch run --config YOURS.yaml",
@@ -89,3 +97,54 @@ def _silent_twin(folder: Path, clock: SystemClock, plan: ModelPlan) -> None:
     for name, finding in sorted(twin.latest.items()):
         if name in {m.name for m in plan.metrics}:
             out.print(Text(f"  {story.could_have_seen(finding)}"))
+
+
+def _the_loop(folder: Path, clock: SystemClock) -> Path | str:
+    """The second act: a model retrained on its own clicks; the table of what happened, the alert, and the picture."""
+    shape = loop.SHAPE
+    out.print(
+        f"\n[bold]The loop[/bold]  A simulated feed: {shape.people:,} people, {shape.items} items, a model retrained every day on the "
+        f"clicks it brought about, {100 * shape.holdout:.0f} % of the people held out. From day {shape.event_at} some items draw clicks that "
+        "nobody enjoys. No dashboard shows it.\n"
+    )
+    findings: list[Finding] = []
+    with progress_bar() as progress:
+        stream = events.events(loop.SEED, loop.MODE, shape)
+        events.write(
+            folder / "stream", progress.track(stream, total=shape.periods, description="the loop closes, days")
+        )
+        task = progress.add_task("reading", total=None)
+        plan = story.with_destinations(read_config(story.config_path().with_name("closed-loop.yaml")).plans.models[0])
+        story.tell(
+            plan,
+            house.file_source(loop.files(folder / "stream"), plan),
+            house.memory_store(clock),
+            clock,
+            folder,
+            on_message=lambda n: progress.console.print(shown(n)),
+            on_progress=lambda n: progress.advance(task, n),
+            on_finding=findings.append,
+        )
+    points, told = loop.beneath(findings, "clicks.engagement"), loop.told_at(findings)
+    table = Table(
+        box=SIMPLE_HEAD, title="of exposed people (and of held-out people), day 1 is 100 %", title_justify="left"
+    )
+    for name in ("day", "clicks", "different items seen", ""):
+        table.add_column(name, justify="right")
+    for number, p in enumerate(points, 1):
+        tells = "the alert above" if told is not None and told[0] == p.end else ""
+        clicks = f"{p.engagement_exposed:.0%} ({p.engagement_holdout:.0%})"
+        table.add_row(str(number), clicks, f"{p.items_exposed:.0%} ({p.items_holdout:.0%})", tells)
+    out.print(table)
+    try:
+        picture = green_dashboard(
+            points,
+            title="A model retrained on its own clicks",
+            metric="clicks",
+            change_at=None if told is None else told[1],
+            told_at=None if told is None else told[0],
+        )
+    except PlotUnavailable as missing:
+        return str(missing)
+    (folder / "loop.png").write_bytes(picture)
+    return folder / "loop.png"

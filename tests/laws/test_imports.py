@@ -47,7 +47,18 @@ LAYERS: list[tuple[str, tuple[str, ...]]] = [
         ),
     ),
     ("references", ("monitor.references",)),
-    ("app", ("monitor.app", "monitor.demo", "monitor.simulate", "monitor.xray", "monitor.testing", "monitor.service")),
+    (
+        "app",
+        (
+            "monitor.app",
+            "monitor.demo",
+            "monitor.demo_loop",
+            "monitor.simulate",
+            "monitor.xray",
+            "monitor.testing",
+            "monitor.service",
+        ),
+    ),
     ("cli", ("monitor.cli",)),
 ]
 """Lowest first. A module belongs to the longest of these names that it begins with; it may import its own layer and lower ones."""
