@@ -104,8 +104,8 @@ def _the_loop(folder: Path, clock: SystemClock) -> Path | str:
     shape = loop.SHAPE
     out.print(
         f"\n[bold]The loop[/bold]  A simulated feed: {shape.people:,} people, {shape.items} items, a model retrained every day on the "
-        f"clicks it brought about, {100 * shape.holdout:.0f} % of the people held out. From day {shape.event_at} some items draw clicks that "
-        "nobody enjoys. No dashboard shows it.\n"
+        f"clicks it brought about, {100 * shape.holdout:.0f} % of the people held out. From day {shape.event_at} some items draw "
+        "clicks that nobody enjoys. No dashboard shows it.\n"
     )
     findings: list[Finding] = []
     with progress_bar() as progress:
