@@ -38,7 +38,7 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from detectors import periods
 from detectors.columns import Cohort, Columns, Floats, Ints
@@ -133,9 +133,9 @@ class Attrition:
         live = np.array([standing is Standing.OK for standing, _ in lacking]) & ~tick.gated
         share, apart, se, mean = _apart(before, back)
         margin = np.array([p.apart_by for p in ps]) * mean
-        within = norm.isf(periods.errors(tick) / 2.0)
+        within = -ndtri(periods.errors(tick) / 2.0)
         beyond = np.abs(apart)[:, None] - within * se[:, None] > np.stack([margin, margin, 3.0 * margin], axis=1)
-        clear = np.abs(apart) + norm.isf(periods.RECOVERY_LEVEL) * se < margin
+        clear = np.abs(apart) - ndtri(periods.RECOVERY_LEVEL) * se < margin
         after, crossed = periods.judge(s, beyond, clear, tick, live)
         level = np.where(by_hand & (crossed == Crossing.NONE), Crossing.RECOVERED, crossed)
         grown = np.where(tick.gated[:, None], before, before + counts[:, _NEW])
@@ -190,7 +190,7 @@ def _tell(
     standing, reason = lacking
     known = standing is Standing.OK
     apart = float(share[0] - share[1])
-    radius = float(norm.isf((1.0 - LEVEL) / 2.0)) * se
+    radius = float(-ndtri((1.0 - LEVEL) / 2.0)) * se
     if crossing is not Crossing.NONE:
         word = "come alike again" if crossing is Crossing.RECOVERED else "no longer come alike"
         reason = f"exposed and held-out people {word}: {share[0]:.2%} and {share[1]:.2%} of those enrolled before came"

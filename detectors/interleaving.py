@@ -37,7 +37,7 @@ from typing import Annotated
 import msgspec
 import numpy as np
 from pydantic import Field
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from detectors import three_way
 from detectors.columns import Columns, Floats, Hashes, Ints
@@ -52,7 +52,7 @@ DRAFT_LEVEL = 0.001
 """Chance ever to doubt a fair draft."""
 
 _BETS = 24
-STAKES = norm.ppf(0.5 + (np.arange(_BETS) + 0.5) / (2 * _BETS))
+STAKES = ndtri(0.5 + (np.arange(_BETS) + 0.5) / (2 * _BETS))
 _FAIR = bernoulli.tilted(np.full(2, 0.5), np.array([-0.01, 0.01]))
 _VERDICTS = (Verdict.HOLD, Verdict.CONTROL, Verdict.TREATMENT, Verdict.INCONCLUSIVE)
 _UNITS, _WINS, _SQUARES, _TOPS, _FIRST = range(5)

@@ -7,7 +7,7 @@ A stored finding is JSON. `effect` and `relative` follow from its `arms` and `de
     share             math.intervals.share_interval(yes, n, planned, tau, alpha) minus `planned`
     share_sequence    math.intervals.share_sequence(yes, n, alpha)
     log_normal_mixture   exp(log +- math.intervals.normal_mixture_radius(se, tau, alpha)) - 1
-    normal            effect +- norm.isf(alpha / 2) se
+    normal            effect +- -ndtri(alpha / 2) se
     bootstrap         exp(log +- bootstrap.quantile(alpha / 2) se) - 1
 
 and is cut to [at_least, at_most] where the inputs have them. `alpha` is the chance that the interval misses, after all
@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from detectors.columns import Floats
 from detectors.evidence import Evidence
@@ -161,7 +161,7 @@ def _ends(formula: str, effect: float, x: dict[str, Floats]) -> tuple[float, flo
         )
         return sequence.interval(now, first, float(x["alpha"][0]))
     elif formula == "normal":
-        radius = float(norm.isf(x["alpha"][0] / 2.0) * x["se"][0])
+        radius = float(-ndtri(x["alpha"][0] / 2.0) * x["se"][0])
     elif formula == "student":
         radius = float(bootstrap.quantile(float(x["alpha"][0]) / 2.0)) * float(x["se"][0])
     elif formula == "bootstrap":

@@ -44,7 +44,7 @@ from typing import Annotated, Literal
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from detectors import periods
 from detectors.columns import Columns, Floats, Ints
@@ -184,7 +184,7 @@ class LoopGain:
         with np.errstate(invalid="ignore"):
             paging = np.where(gain >= NEARLY_ONE, np.minimum(page, NEAR), page)
             over = bound > np.stack([WARNS * page, paging, np.full(len(ps), RUNAWAY)], axis=1)
-            clear = gain + norm.isf(periods.RECOVERY_LEVEL) * se < WARNS * page
+            clear = gain - ndtri(periods.RECOVERY_LEVEL) * se < WARNS * page
         after, crossed = periods.judge(s_after, over, clear, tick, live)
         level = np.where(by_hand & (crossed == Crossing.NONE), Crossing.RECOVERED, crossed)
         told = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from detectors.columns import Floats
 from detectors.loop_gain.pairs import Pairs
@@ -117,7 +117,7 @@ def anderson_rubin(a: Sums, alpha: float) -> tuple[float, float]:
     >>> round(low, 3), round(high, 3)
     (0.296, 0.744)
     """
-    z2 = float(norm.isf(alpha / 2.0)) ** 2
+    z2 = float(-ndtri(alpha / 2.0)) ** 2
     one = over_window(a)
     (n, d), (qyy, qxy), qxx = one.linear, one.square[0], one.square[1, 1]
     bend, slope, level = d * d - z2 * qxx, n * d - z2 * qxy, n * n - z2 * qyy

@@ -10,7 +10,7 @@ Source: Chamandy, Muralidharan, Najmi and Naidu 2012, "Estimating uncertainty fo
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import poisson, t
+from scipy.special import pdtr, stdtrit
 
 from detectors.columns import Floats, Hashes, Ints
 
@@ -19,7 +19,7 @@ REPLICATES = 20
 _STEP = 0x9E3779B97F4A7C15
 _STEPS = np.array([((b + 1) * _STEP) & (2**64 - 1) for b in range(REPLICATES)], np.uint64)
 _LARGEST = 12
-_CUTS = np.array([int(p * 2.0**64) for p in poisson.cdf(np.arange(_LARGEST), 1.0)], np.uint64)
+_CUTS = np.array([int(p * 2.0**64) for p in pdtr(np.arange(_LARGEST), 1.0)], np.uint64)
 
 
 def mix(values: Hashes) -> Hashes:
@@ -48,4 +48,4 @@ def standard_error(replicates: Floats) -> Floats:
 
 def quantile(level: Floats | float) -> Floats:
     """How many standard errors a one-sided bound at error `level` in (0, 1) lies away; infinite at level 0."""
-    return np.asarray(t.isf(level, REPLICATES - 1), np.float64)
+    return np.asarray(-stdtrit(REPLICATES - 1, level), np.float64)

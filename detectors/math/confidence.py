@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 from scipy.special import logit
 
 from detectors.columns import Floats, Ints
@@ -39,6 +38,8 @@ def curve_of(votes: Floats, true: Floats) -> Curve:
     yes = (np.arange(BINS) >= BINS // 2).astype(np.float64)
     if not len(filled):
         return Curve(np.zeros(BINS), yes)
+    from scipy.optimize import isotonic_regression  # a third of a second to load: only where it is used
+
     fit = isotonic_regression(true[filled] / votes[filled], weights=votes[filled])
     return Curve(np.interp(np.arange(BINS), filled, fit.x), yes)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import binom
 
 from detectors.columns import Floats, Ints
 
@@ -46,6 +45,8 @@ def coverage(counts: Ints, exposures: int, at_least: int = 5) -> float:
     total = int(counts.sum())
     if total == 0 or exposures <= 0:
         return 0.0
+    from scipy.stats import binom  # the largest of the libraries: loaded where exposures are counted
+
     values, items = np.unique(counts, return_counts=True)
     chance = binom.sf(at_least - 1, values, min(exposures / total, 1.0))
     return float(np.sum(chance * items) / len(counts))

@@ -2,35 +2,43 @@
 
 A detector is written as its attributes. On the way back a new one is made from the watch's own settings, and exactly its
 attributes are filled in, each with a value of a known kind: plain values, deques, the generator of KSWIN, and the classes
-of river in the table below, which stored text can only choose among. The two counters that river keeps in Rust give and
+of river in the tables below, which stored text can only choose among. The two counters that river keeps in Rust give and
 take their state as bytes of fixed meaning: numbers, no code.
 """
 
 from __future__ import annotations
 
 import collections
+import functools
 import random
 import types
 from typing import Any
 
 import numpy as np
-from river import _river_rust as counters
-from river import stats
-from river.drift.binary.hddm_w import SampleInfo
 
 from detectors.snapshot import SnapshotError
 
-_PARTS: dict[str, type[Any]] = {
-    "Mean": stats.Mean,
-    "Var": stats.Var,
-    "EWMean": stats.EWMean,
-    "SampleInfo": SampleInfo,
-}
-_COUNTERS: dict[str, type[Any]] = {
-    "AdaptiveWindowing": counters.drift.AdaptiveWindowing,  # type: ignore[attr-defined]  # not in river's stubs
-    "RsEWMean": counters.stats.RsEWMean,
-}
 _PANIC = "pyo3_runtime"
+
+
+@functools.cache
+def _parts() -> dict[str, type[Any]]:
+    """Classes of river that stored text may choose among."""
+    from river import stats
+    from river.drift.binary.hddm_w import SampleInfo
+
+    return {"Mean": stats.Mean, "Var": stats.Var, "EWMean": stats.EWMean, "SampleInfo": SampleInfo}
+
+
+@functools.cache
+def _counters() -> dict[str, type[Any]]:
+    """Those that river keeps in Rust."""
+    from river import _river_rust as counters
+
+    return {
+        "AdaptiveWindowing": counters.drift.AdaptiveWindowing,  # type: ignore[attr-defined]  # not in river's stubs
+        "RsEWMean": counters.stats.RsEWMean,
+    }
 
 
 def freeze(detector: Any) -> dict[str, Any]:
@@ -72,9 +80,9 @@ def _freeze(value: Any) -> Any:
         version, words, gauss = value.getstate()
         return {"random": list(words), "version": version, "gauss": gauss}
     kind = type(value).__name__
-    if _COUNTERS.get(kind) is type(value):
+    if _counters().get(kind) is type(value):
         return {"counter": kind, "made_with": list(value.__getnewargs__()), "bytes": value.__getstate__()}
-    if _PARTS.get(kind) is type(value):
+    if _parts().get(kind) is type(value):
         return {"part": kind, "attributes": {n: _freeze(v) for n, v in vars(value).items()}}
     raise TypeError(f"river keeps a {kind}, which cannot be stored as plain values")
 
@@ -89,9 +97,9 @@ def _thaw(value: Any) -> Any:
         generator.setstate((value["version"], tuple(value["random"]), value["gauss"]))
         return generator
     if "counter" in value:
-        counter = _COUNTERS[value["counter"]](*value["made_with"])
+        counter = _counters()[value["counter"]](*value["made_with"])
         counter.__setstate__(value["bytes"])
         return counter
-    part = object.__new__(_PARTS[value["part"]])
+    part = object.__new__(_parts()[value["part"]])
     vars(part).update({n: _thaw(v) for n, v in value["attributes"].items()})
     return part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +13,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
-from river import drift
-from river.drift import binary
 
 from detectors.columns import Floats, Hashes
 from detectors.detector import Params
@@ -34,16 +33,25 @@ class Algorithm(StrEnum):
     HDDM_W = "HDDM_W"
 
 
-_CLASSES: dict[Algorithm, type[Any]] = {
-    Algorithm.ADWIN: drift.ADWIN,
-    Algorithm.PAGE_HINKLEY: drift.PageHinkley,
-    Algorithm.KSWIN: drift.KSWIN,
-    Algorithm.DDM: binary.DDM,
-    Algorithm.EDDM: binary.EDDM,
-    Algorithm.FHDDM: binary.FHDDM,
-    Algorithm.HDDM_A: binary.HDDMA,
-    Algorithm.HDDM_W: binary.HDDMW,
-}
+@functools.cache
+def _class_of(algorithm: Algorithm) -> type[Any]:
+    """River's class; river takes a second to load, and most configs place none of its detectors."""
+    from river import drift
+    from river.drift import binary
+
+    classes: dict[Algorithm, type[Any]] = {
+        Algorithm.ADWIN: drift.ADWIN,
+        Algorithm.PAGE_HINKLEY: drift.PageHinkley,
+        Algorithm.KSWIN: drift.KSWIN,
+        Algorithm.DDM: binary.DDM,
+        Algorithm.EDDM: binary.EDDM,
+        Algorithm.FHDDM: binary.FHDDM,
+        Algorithm.HDDM_A: binary.HDDMA,
+        Algorithm.HDDM_W: binary.HDDMW,
+    }
+    return classes[algorithm]
+
+
 _NUMERIC = frozenset({Algorithm.ADWIN, Algorithm.PAGE_HINKLEY, Algorithm.KSWIN})
 _NOT_SETTINGS = frozenset({"self", "window"})
 _SEED = 0
@@ -66,7 +74,7 @@ class RiverHintParams(Params):
 
     @model_validator(mode="after")
     def _settings_fit(self) -> Self:
-        allowed = sorted(set(inspect.signature(_CLASSES[self.algorithm]).parameters) - _NOT_SETTINGS)
+        allowed = sorted(set(inspect.signature(_class_of(self.algorithm)).parameters) - _NOT_SETTINGS)
         unknown = sorted(set(self.settings) - set(allowed))
         if unknown:
             raise ValueError(
@@ -120,7 +128,7 @@ class Values:
 def made(p: RiverHintParams) -> Any:
     """A new detector of river."""
     seed = {"seed": _SEED} if p.algorithm is Algorithm.KSWIN else {}
-    return _CLASSES[p.algorithm](**{**seed, **p.settings})
+    return _class_of(p.algorithm)(**{**seed, **p.settings})
 
 
 def remembered(p: RiverHintParams, memory: dict[str, Any]) -> Any:
