@@ -66,6 +66,10 @@ def cut(escaped: str, longest: int) -> str:
     return re.sub(r"&[a-z]*$", "", escaped[: longest - 1]) + "…"
 
 
+_NOTHING = 1e-12
+"""Below this a difference is what is left of rounding."""
+
+
 def decimals_for(width: float) -> int:
     """Decimals that show a quantity of this size with two digits, 0 to 6; 2 if the size is 0 or not finite."""
     if not math.isfinite(width) or width == 0:
@@ -76,11 +80,12 @@ def decimals_for(width: float) -> int:
 def number(value: float, decimals: int | None = None, *, sign: bool = False) -> str:
     """A number with thousands separated and three significant digits, or as many decimals as told.
 
-    >>> number(1903412), number(0.04321), number(2.5e-9), number(5.15e-5, 4)
-    ('1,903,412', '0.0432', '2.5e-09', '0.0001')
+    >>> number(1903412), number(0.04321), number(2.5e-9), number(5.15e-5, 4), number(-2.2e-16, sign=True)
+    ('1,903,412', '0.0432', '2.5e-09', '0.0001', '0')
     """
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else ("-" if value < 0 else "") + "infinity"
+    value = 0.0 if abs(value) < _NOTHING else value
     plus = "+" if sign and value > 0 else ""
     too_small = abs(value) < 1e-4 if decimals is None else decimals >= 6 and round(value, decimals) == 0
     if value != 0 and (too_small or abs(value) >= 1e12):

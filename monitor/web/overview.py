@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from detectors.evidence import Evidence, Mode, Standing
 from monitor.alerting.alert import Alert, Phase
-from monitor.alerting.words import moment
+from monitor.alerting.words import moment, number
 from monitor.watch.finding import Finding
 from monitor.web.health import Part
 
@@ -157,12 +157,12 @@ def _since(state: State, alert: Alert | None) -> int | None:
 
 
 def effect(evidence: Evidence) -> str:
-    """The effect with unit, interval and relative size: `-0.0052 clicks [-0.0061, -0.0043], -76 %`; "" if there is none."""
+    """The effect with unit, interval and relative size: `-0.0052 clicks [-0.00610, -0.00430], -76 %`; "" if there is none."""
     if evidence.effect is None:
         return ""
-    text = f"{evidence.effect:+.3g} {evidence.unit}".rstrip()
+    text = f"{number(evidence.effect, sign=True)} {evidence.unit}".rstrip()
     if evidence.interval is not None:
-        text += f" [{evidence.interval.low:+.3g}, {evidence.interval.high:+.3g}]"
+        text += f" [{number(evidence.interval.low, sign=True)}, {number(evidence.interval.high, sign=True)}]"
     if evidence.relative is not None:
-        text += f", {100 * evidence.relative:+.3g} %"
+        text += f", {number(100 * evidence.relative, sign=True)} %"
     return text.replace("-", "\N{MINUS SIGN}")

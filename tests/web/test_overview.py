@@ -104,6 +104,6 @@ def test_an_effect_is_told_with_unit_interval_and_relative_size() -> None:
     evidence = Evidence(
         mode=Mode.WATCHING, effect=-0.00518, unit="clicks", relative=-0.755, interval=Interval(low=-0.0061, high=0.0043)
     )
-    assert effect(evidence) == "−0.00518 clicks [−0.0061, +0.0043], −75.5 %"  # noqa: RUF001  # a minus sign for people
+    assert effect(evidence) == "−0.00518 clicks [−0.00610, +0.00430], −75.5 %"  # noqa: RUF001  # a minus sign for people
     assert effect(Evidence(mode=Mode.WATCHING)) == ""
     assert effect(Evidence(mode=Mode.WATCHING, effect=2.0)) == "+2"
