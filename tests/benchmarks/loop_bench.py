@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import numpy as np
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from detectors.loop_gain import estimate, sequence
 from monitor.simulate.closed_loop.shape import Mode, Shape
@@ -28,7 +29,7 @@ COMMAND = "make loop-bench"
 PARTS = ("gain", "world-gain", "modes")
 OUT, TABLE = Path("build/TARGET.json"), Path("build/loop-bench.md")
 PROCESSES = 2
-OWN_PEOPLE, OWN_PERIODS = 30_000, 8
+OWN_PEOPLE, OWN_PERIODS = 12_000, 8
 LARGE = World(1.2, items=4_000, views=2_000, periods=5, h=0.3, tilted=0.8, warm=2)
 
 
@@ -134,14 +135,14 @@ def world_gain(seeds: int) -> list[Row]:
 
 def modes(seeds: int) -> list[Row]:
     """Every mode of the world through the real engine, `seeds` each; writes build/loop-bench.md and .json."""
-    tasks = [(mode, seed) for mode in Mode for seed in range(1, seeds + 1)]
-    courses: list[Course] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool, Progress(*columns) as progress:
-        running = progress.add_task("worlds", total=len(tasks))
-        for done in pool.imap_unordered(_course, tasks):
+    tasks = [(mode, seed) for seed in range(1, seeds + 1) for mode in Mode]
+    courses, began = list[Course](), time.monotonic()
+    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
+        for number, done in enumerate(pool.imap_unordered(_course, tasks), start=1):
             courses.append(done)
-            progress.advance(running)
+            told = ", ".join(f"{a.watch} in {a.period}" for a in done.of_family()) or "nothing"
+            seconds = time.monotonic() - began
+            sys.stderr.write(f"{number} of {len(tasks)}, {seconds:,.0f} s: {done.mode} {done.seed}: {told}\n")
     courses.sort(key=lambda c: (list(Mode).index(Mode(c.mode)), c.seed))
     TABLE.parent.mkdir(parents=True, exist_ok=True)
     TABLE.write_text(loop_table.markdown(courses), encoding="utf-8")
