@@ -33,6 +33,7 @@ from detectors.river_bank import RiverHint
 from detectors.sample_ratio import SampleRatio
 from detectors.shadow import Shadow
 from detectors.share_over import ShareOver
+from detectors.tail_collapse.detector import TailCollapse
 from detectors.training_health import TrainingHealth
 from detectors.volume import Volume
 
@@ -65,6 +66,7 @@ _ALL: tuple[AnyDetector, ...] = (
     Divergence(),
     EffectiveSample(),
     CalibrationGap(),
+    TailCollapse(),
     LoopGain(),
     Engagement(),
     Freshness(),

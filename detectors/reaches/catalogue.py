@@ -50,6 +50,7 @@ UNTOLD: dict[str, str] = {
     "loop_gain": "its precision follows from how many pairs of items are tilted: its own findings say it",
     "rejects": "a limit, not a test: it fires with the first window in which too many records are refused",
     "river_hint": "a hint of river's, which says nothing of what it finds or misses",
+    "tail_collapse": "a fall to half the reference's share is found within a window or two of a few hundred units",
     "training_health": _FEW_PERIODS,
 }
 """Why nothing is told of the other detectors, in a sentence."""

@@ -259,6 +259,14 @@ WORDINGS: dict[str, Wording] = {
         "shows late; the holdout also sees what exposed people made popular, so the true gap may be larger.",
         step="hold the next retrain; look at what gained clicks since then and brings no {metric}.",
     ),
+    "tail_collapse": Wording(
+        up="more of what was rare is shown or answered than before",
+        down="what was rare vanishes from what the model shows or answers",
+        moved="the share of what was rare has changed",
+        over="what was rare is shown or answered again",
+        unknown="whether people miss it: this is what the model gives, not what they make of it.",
+        step="compare the versions below; if the last one lost it, look at what it was trained on, and hold the next.",
+    ),
     "calibration_gap": Wording(
         up="scores foretell more where the model shows an item than where it does not",
         down="scores foretell less where the model shows an item than where it does not",

@@ -45,6 +45,7 @@ from detectors.river_bank.state import Algorithm
 from detectors.sample_ratio import SampleRatioParams
 from detectors.shadow import Compare, ShadowParams
 from detectors.share_over import ShareOverParams
+from detectors.tail_collapse.detector import TailCollapseParams
 from detectors.training_health import TrainingHealthParams
 from detectors.volume import VolumeParams
 
@@ -358,6 +359,11 @@ EXAMPLES: dict[str, Example] = {
         TrainingHealthParams(
             min_units=30, trailing_periods=2, max_items=1_000, page_if_explored_below=0.05, labels=True
         ),
+        healthy,
+    ),
+    "tail_collapse": Example(
+        TailCollapseParams(learn_units=50),
+        TailCollapseParams(learn_units=60, max_rows=2_000, page_if_tail_falls_by=0.3, at_least=20),
         healthy,
     ),
     "calibration_gap": Example(

@@ -174,7 +174,7 @@ def test_the_holdouts_owner_is_told_of_the_holdout_and_the_models_team_of_the_re
 def test_a_team_without_a_destination_is_warned_of_with_what_it_misses(tmp_path: Path) -> None:
     (told,) = plans(tmp_path, model()).warnings
     assert told.startswith(
-        "feed: team default has no destination, so nobody is told what 12 of this model's watches find"
+        "feed: team default has no destination, so nobody is told what 13 of this model's watches find"
     )
     assert "teams.default" in told
 

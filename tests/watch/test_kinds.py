@@ -58,6 +58,7 @@ def test_a_recommender_with_a_holdout_brings_its_cohorts_metrics_narrowing_silen
         "clicks.returning",
         "concentration",
         "homogenisation",
+        "tail_collapse",
         "freshness.predictions",
         "freshness.click",
         "freshness.holdout",
@@ -170,6 +171,7 @@ def test_without_cohorts_nothing_is_compared_and_the_reason_is_given() -> None:
     assert [*got(cohorts=None)] == [
         "concentration",
         "homogenisation",
+        "tail_collapse",
         "freshness.predictions",
         "freshness.click",
         *rejects,
@@ -182,6 +184,7 @@ def test_without_units_nothing_that_counts_people_is_watched_and_the_reason_is_g
     loop = [
         "concentration",
         "homogenisation",
+        "tail_collapse",
         "training_health",
         "effective_sample",
         "calibration_gap",
@@ -210,7 +213,7 @@ def test_a_metric_that_is_engagement_is_read_by_period_and_brings_the_composite_
     assert (reading.key, reading.on, reading.window, reading.severity) == ("clicks.engagement", "clicks", DAY, "info")
     made = kinds.composite(feed, brought.watches)
     assert made is not None
-    assert (made.parts, made.severity) == (("concentration", "homogenisation"), "page")
+    assert (made.parts, made.severity) == (("concentration", "homogenisation", "tail_collapse"), "page")
     assert [(r.watch, r.metric, r.better, r.tolerated) for r in made.reads] == [
         ("clicks.engagement", "clicks", "higher", 0.07)
     ]

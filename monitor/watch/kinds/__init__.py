@@ -74,6 +74,7 @@ _MARGINS = (
     "page_if_explored_below",
     "page_if_effective_falls_by",
     "page_if_gap_grows_by",
+    "page_if_tail_falls_by",
     "page_if_gain_above",
     "eps",
 )

@@ -11,18 +11,20 @@ from detectors.detector import Params
 from detectors.effective_sample import EffectiveSampleParams
 from detectors.homogenisation import HomogenisationParams
 from detectors.loop_gain.detector import LoopGainParams
+from detectors.tail_collapse.detector import TailCollapseParams
 from detectors.training_health import TrainingHealthParams
 from monitor.ingest.mapping import TRUTH
 from monitor.settings.model import ModelSettings
 from monitor.watch.kinds.contrasts import why_no_contrast
 from monitor.watch.kinds.wanted import Wanted
 
-LOOP_GAIN, CALIBRATION_GAP = "loop_gain", "calibration_gap"
+LOOP_GAIN, CALIBRATION_GAP, TAIL = "loop_gain", "calibration_gap", "tail_collapse"
 
 # A loop narrows from its first retrain on: a baseline of several periods would hold what it is to be compared with.
 _WATCHES: dict[str, Params] = {
     "concentration": ConcentrationParams(learn_periods=1, page_if_items_fall_by=0.5),
     "homogenisation": HomogenisationParams(learn_periods=1),
+    TAIL: TailCollapseParams(),
     "training_health": TrainingHealthParams(),
     "effective_sample": EffectiveSampleParams(),
     CALIBRATION_GAP: CalibrationGapParams(),
@@ -31,9 +33,10 @@ _WATCHES: dict[str, Params] = {
 
 def narrowing(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
     """What a recommender shows, and what its next model will learn from."""
-    if model.kind != "recommender":
-        return
     window = max(model.period - model.period % model.window, model.window)
+    if model.kind != "recommender":
+        yield from _tail_of_answers(model, window, missing)
+        return
     for name, params in _WATCHES.items():
         why = _lacking(model, name)
         if why:
@@ -61,6 +64,16 @@ def _gain(model: ModelSettings, window: int, missing: dict[str, str]) -> Iterato
         training_periods=_trained_periods(model),
     )
     yield Wanted(LOOP_GAIN, LOOP_GAIN, params, "", window, "page")
+
+
+def _tail_of_answers(model: ModelSettings, window: int, missing: dict[str, str]) -> Iterator[Wanted]:
+    """Whether rare classes vanish from what a classifier or a generator answers."""
+    if model.kind == "regressor" or model.predictions.label is None:
+        return
+    if model.predictions.unit is None:
+        missing[TAIL] = "predictions.unit is not mapped, and units are the sample"
+        return
+    yield Wanted(TAIL, TAIL, TailCollapseParams(of="value"), "label", window, "warn")
 
 
 def _trained_periods(model: ModelSettings) -> int:

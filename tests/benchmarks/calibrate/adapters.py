@@ -311,6 +311,7 @@ HEALTHY_ONLY = {
     "engagement": "a reading for the composite alert, which spends nothing and so never speaks",
     "estimated_performance": "a hint, which never pages",
     "rejects": "a limit on a share, with no chance promised",
+    "tail_collapse": "needs a catalogue of many items; its own tests draw one",
     "calibration_gap": "needs scores and what came of every showing; its own tests draw them",
     "effective_sample": "needs propensities of every showing; its own tests draw them",
     "loop_gain": "needs paired pushes and a model that answers them; `make loop-bench` has worlds of a known gain",

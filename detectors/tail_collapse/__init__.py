@@ -1,0 +1,1 @@
+"""C7: does what was rare vanish from what the model shows or answers?"""
