@@ -21,6 +21,7 @@ from detectors.effective_sample import EffectiveSample
 from detectors.embedding_shift import EmbeddingShift
 from detectors.engagement import Engagement
 from detectors.estimated_performance import EstimatedPerformance
+from detectors.flywheel import Flywheel
 from detectors.freshness import Freshness
 from detectors.homogenisation import Homogenisation
 from detectors.interleaving import Interleaving
@@ -64,6 +65,7 @@ _ALL: tuple[AnyDetector, ...] = (
     Homogenisation(),
     TrainingHealth(),
     Divergence(),
+    Flywheel(),
     EffectiveSample(),
     CalibrationGap(),
     TailCollapse(),

@@ -31,6 +31,7 @@ _NOT_EXACT = {
     "effective_sample": Promise.LARGE_N,
     "engagement": Promise.NONE,
     "estimated_performance": Promise.NONE,
+    "flywheel": Promise.NONE,
     "freshness": Promise.CALIBRATED,
     "homogenisation": Promise.LARGE_N,
     "loop_gain": Promise.LARGE_N,

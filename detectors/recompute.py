@@ -126,6 +126,7 @@ _EFFECTS: dict[str, Callable[[Evidence], tuple[float, float | None]]] = {
     "interleaving": _half_the_lead,
     "shadow": _mean_of_pairs,
     "contamination": _share,
+    "flywheel": _share,
     "rejects": _share,
 }
 

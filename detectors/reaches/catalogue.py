@@ -45,6 +45,7 @@ UNTOLD: dict[str, str] = {
     "effective_sample": _FEW_PERIODS,
     "engagement": "a reading, whose intervals say what it can tell; it alarms nobody by itself",
     "estimated_performance": "it estimates without labels, and alarms nobody by itself",
+    "flywheel": "an insight, which alarms nobody by itself",
     "freshness": "it finds silence as soon as that is longer than what is usual at this time of the week",
     "homogenisation": _FEW_PERIODS,
     "loop_gain": "its precision follows from how many pairs of items are tilted: its own findings say it",

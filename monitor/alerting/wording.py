@@ -283,6 +283,14 @@ WORDINGS: dict[str, Wording] = {
         unknown="whether anybody is worse off: this is what can be learned from the data, not what people make of it.",
         step="raise the exploration share before the next retrain; trust no estimate that is weighted by these propensities.",
     ),
+    "flywheel": Wording(
+        up="more feedback hardly improves {metric} any more (an insight, not a finding)",
+        down="more feedback no longer improves {metric} (an insight, not a finding)",
+        moved="more feedback no longer improves {metric} (an insight, not a finding)",
+        over="more feedback improves {metric} again",
+        unknown="why: a model that is as good as it can get stalls as well, and so does one that learns only what it already believes.",
+        step="look at the exploration share of the training data, and at what the labels of the last periods are about.",
+    ),
     "rejects": Wording(
         up="{metric}: too many records cannot be used",
         down="{metric}: too many records cannot be used",

@@ -31,6 +31,7 @@ from detectors.effective_sample import EffectiveSampleParams
 from detectors.embedding_shift import EmbeddingShiftParams
 from detectors.engagement import EngagementParams
 from detectors.estimated_performance import EstimatedPerformanceParams
+from detectors.flywheel import FlywheelParams
 from detectors.freshness import FreshnessParams
 from detectors.homogenisation import HomogenisationParams
 from detectors.interleaving import InterleavingParams
@@ -276,6 +277,11 @@ EXAMPLES: dict[str, Example] = {
             page_if_worse_by=0.1,
         ),
         _of_two_metrics,
+    ),
+    "flywheel": Example(
+        FlywheelParams(min_units=20, least_gain=1e-6),
+        FlywheelParams(versions=5, least_gain=1e-3, min_units=30),
+        healthy,
     ),
     "attrition": Example(AttritionParams(min_holdout=20), AttritionParams(apart_by=0.3, min_holdout=40), _coming),
     "sample_ratio": Example(

@@ -59,6 +59,7 @@ def test_a_recommender_with_a_holdout_brings_its_cohorts_metrics_narrowing_silen
         "concentration",
         "homogenisation",
         "tail_collapse",
+        "flywheel",
         "freshness.predictions",
         "freshness.click",
         "freshness.holdout",
@@ -165,6 +166,7 @@ def test_without_cohorts_nothing_is_compared_and_the_reason_is_given() -> None:
         "calibration_gap": UNSCORED,
         "loop_gain": UNTILTED,
         "divergence": why,
+        "flywheel": why,
         "green_dashboard": NO_ENGAGEMENT,
     }
     rejects = ["rejects.predictions", "rejects.click"]
@@ -190,6 +192,7 @@ def test_without_units_nothing_that_counts_people_is_watched_and_the_reason_is_g
         "calibration_gap",
         "loop_gain",
         "divergence",
+        "flywheel",
     ]
     lacking = dict.fromkeys(["holdout", "clicks", *loop, "score", "missing"], why)
     assert missing(predictions=given) == {**lacking, "green_dashboard": NO_ENGAGEMENT}

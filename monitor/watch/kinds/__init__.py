@@ -14,7 +14,7 @@ from monitor.alerting.composite import DASHBOARD
 from monitor.settings.model import ModelSettings, WatchSettings
 from monitor.watch.kinds.contrasts import HOLDOUT, holdout, metrics
 from monitor.watch.kinds.dashboard import Composite, composite, engagement
-from monitor.watch.kinds.divergence import divergence
+from monitor.watch.kinds.divergence import divergence, flywheel
 from monitor.watch.kinds.experiments import answer_of, experiments
 from monitor.watch.kinds.exposure import narrowing, outcomes_of_items
 from monitor.watch.kinds.labelled import labelled
@@ -102,6 +102,7 @@ def _brought(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
     yield from metrics(model, missing)
     yield from narrowing(model, missing)
     yield from divergence(model, missing)
+    yield from flywheel(model, missing)
     yield from engagement(model, missing)
     yield from labelled(model, missing)
     yield from shifts(model, missing)

@@ -1,15 +1,16 @@
-"""What is raised against what it is for: engagement up while quality falls, for every pair of such metrics."""
+"""What is raised against what it is for: engagement up while quality falls; and whether more feedback still buys quality."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from detectors.divergence import DivergenceParams
+from detectors.flywheel import FlywheelParams
 from monitor.settings.model import ModelSettings
 from monitor.watch.kinds.contrasts import why_no_contrast
 from monitor.watch.kinds.wanted import Wanted
 
-DIVERGENCE = "divergence"
+DIVERGENCE, FLYWHEEL = "divergence", "flywheel"
 
 
 def divergence(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
@@ -31,6 +32,20 @@ def divergence(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted
         )
         parts = (DIVERGENCE, *([name] if len(quality) > 1 else ()), *([raised] if len(engagement) > 1 else ()))
         yield Wanted(".".join(parts), DIVERGENCE, params, name, model.window, "page", metric=name)
+
+
+def flywheel(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
+    """Whether more feedback still buys quality: shown for every quality metric of a recommender, told to nobody unless asked."""
+    quality = _named(model, "quality")
+    if model.kind != "recommender" or not quality:
+        return
+    if why := why_no_contrast(model):
+        missing[FLYWHEEL] = why
+        return
+    window = max(model.period - model.period % model.window, model.window)
+    for name in quality:
+        key = FLYWHEEL if len(quality) == 1 else f"{FLYWHEEL}.{name}"
+        yield Wanted(key, FLYWHEEL, FlywheelParams(), name, window, "info", metric=name)
 
 
 def why_no_divergence(model: ModelSettings, engagement: list[str], quality: list[str]) -> str:
