@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import SecretStr
 
 from detectors.columns import Category, Cohort, Columns, Flag, Hash, Numeric, Ragged
-from monitor import references, settings
+from monitor import references, settings, warmup
 from monitor.alerting.alert import Notifier
 from monitor.alerting.via_apprise import AppriseNotifier
 from monitor.alerting.words import moment
@@ -27,6 +27,7 @@ from monitor.ingest.via_kafka import KafkaAccess, KafkaReading, KafkaSink, Kafka
 from monitor.metrics import Metrics
 from monitor.relay import Relay
 from monitor.selfwatch import CountingNotifier
+from monitor.settings.history import files_of
 from monitor.settings.kafka import KafkaSettings, SaslSettings
 from monitor.store.protocols import Lease, SchemaTooOld, Store
 from monitor.store.via_memory import MemoryStore
@@ -114,6 +115,23 @@ def with_references(config: Config, store: Store) -> tuple[Config, tuple[str, ..
     known = [references.adopted(p, store.references(p.model)) for p in config.plans.models]
     plans = replace(config.plans, models=tuple(plan for plan, _ in known))
     return replace(config, plans=plans), tuple(f"{plan.model}: {sentence}" for plan, said in known for sentence in said)
+
+
+def history_of(config: Config, plan: ModelPlan) -> dict[str, list[Path]]:
+    """The files of a model's topics that its `history` names; empty where it has none."""
+    given = config.loaded.models[plan.model].history
+    return {} if given is None else {topic: files_of(given, topic) for topic in sorted(plan.topics())}
+
+
+def learn_from_history(config: Config, store: Store, clock: Clock) -> Iterator[tuple[str, int, tuple[str, ...]]]:
+    """Give the watches of each model with a history their references: (model, how many, what a person should know).
+
+    `config` without references. Raises `StoreError`.
+    """
+    for plan in config.plans.models:
+        if config.loaded.models[plan.model].history is not None:
+            files = history_of(config, plan)
+            yield plan.model, *warmup.learn(plan, files, store, clock, read=file_source, own=memory_store)
 
 
 def upgrade_database(url: str) -> bool:

@@ -6,10 +6,11 @@ import contextlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from monitor import app, logs
+from monitor import app, logs, references
 from monitor.alerting import via_http
 from monitor.app import Config
 from monitor.clock import Clock, SteadyClock, SystemClock
@@ -57,6 +58,7 @@ class Service:
             raise ValueError("the config has no kafka: section, so there is nothing to read")
         self._kafka: KafkaSettings = shared.kafka
         self.store = app.open_store(config.database, self.clock)
+        self._bare = config
         self.config = config = self._with_references(config)
         self.plans: Sequence[ModelPlan] = config.plans.models
         self.metrics = Metrics(app.VERSION)
@@ -78,7 +80,7 @@ class Service:
             shared.http.secret.get_secret_value() if shared.http.secret is not None else None,
         )
         self.web = WebServer(pages, address=shared.http.host, port=shared.http.port)
-        self._asked = threading.Event()
+        self._asked, self._read_config = threading.Event(), threading.Event()
 
     @property
     def address(self) -> str:
@@ -91,6 +93,7 @@ class Service:
 
     def reload(self) -> None:
         """Read the config again soon; may be called from a signal handler."""
+        self._read_config.set()
         self._asked.set()
 
     def run(self, stop: threading.Event) -> None:
@@ -136,6 +139,8 @@ class Service:
     def _stepped(self, plan: ModelPlan, source: Source, memory: ModelMemory, step: Step, seconds: float) -> None:
         self.watch.step(memory, step, seconds)
         self.watch.behind(plan, source.behind())
+        if step.commands:
+            self._asked.set()  # one of them may have adopted a reference
 
     def _heartbeat(self) -> Heartbeat | None:
         wanted = self.config.loaded.settings.heartbeat
@@ -154,20 +159,47 @@ class Service:
         return Metrics.content_type, self.metrics.exposition()
 
     def _reload_when_asked(self, stop: threading.Event) -> None:
+        self._learn_from_history()
         while not stop.is_set():
             self._asked.wait()
             self._asked.clear()
-            if not stop.is_set() and self.path is not None:
-                self._read_again(self.path)
+            if stop.is_set():
+                return
+            if self._read_config.is_set() and self.path is not None:
+                self._read_config.clear()
+                self._take_up(partial(app.read_config, self.path))
+                self._learn_from_history()
+            else:
+                self._take_up_references()
 
-    def _read_again(self, path: Path) -> None:
-        """Take the config up, or say why nothing of it is."""
+    def _learn_from_history(self) -> None:
+        """Meanwhile the daemon runs; what is adopted takes effect as a person's adoption does."""
+        log = logs.logger("loopwatch")
         try:
-            config = self._with_references(app.read_config(path))
+            for model, given, said in app.learn_from_history(self._bare, self.store, self.clock):
+                log.info("learned from history", model=model, watches=given)
+                for sentence in said:
+                    log.warning("history", model=model, what=sentence)
+        except Exception as error:  # noqa: BLE001 - without history its watches learn from the stream
+            log.warning("history", what=f"{type(error).__name__}: {error}")
+
+    def _take_up_references(self) -> None:
+        """What was adopted meanwhile takes effect with the next turn; the config stays as it was read."""
+        with contextlib.suppress(StoreError):  # the next command, or the next start, looks again
+            known = [references.adopted(p, self.store.references(p.model))[0] for p in self._bare.plans.models]
+            if {p.model: p for p in known} != {p.model: p for p in self.plans}:
+                self._take_up(lambda: self._bare, again=False)
+
+    def _take_up(self, read: Callable[[], Config], *, again: bool = True) -> None:
+        """Take the config that `read` gives up, or say why nothing of it is. Not `again`: faults of it are known already."""
+        try:
+            bare = read()
+            config = self._with_references(bare)
             for secret in config.secrets():
                 self._redactor.add(secret)
             destinations = app.notifier(config)
-            new = reloaded(self.config.loaded.settings, self.plans, config.loaded.settings, config.plans)
+            plans = config.plans if again else replace(config.plans, faults=())
+            new = reloaded(self.config.loaded.settings, self.plans, config.loaded.settings, plans)
             if new.refused:
                 self.watch.reloaded((), new.refused)
                 return
@@ -178,7 +210,7 @@ class Service:
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, what runs goes on as it was
             self.watch.reloaded((), [f"it cannot be taken up: {type(error).__name__}: {error}"])
             return
-        self.config = config
+        self._bare, self.config = bare, config
         self.relay.send_through(CountingNotifier(destinations, self.metrics))
         for gone in {plan.model for plan in self.plans} - {plan.model for plan in new.plans}:
             self.watch.forget(gone)

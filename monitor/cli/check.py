@@ -46,7 +46,9 @@ def check(
     ] = None,
     history: Annotated[
         list[str] | None,
-        typer.Option(help="TOPIC=FILE, a healthy period: every watch is run over it; repeat for more files."),
+        typer.Option(
+            help="TOPIC=FILE, a healthy period: every watch is run over it; repeat for more. Else the config's history:."
+        ),
     ] = None,
     events_per_day: Annotated[float | None, typer.Option(min=1, help="Events a day, of all streams.")] = None,
 ) -> None:
@@ -69,9 +71,12 @@ def check(
         for why in plan.not_watched:
             out.print(Text(f"  not watched: {why}"))
         foretell.tell(read, plan, traffic, events_per_day)
-        if plan.topics() & set(topics):
+        own = topics if plan.topics() & set(topics) else house.history_of(read, plan)
+        if any(own.values()):
             out.print(Text("  over the history, in which nothing is known to be wrong:"))
-            reference.tell(reference.dry_run(plan, topics))
+            reference.tell(reference.dry_run(plan, own))
+        elif own:
+            out.print(Text(f"  history: no file matches for {', '.join(sorted(own))}"))
     try:
         house.notifier(read)
     except ValueError as error:

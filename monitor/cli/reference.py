@@ -140,7 +140,7 @@ def adopt(
     version: Annotated[str, typer.Option(help="Which one, as `loopwatch reference list` has it.")],
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
-    """Use a reference: that watch alone restarts with it when loopwatch starts next. Recorded with author and time."""
+    """Use a reference: that watch alone restarts with it, at once where loopwatch runs. Recorded with author and time."""
     read, clock = read_config(config), SystemClock()
     try:
         store = house.open_store(read.database, clock)
@@ -154,7 +154,7 @@ def adopt(
         have = ", ".join(r.version for r in known) or "none; build one with loopwatch reference build"
         err.print(Text(f"{model} has no reference {version!r} of {watch!r}; it has {have}"))
         raise typer.Exit(EXIT_CONFIG)
-    out.print(Text(f"{model}: {watch} starts with reference {version} when loopwatch run starts next"))
+    out.print(Text(f"{model}: {watch} starts anew with reference {version}, with the next turn of loopwatch run"))
     for r in known:
         if r.version == version and r.failed:
             out.print(Text(f"  it {references.capped(r)}"))

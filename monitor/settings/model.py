@@ -11,6 +11,7 @@ from detectors.catalogue import DETECTORS
 from detectors.detector import Params
 from monitor.settings.base import SettingsType, also_as
 from monitor.settings.experiments import Arms, ExperimentSettings
+from monitor.settings.history import HistoryFiles
 from monitor.settings.quantities import (
     Duration,
     FieldPath,
@@ -247,6 +248,11 @@ class ModelSettings(SettingsType):
         default=None,
         description="How far back the logs go that each model is trained on, at most 14 retrainings; default: one. The gain of a "
         "loop is summed over them.",
+    )
+    history: HistoryFiles | None = Field(
+        default=None,
+        description="Files of a healthy period with the same events, JSON lines (.gz too), CSV or Parquet: a path with {topic} in it, "
+        "or paths by topic. Watches that have not begun to look learn from them at the start, as after `loopwatch reference adopt`.",
     )
     predictions: Predictions = Field(description="The model's predictions.")
     outcomes: dict[Name, OutcomeSettings] = Field(default={}, description="What can come of a prediction, by name.")

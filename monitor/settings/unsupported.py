@@ -10,7 +10,6 @@ ANY = "*"
 SUPPORTED_LATER: dict[tuple[str, ...], str] = {
     ("kafka", "schema_registry"): "not supported yet; events must be plain JSON or CloudEvents",
     ("changes",): "not supported yet; deploys and campaigns are not read",
-    ("history",): "not supported yet; references are learned from the stream",
     ("slack", "token"): "not supported yet; write url: slack://... (an apprise URL) instead",
     ("slack", "token_file"): "not supported yet; write url_file with an apprise URL, slack://... instead",
     ("slack", "webhook"): "not supported yet; write url with an apprise URL, slack://... instead",

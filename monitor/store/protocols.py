@@ -290,7 +290,7 @@ class Ledger(Protocol):
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
-    """What a watch learned from history; used once a person has adopted it, from the next start on.
+    """What a watch learned from history; used once a person has adopted it, with the model's next turn.
 
     version        of its content, period and number of records: two of one version are the same.
     learned_as     the watch's incarnation while it learned: with other parameters it is another quantity.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from detectors.evidence import Mode
-from monitor import app, references, replay
+from monitor import app, references, replay, warmup
 from monitor.alerting.alert import Severity
 from monitor.clock import ManualClock, SystemClock
 from monitor.memory import load
@@ -187,6 +187,50 @@ def test_the_daemon_starts_with_what_was_adopted(healthy: tuple[ModelPlan, refer
     assert watch.reference.version == mine.version
 
 
+@pytest.mark.parametrize(
+    "written", ["lake/{topic}.jsonl", {"slates": "lake/slates.jsonl", "reads": ["lake/reads.jsonl"]}]
+)
+def test_watches_that_have_not_begun_start_with_the_history_that_the_config_names(
+    tmp_path: Path, written: str | dict[str, object]
+) -> None:
+    plan = _plan(tmp_path)
+    (tmp_path / "lake").mkdir()
+    for topic, (path,) in _files(tmp_path, first=0, hours=40, score=0.0).items():
+        path.rename(tmp_path / "lake" / f"{topic}.jsonl")
+    (tmp_path / "loopwatch.yaml").write_text(CONFIG + f"history: {json.dumps(written)}\n")
+    config, clock = app.read_config(tmp_path / "loopwatch.yaml"), ManualClock()
+    store = app.open_store(f"sqlite:///{tmp_path / 'state.db'}", clock)
+    ((model, given, said),) = app.learn_from_history(config, store, clock)
+    (used,) = app.with_references(config, store)[0].plans.models
+    learned = {w.key for w in used.watches if w.reference is not None}
+    assert (model, given) == (plan.model, len(learned))
+    assert {"score", "reads"} <= learned
+    assert all("history is too short" in sentence for sentence in said)
+    commands = store.commands(plan.model)
+    assert {(c.verb, c.author) for c in commands} == {("adopt", warmup.AUTHOR)}
+    assert {c.target for c in commands} == learned
+    assert [again for _, again, _ in app.learn_from_history(config, store, clock)] == [0]
+    store.close()
+
+
+def test_what_has_looked_at_the_stream_is_not_replaced_by_history(tmp_path: Path) -> None:
+    plan = _plan(tmp_path)
+    files, clock = _files(tmp_path, first=0, hours=40, score=0.0), SystemClock()
+    store = app.memory_store(clock)
+    replay.run([plan], {plan.model: app.file_source(files, plan)}, store, clock)
+    looked = {f.watch for f in store.latest(plan.model) if f.evidence.mode is not Mode.LEARNING}
+    assert "score" in looked
+    assert not warmup.wanting(plan, store) & looked
+
+
+def test_a_history_without_files_is_told_and_the_stream_is_learned_from(tmp_path: Path) -> None:
+    _plan(tmp_path)
+    (tmp_path / "loopwatch.yaml").write_text(CONFIG + "history: gone/{topic}.parquet\n")
+    config, clock = app.read_config(tmp_path / "loopwatch.yaml"), ManualClock()
+    told_of = list(app.learn_from_history(config, app.memory_store(clock), clock))
+    assert told_of == [("feed", 0, ("no file of its topics matches; its watches learn from the stream",))]
+
+
 def test_the_commands_build_list_and_adopt(loopwatch: CommandLine, tmp_path: Path) -> None:
     plan = _plan(tmp_path)
     files = _files(tmp_path, first=0, hours=30, score=0.0)
@@ -225,7 +269,7 @@ def test_the_commands_build_list_and_adopt(loopwatch: CommandLine, tmp_path: Pat
         "--config",
         tmp_path / "loopwatch.yaml",
     )
-    assert f"score starts with reference {version} when loopwatch run starts next" in taken.stdout
+    assert f"score starts anew with reference {version}, with the next turn of loopwatch run" in taken.stdout
     listed = loopwatch("reference", "list", "--config", tmp_path / "loopwatch.yaml").stdout
     assert version in listed
     assert "since " in listed

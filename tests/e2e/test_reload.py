@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from detectors import snapshot
+from monitor import app
+from monitor.store.protocols import Reference
 from monitor.store.via_sql import upgrade
 from tests.e2e import streams
 from tests.faults.child import ForkedDaemon
@@ -78,4 +81,39 @@ def test_a_fault_stays_out_and_is_named_and_a_good_config_takes_effect_with_the_
     assert len(hints) > 10
     assert min(f.start for f in hints) > min(f.start for f in findings)
     verdict = trial.verdict(without=["slots-hint"])
+    assert verdict.sound(), verdict
+
+
+def test_a_reference_that_is_adopted_takes_effect_with_the_next_turn_for_its_watch_alone(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "sqlite:///elsewhere.db")
+    monkeypatch.setenv("SLACK_URL", "json://localhost:1/")
+    (plan,) = app.read_config(trial.config).plans.models
+    watch = next(w for w in plan.watches if w.detector == "cohort_bounded")
+    nothing = snapshot.pack_row(watch.test.start([watch.params]), 0)
+    reference = Reference(
+        model=plan.model,
+        watch=watch.key,
+        version="built",
+        learned_as=watch.incarnation,
+        state=nothing,
+        start=0,
+        end=1,
+        records=1,
+        failed="",
+        built_at=1,
+        built_by="somebody",
+    )
+    store = trial.outcome.store
+    store.keep_reference(reference)
+    with trial.daemon() as daemon:
+        trial.in_the_middle(daemon, steps=2)
+        assert store.adopt_reference(plan.model, watch.key, "built", "somebody", 2)
+        daemon.wait("the reference is taken up", lambda: len(reloads(daemon)) == 1)
+        trial.finish(daemon)
+    assert reloads(daemon)[0]["changed"] == [plan.model]
+    findings = [f for f in store.findings(plan.model, limit=1_000_000) if f.watch == watch.key]
+    assert watch.incarnation not in {f.incarnation for f in findings[-1:]}
+    verdict = trial.verdict(without=[watch.key])
     assert verdict.sound(), verdict

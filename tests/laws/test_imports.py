@@ -46,7 +46,7 @@ LAYERS: list[tuple[str, tuple[str, ...]]] = [
             "monitor.selfwatch",
         ),
     ),
-    ("references", ("monitor.references",)),
+    ("references", ("monitor.references", "monitor.warmup")),
     (
         "app",
         (
