@@ -12,6 +12,7 @@ from detectors.cohort_block import CohortBlock
 from detectors.cohort_bounded import CohortBounded
 from detectors.cohort_by_group import CohortByGroup
 from detectors.cohort_quantile import CohortQuantile
+from detectors.cohort_rate import CohortRate
 from detectors.cohort_sticky import CohortSticky
 from detectors.concentration import Concentration
 from detectors.contamination import Contamination
@@ -42,6 +43,7 @@ _ALL: tuple[AnyDetector, ...] = (
     CohortBounded(),
     CohortBlock(),
     CohortSticky(),
+    CohortRate(),
     CohortQuantile(),
     CohortByGroup(),
     SampleRatio(),

@@ -5,6 +5,7 @@ A stored finding is JSON. `effect` and `relative` follow from its `arms` and `de
     normal_mixture    effect +- math.intervals.normal_mixture_radius(se, tau, alpha)
     empirical_cdf     effect +- math.intervals.empirical_cdf_radius(n, alpha)
     share             math.intervals.share_interval(yes, n, planned, tau, alpha) minus `planned`
+    rate_ratio        math.intervals.rate_ratio_interval(yes, n, share, tau, alpha) times `rate`
     share_sequence    math.intervals.share_sequence(yes, n, alpha)
     log_normal_mixture   exp(log +- math.intervals.normal_mixture_radius(se, tau, alpha)) - 1
     normal            effect +- -ndtri(alpha / 2) se
@@ -36,6 +37,7 @@ from detectors.math import bootstrap
 from detectors.math.intervals import (
     empirical_cdf_radius,
     normal_mixture_radius,
+    rate_ratio_interval,
     share_interval,
     share_sequence,
 )
@@ -131,6 +133,23 @@ _EFFECTS: dict[str, Callable[[Evidence], tuple[float, float | None]]] = {
 }
 
 
+def _share_beside_planned(x: dict[str, Floats]) -> tuple[Floats, Floats]:
+    low, high = share_interval(x["yes"], x["n"], x["planned"], x["tau"], x["alpha"])
+    return low - x["planned"], high - x["planned"]
+
+
+def _rate_difference(x: dict[str, Floats]) -> tuple[Floats, Floats]:
+    low, high = rate_ratio_interval(x["yes"], x["n"], x["share"], x["tau"], x["alpha"])
+    return low * x["rate"], high * x["rate"]
+
+
+_OF_COUNTS: dict[str, Callable[[dict[str, Floats]], tuple[Floats, Floats]]] = {
+    "share": _share_beside_planned,
+    "rate_ratio": _rate_difference,
+    "share_sequence": lambda x: share_sequence(x["yes"], x["n"], x["alpha"]),
+}
+
+
 def interval(e: Evidence) -> tuple[float, float]:
     """The interval's ends, from its formula, its inputs and the effect."""
     if e.interval is None or e.effect is None or not e.interval.formula:
@@ -145,11 +164,8 @@ def _ends(formula: str, effect: float, x: dict[str, Floats]) -> tuple[float, flo
         radius = float(normal_mixture_radius(x["se"], x["tau"], x["alpha"])[0])
     elif formula == "empirical_cdf":
         radius = float(empirical_cdf_radius(x["n"], x["alpha"])[0])
-    elif formula == "share":
-        low, high = share_interval(x["yes"], x["n"], x["planned"], x["tau"], x["alpha"])
-        return float(low[0] - x["planned"][0]), float(high[0] - x["planned"][0])
-    elif formula == "share_sequence":
-        low, high = share_sequence(x["yes"], x["n"], x["alpha"])
+    elif formula in _OF_COUNTS:
+        low, high = _OF_COUNTS[formula](x)
         return float(low[0]), float(high[0])
     elif formula == "log_normal_mixture":
         log_radius = float(normal_mixture_radius(x["se"], x["tau"], x["alpha"])[0])

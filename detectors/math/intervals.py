@@ -120,6 +120,20 @@ def share_interval(yes: Floats, n: Floats, plan: Floats, tau: Floats, alpha: Flo
     return np.where(n > 0, low, 0.0), np.where(n > 0, high, 1.0)
 
 
+def rate_ratio_interval(
+    yes: Floats, n: Floats, share: Floats, tau: Floats, alpha: Floats | float
+) -> tuple[Floats, Floats]:
+    """Where one rate over another, less 1, lies: (low, high), from `n` units it happened to, `yes` of them of the first arm.
+
+    share   (W,) of the first arm among all units, in (0, 1). Given n, `yes` is binomial, and the odds of its chance are the
+    ratio times those of `share`. Valid at every look. Source: `share_interval`; Przyborowski and Wilenski 1940, Biometrika 31.
+    """
+    low, high = share_interval(yes, n, share, tau, alpha)
+    odds = (1.0 - share) / share
+    with np.errstate(divide="ignore"):
+        return low / (1.0 - low) * odds - 1.0, high / (1.0 - high) * odds - 1.0
+
+
 def _edge(yes: Floats, no: Floats, least: Floats, outside: Floats, inside: Floats) -> Floats:
     """Between `outside` and `inside`, the share nearest to `outside` whose log likelihood is `least`: by halving."""
     out, into = np.broadcast_arrays(outside, inside)

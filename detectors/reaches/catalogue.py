@@ -21,6 +21,7 @@ REACHES: dict[str, Callable[[Any, Outlook], Reach]] = {
     "cohort_bounded": cohorts.cohort_bounded,
     "cohort_by_group": cohorts.cohort_by_group,
     "cohort_quantile": cohorts.cohort_quantile,
+    "cohort_rate": cohorts.cohort_rate,
     "cohort_sticky": cohorts.cohort_sticky,
     "contamination": shares.contamination,
     "embedding_shift": embedding_shift,

@@ -11,11 +11,12 @@ from detectors.cohort_by_group import CohortByGroupParams
 from detectors.cohort_by_group.tallies import GROUPS
 from detectors.cohort_quantile import CohortQuantileParams
 from detectors.cohort_quantile.state import BETS, CUTS, QUANTILES
+from detectors.cohort_rate import CohortRateParams
 from detectors.cohort_reach import UNKNOWN_MEAN, chances
 from detectors.cohort_sticky import CohortStickyParams
 from detectors.cohort_sticky.state import SCALES
 from detectors.columns import Floats
-from detectors.increments import ipw, mixture, ratio
+from detectors.increments import ipw, mixture, rates, ratio
 from detectors.power import Outlook, Reach, delay, smallest, walk_of
 
 NOBODY = "no new unit is counted"
@@ -73,6 +74,42 @@ def group_delay(harm: float, part: float, p: CohortByGroupParams, outlook: Outlo
     walk = walk_of(increments, chances(share, worse, mean), chances(share, mean, mean))
     weights = np.full(ratio.BETS, -np.log(GROUPS * ratio.BETS))
     return delay(walk.over(outlook.units * part), weights, outlook)
+
+
+def cohort_rate(p: CohortRateParams, outlook: Outlook) -> Reach:
+    """The smallest rise (or fall, where higher is better) of the exposed rate beside the holdout's."""
+    if outlook.units <= 0:
+        return Reach(unknown=NOBODY)
+    if outlook.mean is None or not 0.0 < outlook.mean < 1.0:
+        return Reach(unknown=UNKNOWN_MEAN)
+    largest = 0.999 if p.better == "higher" else min(1.0 / outlook.mean - 1.0, _LARGEST_RISE)
+    harm = smallest(lambda x: rate_delay(x, p, outlook), outlook.windows, 0.0, largest)
+    return Reach(
+        effect=harm * outlook.mean,
+        relative=harm,
+        unit="share of units",
+        counted=_arms(outlook, p.holdout_share),
+    )
+
+
+def rate_delay(harm: float, p: CohortRateParams, outlook: Outlook) -> float:
+    """Windows until it is found that the exposed rate is off by that part of the holdout's. Only those it happens to tell."""
+    share, mean = 1.0 - p.holdout_share, outlook.mean or np.nan
+    side, three = 1.0 if p.better == "lower" else -1.0, np.ones(3)
+    increments = rates.log_increments(
+        np.array([1.0, 0.0, 0.0]),
+        np.array([1.0, 1.0, 0.0]),
+        share * three,
+        float(np.log1p(p.page_if_worse_by)) * three,
+        side * three,
+    )
+
+    def of(exposed: float) -> Floats:
+        hits = np.array([share * exposed, p.holdout_share * mean])
+        return np.append(hits, 1.0 - hits.sum())
+
+    walk = walk_of(increments, of(min(mean * (1.0 + side * harm), 1.0)), of(mean))
+    return delay(walk.over(outlook.units), np.full(rates.BETS, -np.log(rates.BETS)), outlook)
 
 
 def cohort_quantile(p: CohortQuantileParams, outlook: Outlook) -> Reach:

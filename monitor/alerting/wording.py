@@ -90,6 +90,14 @@ WORDINGS: dict[str, Wording] = {
         unknown="whether new people feel it too; and it speaks of the whole time since it watches, so a new harm shows late.",
         step="compare the versions live since then; if one of them started it, roll it back.",
     ),
+    "cohort_rate": Wording(
+        up="more of the exposed than of the holdout have {metric}",
+        down="fewer of the exposed than of the holdout have {metric}",
+        moved="exposed people and the holdout differ in how many have {metric}",
+        over="as many of the exposed as of the holdout have {metric} again",
+        unknown="how often it happens to one person: each counts once.",
+        step="look at the cases of the exposed, and at the versions live since then.",
+    ),
     "cohort_quantile": Wording(
         up="more of the exposed than of the holdout have an unusually large {metric}",
         down="fewer of the exposed than of the holdout have an unusually large {metric}",

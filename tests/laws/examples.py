@@ -20,6 +20,7 @@ from detectors.cohort_block import CohortBlockParams
 from detectors.cohort_bounded import CohortBoundedParams
 from detectors.cohort_by_group import CohortByGroupParams
 from detectors.cohort_quantile import CohortQuantileParams
+from detectors.cohort_rate import CohortRateParams
 from detectors.cohort_sticky import CohortStickyParams
 from detectors.cohort_sticky.moments import GRID
 from detectors.columns import Category, Columns, Flag, Floats, Hash, Hashes, Numeric, Ragged, Vector, concat, flag
@@ -259,6 +260,11 @@ EXAMPLES: dict[str, Example] = {
     "cohort_quantile": Example(
         CohortQuantileParams(holdout_share=0.5, learn_units=500),
         CohortQuantileParams(holdout_share=0.5, learn_units=400, better="higher", page_if_worse_by=0.5),
+        healthy,
+    ),
+    "cohort_rate": Example(
+        CohortRateParams(holdout_share=0.5),
+        CohortRateParams(holdout_share=0.5, better="higher", page_if_worse_by=0.5),
         healthy,
     ),
     "cohort_sticky": Example(

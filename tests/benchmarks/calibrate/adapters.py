@@ -20,6 +20,7 @@ from detectors.cohort_block import CohortBlockParams
 from detectors.cohort_bounded import CohortBoundedParams
 from detectors.cohort_by_group import CohortByGroupParams
 from detectors.cohort_quantile import CohortQuantileParams
+from detectors.cohort_rate import CohortRateParams
 from detectors.columns import Column, Columns, Floats, flag
 from detectors.concentration import ConcentrationParams
 from detectors.contamination import ContaminationParams
@@ -237,6 +238,11 @@ ADAPTERS: dict[str, Adapter] = {
     "cohort_quantile": Adapter(
         params=lambda cell: CohortQuantileParams(holdout_share=cell.held, learn_units=1_000),
         world=_moved(numbers, wander=0.2),
+        cells=COMPARING[:-1],
+    ),
+    "cohort_rate": Adapter(
+        params=lambda cell: CohortRateParams(holdout_share=cell.held),
+        world=_marks,
         cells=COMPARING[:-1],
     ),
     "cohort_block": Adapter(
