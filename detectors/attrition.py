@@ -84,7 +84,7 @@ class Attrition:
     statistic = Comings
     state = AttritionState
 
-    def needs(self, p: AttritionParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: AttritionParams) -> Needs:
         """`first`: the unit's enrolment row; `counted`: the row by which a unit is counted once a day."""
         return Needs(Stream.PREDICTIONS, ("first", "counted"), contrast=True)
 
@@ -103,18 +103,18 @@ class Attrition:
     def prepare(self, p: AttritionParams, s: AttritionState, row: int) -> None:
         """Nothing of the past is needed to fold."""
 
-    def empty(self, prep: None) -> Comings:  # noqa: ARG002
+    def empty(self, prep: None) -> Comings:
         """Nobody came."""
         return Comings(np.zeros((2, 2), np.int64))
 
-    def fold(self, prep: None, a: Comings, rows: Columns) -> Comings:  # noqa: ARG002
+    def fold(self, prep: None, a: Comings, rows: Columns) -> Comings:
         """Add who was enrolled, and who came back."""
         counts = rows.take(rows.flags("counted") & (rows.unit != 0) & (rows.cohort <= Cohort.HOLDOUT))
         new = counts.flags("first")
         added = [np.bincount(counts.cohort[which], minlength=2) for which in (new, ~new)]
         return Comings(a.units + np.array(added, np.int64))
 
-    def merge(self, prep: None, a: Comings, b: Comings) -> Comings:  # noqa: ARG002
+    def merge(self, prep: None, a: Comings, b: Comings) -> Comings:
         """Counts add."""
         return Comings(a.units + b.units)
 

@@ -109,7 +109,7 @@ class Calibration:
     statistic = Reading
     state = CalibrationState
 
-    def needs(self, p: CalibrationParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: CalibrationParams) -> Needs:
         """`value`, what came of it, 0 to 1 (missing: unknown); `probability`; `voting`: the unit's first window of the day."""
         return Needs(Stream.OUTCOMES, ("value", "probability", "voting"))
 
@@ -132,7 +132,7 @@ class Calibration:
         """The score bins, once they are known."""
         return Ruler(learning.cuts(s.labels, row), p.sample_units, "probability", losses.named("brier", 1.0))
 
-    def empty(self, prep: Ruler) -> Reading:  # noqa: ARG002
+    def empty(self, prep: Ruler) -> Reading:
         """No rows."""
         return reading.nothing()
 

@@ -106,7 +106,7 @@ class CohortBounded:
     statistic = Tally
     state = CohortBoundedState
 
-    def needs(self, p: CohortBoundedParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: CohortBoundedParams) -> Needs:
         """`value` in [0, 1] (others are clipped, missing is left out), and `first`: the unit's enrolment row."""
         return Needs(Stream.OUTCOMES, ("value", "first"), contrast=True, gated=True)
 
@@ -128,15 +128,15 @@ class CohortBounded:
     def prepare(self, p: CohortBoundedParams, s: CohortBoundedState, row: int) -> None:
         """Nothing of the past is needed to fold."""
 
-    def empty(self, prep: None) -> Tally:  # noqa: ARG002
+    def empty(self, prep: None) -> Tally:
         """No units."""
         return two_arms.nobody()
 
-    def fold(self, prep: None, a: Tally, rows: Columns) -> Tally:  # noqa: ARG002
+    def fold(self, prep: None, a: Tally, rows: Columns) -> Tally:
         """Add enrolment rows of exposed and held-out units that have a value."""
         return two_arms.add(a, rows)
 
-    def merge(self, prep: None, a: Tally, b: Tally) -> Tally:  # noqa: ARG002
+    def merge(self, prep: None, a: Tally, b: Tally) -> Tally:
         """Counts add."""
         return two_arms.merge(a, b)
 

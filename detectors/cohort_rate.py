@@ -98,7 +98,7 @@ class CohortRate:
     statistic = Happened
     state = CohortRateState
 
-    def needs(self, p: CohortRateParams) -> Needs:  # noqa: ARG002
+    def needs(self, p: CohortRateParams) -> Needs:
         """`value`, above 0 where it happened (missing is left out), and `first`: the unit's enrolment row."""
         return Needs(Stream.OUTCOMES, ("value", "first"), contrast=True, gated=True)
 
@@ -110,11 +110,11 @@ class CohortRate:
     def prepare(self, p: CohortRateParams, s: CohortRateState, row: int) -> None:
         """Nothing of the past is needed to fold."""
 
-    def empty(self, prep: None) -> Happened:  # noqa: ARG002
+    def empty(self, prep: None) -> Happened:
         """No units."""
         return Happened(np.zeros(4, np.int64))
 
-    def fold(self, prep: None, a: Happened, rows: Columns) -> Happened:  # noqa: ARG002
+    def fold(self, prep: None, a: Happened, rows: Columns) -> Happened:
         """Add enrolment rows of both cohorts that have a value."""
         known, happened = _happened(rows)
         counted = rows.flags("first") & (rows.unit != 0) & known
@@ -122,7 +122,7 @@ class CohortRate:
         counts = [np.count_nonzero(x) for arm in arms for x in (arm, arm & happened)]
         return Happened(a.units + np.array(counts, np.int64))
 
-    def merge(self, prep: None, a: Happened, b: Happened) -> Happened:  # noqa: ARG002
+    def merge(self, prep: None, a: Happened, b: Happened) -> Happened:
         """Counts add."""
         return Happened(a.units + b.units)
 

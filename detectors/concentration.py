@@ -95,7 +95,7 @@ class Concentration:
     statistic = exposures.Exposures
     state = ArmsState
 
-    def needs(self, p: ConcentrationParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: ConcentrationParams) -> Needs:
         """`items`, a list with the field `item` (identity), of the slots that the policy fills."""
         return Needs(Stream.PREDICTIONS, ("items",), contrast=True, gated=True)
 
@@ -103,11 +103,11 @@ class Concentration:
         """Learning."""
         return arms.start(len(ps))
 
-    def prepare(self, p: ConcentrationParams, s: ArmsState, row: int) -> int:  # noqa: ARG002
+    def prepare(self, p: ConcentrationParams, s: ArmsState, row: int) -> int:
         """The cap on items."""
         return p.max_items
 
-    def empty(self, prep: int) -> exposures.Exposures:  # noqa: ARG002
+    def empty(self, prep: int) -> exposures.Exposures:
         """Nobody was shown anything."""
         return exposures.empty()
 

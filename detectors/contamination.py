@@ -93,7 +93,7 @@ class Contamination:
     statistic = Marked
     state = ContaminationState
 
-    def needs(self, p: ContaminationParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: ContaminationParams) -> Needs:
         """`value`: the mark; `voting`: the unit's first window of the day."""
         return Needs(Stream.PREDICTIONS, ("value", "voting"), contrast=True)
 
@@ -106,19 +106,19 @@ class Contamination:
     def prepare(self, p: ContaminationParams, s: ContaminationState, row: int) -> None:
         """Nothing of the past is needed to fold."""
 
-    def empty(self, prep: None) -> Marked:  # noqa: ARG002 - the same for all parameters
+    def empty(self, prep: None) -> Marked:
         """No units."""
         none = keyed.nothing(2)
         return Marked(none.keys, none.sums)
 
-    def fold(self, prep: None, a: Marked, rows: Columns) -> Marked:  # noqa: ARG002 - the same for all parameters
+    def fold(self, prep: None, a: Marked, rows: Columns) -> Marked:
         """Add the voting rows."""
         voters = rows.take(rows.flags("voting") & (rows.unit != 0))
         marks = np.stack([np.ones(len(voters), np.int64), voters.flags("value").astype(np.int64)], axis=1)
         sums = keyed.add(keyed.KeyedSums(a.units, a.sums), mixed(voters.unit), marks)
         return Marked(sums.keys, sums.sums)
 
-    def merge(self, prep: None, a: Marked, b: Marked) -> Marked:  # noqa: ARG002 - the same for all parameters
+    def merge(self, prep: None, a: Marked, b: Marked) -> Marked:
         """Counts add."""
         sums = keyed.merge(keyed.KeyedSums(a.units, a.sums), keyed.KeyedSums(b.units, b.sums))
         return Marked(sums.keys, sums.sums)

@@ -109,7 +109,7 @@ class EffectiveSample:
     statistic = Weighed
     state = ArmsState
 
-    def needs(self, p: EffectiveSampleParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: EffectiveSampleParams) -> Needs:
         """`items`, a list with the fields `item` (identity) and `propensity`, a share."""
         return Needs(Stream.PREDICTIONS, ("items",))
 
@@ -120,7 +120,7 @@ class EffectiveSample:
     def prepare(self, p: EffectiveSampleParams, s: ArmsState, row: int) -> None:
         """Nothing of the past is needed to fold."""
 
-    def empty(self, prep: None) -> Weighed:  # noqa: ARG002
+    def empty(self, prep: None) -> Weighed:
         """Nobody was shown anything."""
         return Weighed(np.zeros((_BINS, _RUNS), np.int64), np.zeros(0, np.uint64), np.zeros(1, np.int64))
 
@@ -141,7 +141,7 @@ class EffectiveSample:
         units = distinct.add(np.zeros(0, np.uint64), bootstrap.mix(people))
         return self.merge(prep, a, Weighed(weights, units, np.array([len(chance)], np.int64)))
 
-    def merge(self, prep: None, a: Weighed, b: Weighed) -> Weighed:  # noqa: ARG002
+    def merge(self, prep: None, a: Weighed, b: Weighed) -> Weighed:
         """Counts add."""
         return Weighed(a.weights + b.weights, distinct.add(a.units, b.units), a.shown + b.shown)
 

@@ -101,7 +101,7 @@ class Engagement:
     statistic = Doings
     state = ArmsState
 
-    def needs(self, p: EngagementParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: EngagementParams) -> Needs:
         """`value`: what was made of each prediction, 0 or more; values above 2^28 count as that."""
         return Needs(Stream.OUTCOMES, ("value",), contrast=True, gated=True)
 
@@ -112,7 +112,7 @@ class Engagement:
     def prepare(self, p: EngagementParams, s: ArmsState, row: int) -> None:
         """Nothing of the past is used."""
 
-    def empty(self, prep: None) -> Doings:  # noqa: ARG002
+    def empty(self, prep: None) -> Doings:
         """Nobody came."""
         none = np.zeros(0, np.uint64)
         return Doings(np.zeros((2, 2, _RUNS), np.int64), none, none.copy())
@@ -138,7 +138,7 @@ class Engagement:
         exposed, holdout = (distinct.add(none, mixed[by_unit[which, _COUNT] > 0]) for which in (0, 1))
         return self.merge(prep, a, Doings(by_unit @ weight, exposed, holdout))
 
-    def merge(self, prep: None, a: Doings, b: Doings) -> Doings:  # noqa: ARG002
+    def merge(self, prep: None, a: Doings, b: Doings) -> Doings:
         """Sums add."""
         return Doings(a.weighted + b.weighted, distinct.add(a.exposed, b.exposed), distinct.add(a.holdout, b.holdout))
 

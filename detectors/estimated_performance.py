@@ -113,7 +113,7 @@ class EstimatedPerformance:
     statistic = Seen
     state = EstimatedPerformanceState
 
-    def needs(self, p: EstimatedPerformanceParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: EstimatedPerformanceParams) -> Needs:
         """`probability` and `voting` of predictions as they come; and once more at maturity (`matured`), with `value`."""
         return Needs(Stream.PREDICTIONS, ("probability", "voting", "matured", "value"))
 
@@ -132,7 +132,7 @@ class EstimatedPerformance:
     def prepare(self, p: EstimatedPerformanceParams, s: EstimatedPerformanceState, row: int) -> None:
         """Nothing of the past is needed to fold."""
 
-    def empty(self, prep: None) -> Seen:  # noqa: ARG002
+    def empty(self, prep: None) -> Seen:
         """No rows."""
         new, old = keyed.nothing(1), keyed.nothing(2)
         return Seen(new.keys, new.sums, old.keys, old.sums)
@@ -153,7 +153,7 @@ class EstimatedPerformance:
         )
         return self.merge(prep, a, b)
 
-    def merge(self, prep: None, a: Seen, b: Seen) -> Seen:  # noqa: ARG002
+    def merge(self, prep: None, a: Seen, b: Seen) -> Seen:
         """Counts add."""
         new = keyed.merge(keyed.KeyedSums(a.keys, a.counts), keyed.KeyedSums(b.keys, b.counts))
         old = keyed.merge(keyed.KeyedSums(a.old, a.sums), keyed.KeyedSums(b.old, b.sums))

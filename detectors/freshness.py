@@ -83,7 +83,7 @@ class Freshness:
     statistic = Arrived
     state = FreshnessState
 
-    def needs(self, p: FreshnessParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: FreshnessParams) -> Needs:
         """`count`, records that arrived; several rows add up."""
         return Needs(Stream.ARRIVALS, ("count",), by_unit=False)
 
@@ -115,20 +115,20 @@ class Freshness:
     def prepare(self, p: FreshnessParams, s: FreshnessState, row: int) -> None:
         """Nothing of the past is needed to fold."""
 
-    def empty(self, prep: None) -> Arrived:  # noqa: ARG002
+    def empty(self, prep: None) -> Arrived:
         """No records."""
         return Arrived(0)
 
-    def fold(self, prep: None, a: Arrived, rows: Columns) -> Arrived:  # noqa: ARG002
+    def fold(self, prep: None, a: Arrived, rows: Columns) -> Arrived:
         """Add the counts; a missing one counts as none."""
         told = rows.numbers("count")
         return Arrived(a.records + int(np.rint(told[np.isfinite(told)]).sum()))
 
-    def merge(self, prep: None, a: Arrived, b: Arrived) -> Arrived:  # noqa: ARG002
+    def merge(self, prep: None, a: Arrived, b: Arrived) -> Arrived:
         """Counts add."""
         return Arrived(a.records + b.records)
 
-    def size(self, a: Arrived) -> int:  # noqa: ARG002
+    def size(self, a: Arrived) -> int:
         """Large whatever arrived: silence is data, so a window is never merged with the next."""
         return _NEVER_MERGED
 

@@ -94,7 +94,7 @@ class Homogenisation:
     statistic = overlap.Seen
     state = ArmsState
 
-    def needs(self, p: HomogenisationParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: HomogenisationParams) -> Needs:
         """`items`, a list with the field `item` (identity) and, where items are drawn at random, `explored`."""
         return Needs(Stream.PREDICTIONS, ("items",), contrast=True, gated=True)
 
@@ -102,11 +102,11 @@ class Homogenisation:
         """Learning."""
         return arms.start(len(ps))
 
-    def prepare(self, p: HomogenisationParams, s: ArmsState, row: int) -> int:  # noqa: ARG002
+    def prepare(self, p: HomogenisationParams, s: ArmsState, row: int) -> int:
         """The cap on pairs."""
         return p.max_pairs
 
-    def empty(self, prep: int) -> overlap.Seen:  # noqa: ARG002
+    def empty(self, prep: int) -> overlap.Seen:
         """Nobody was shown anything."""
         return overlap.empty()
 

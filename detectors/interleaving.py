@@ -100,7 +100,7 @@ class Interleaving:
     statistic = Ballots
     state = InterleavingState
 
-    def needs(self, p: InterleavingParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: InterleavingParams) -> Needs:
         """`credit` and `top`: sign of the team that won the session, and that heads the list (+1 treatment, -1 control, 0
         neither); `entering`: a row of the window in which its unit was enrolled.
         """
@@ -113,11 +113,11 @@ class Interleaving:
     def prepare(self, p: InterleavingParams, s: InterleavingState, row: int) -> None:
         """Nothing of the past is needed to fold."""
 
-    def empty(self, prep: None) -> Ballots:  # noqa: ARG002
+    def empty(self, prep: None) -> Ballots:
         """Nobody."""
         return Ballots(np.zeros(0, np.uint64), np.zeros((0, 4), np.int64))
 
-    def fold(self, prep: None, a: Ballots, rows: Columns) -> Ballots:  # noqa: ARG002
+    def fold(self, prep: None, a: Ballots, rows: Columns) -> Ballots:
         """Add sessions of units that are being enrolled."""
         credit, top = rows.numbers("credit"), rows.numbers("top")
         counted = rows.flags("entering") & (rows.unit != 0)
@@ -125,7 +125,7 @@ class Interleaving:
         sums = keyed.add(keyed.KeyedSums(a.keys, a.counts), rows.unit[counted], ballots)
         return Ballots(sums.keys, sums.sums)
 
-    def merge(self, prep: None, a: Ballots, b: Ballots) -> Ballots:  # noqa: ARG002
+    def merge(self, prep: None, a: Ballots, b: Ballots) -> Ballots:
         """Counts add."""
         sums = keyed.merge(keyed.KeyedSums(a.keys, a.counts), keyed.KeyedSums(b.keys, b.counts))
         return Ballots(sums.keys, sums.sums)

@@ -97,11 +97,11 @@ class MissingRate:
         """Learning."""
         return watch.start(len(ps), FIELDS)
 
-    def prepare(self, p: MissingRateParams, s: ShareWatch, row: int) -> tuple[str, ...]:  # noqa: ARG002
+    def prepare(self, p: MissingRateParams, s: ShareWatch, row: int) -> tuple[str, ...]:
         """The fields."""
         return p.fields
 
-    def empty(self, prep: tuple[str, ...]) -> Missed:  # noqa: ARG002
+    def empty(self, prep: tuple[str, ...]) -> Missed:
         """No rows."""
         none = keyed.nothing(1 + FIELDS)
         return Missed(none.keys, none.sums)
@@ -117,7 +117,7 @@ class MissingRate:
         sums = keyed.add(keyed.KeyedSums(a.units, a.sums), mixed(voters.unit), counts)
         return Missed(sums.keys, sums.sums)
 
-    def merge(self, prep: tuple[str, ...], a: Missed, b: Missed) -> Missed:  # noqa: ARG002
+    def merge(self, prep: tuple[str, ...], a: Missed, b: Missed) -> Missed:
         """Counts add."""
         sums = keyed.merge(keyed.KeyedSums(a.units, a.sums), keyed.KeyedSums(b.units, b.sums))
         return Missed(sums.keys, sums.sums)

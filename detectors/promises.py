@@ -20,28 +20,45 @@ class Promise(StrEnum):
     NONE = "none"
 
 
-_NOT_EXACT = {
+PROMISES: dict[str, Promise] = {
     "ab_test": Promise.LARGE_N,
     "attrition": Promise.LARGE_N,
+    "calibration": Promise.EXACT,
     "calibration_gap": Promise.LARGE_N,
+    "canary": Promise.EXACT,
+    "category_shift": Promise.EXACT,
     "cohort_block": Promise.CALIBRATED,
+    "cohort_bounded": Promise.EXACT,
+    "cohort_by_group": Promise.EXACT,
+    "cohort_quantile": Promise.EXACT,
+    "cohort_rate": Promise.EXACT,
     "cohort_sticky": Promise.LARGE_N,
     "concentration": Promise.LARGE_N,
+    "contamination": Promise.EXACT,
     "divergence": Promise.LARGE_N,
     "effective_sample": Promise.LARGE_N,
+    "embedding_shift": Promise.EXACT,
     "engagement": Promise.NONE,
     "estimated_performance": Promise.NONE,
     "flywheel": Promise.NONE,
     "freshness": Promise.CALIBRATED,
     "homogenisation": Promise.LARGE_N,
+    "interleaving": Promise.EXACT,
     "loop_gain": Promise.LARGE_N,
+    "missing_rate": Promise.EXACT,
+    "numeric_shift": Promise.EXACT,
     "rejects": Promise.NONE,
+    "risk": Promise.EXACT,
     "river_hint": Promise.NONE,
+    "sample_ratio": Promise.EXACT,
+    "shadow": Promise.EXACT,
+    "share_over": Promise.EXACT,
     "training_health": Promise.LARGE_N,
     "volume": Promise.CALIBRATED,
 }
+"""Of every detector of the catalogue: one that is not listed promises nothing, and is refused."""
 
 
 def promise_of(detector: str) -> Promise:
-    """The promise of a detector, by its name in the catalogue."""
-    return _NOT_EXACT.get(detector, Promise.EXACT)
+    """The promise of a detector, by its name in the catalogue. KeyError for one that is not listed."""
+    return PROMISES[detector]

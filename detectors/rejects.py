@@ -75,7 +75,7 @@ class Rejects:
     statistic = Refused
     state = RejectsState
 
-    def needs(self, p: RejectsParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: RejectsParams) -> Needs:
         """`count` and `rejected`, records that arrived and could or could not be used; several rows add up."""
         return Needs(Stream.ARRIVALS, ("count", "rejected"), by_unit=False)
 
@@ -88,19 +88,19 @@ class Rejects:
     def prepare(self, p: RejectsParams, s: RejectsState, row: int) -> None:
         """Nothing of the past is needed to fold."""
 
-    def empty(self, prep: None) -> Refused:  # noqa: ARG002
+    def empty(self, prep: None) -> Refused:
         """No records."""
         return Refused(0, 0)
 
-    def fold(self, prep: None, a: Refused, rows: Columns) -> Refused:  # noqa: ARG002
+    def fold(self, prep: None, a: Refused, rows: Columns) -> Refused:
         """Add the counts; a missing one counts as none."""
         return Refused(a.events + _total(rows, "count"), a.rejected + _total(rows, "rejected"))
 
-    def merge(self, prep: None, a: Refused, b: Refused) -> Refused:  # noqa: ARG002
+    def merge(self, prep: None, a: Refused, b: Refused) -> Refused:
         """Counts add."""
         return Refused(a.events + b.events, a.rejected + b.rejected)
 
-    def size(self, a: Refused) -> int:  # noqa: ARG002
+    def size(self, a: Refused) -> int:
         """Large whatever arrived: windows are counted together anyway, so none is merged with the next."""
         return _NEVER_MERGED
 

@@ -143,7 +143,7 @@ class Risk:
         """The score bins, once they are known, and the loss."""
         return Ruler(learning.cuts(s.labels, row), p.sample_units, p.prediction, losses.named(p.loss, p.scale))
 
-    def empty(self, prep: Ruler) -> Reading:  # noqa: ARG002
+    def empty(self, prep: Ruler) -> Reading:
         """No rows."""
         return reading.nothing()
 
@@ -327,12 +327,13 @@ def _evidence(
         relative=now / before - 1.0 if known and before > 0 else None,
         unit="share" if p.loss == "error" else "loss",
         interval=Interval(
-            low=now - before - half,
-            high=now - before + half,
+            low=max(now - before - half, -before),
+            high=min(now - before + half, 1.0 - before),
             level=LEVEL,
             kind=kind,
             formula="normal_mixture",
-            inputs={"se": float(_standard_error(sums[None])[0]), "tau": max(margin, _SMALLEST), "alpha": alpha},
+            inputs={"se": float(_standard_error(sums[None])[0]), "tau": max(margin, _SMALLEST), "alpha": alpha}
+            | {"at_least": -before, "at_most": 1.0 - before},
         )
         if known and np.isfinite(half)
         else None,

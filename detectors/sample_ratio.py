@@ -106,7 +106,7 @@ class SampleRatio:
     statistic = Counts
     state = SampleRatioState
 
-    def needs(self, p: SampleRatioParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: SampleRatioParams) -> Needs:
         """`first`: the unit's enrolment row."""
         return Needs(Stream.PREDICTIONS, ("first",), contrast=True)
 
@@ -122,16 +122,16 @@ class SampleRatio:
     def prepare(self, p: SampleRatioParams, s: SampleRatioState, row: int) -> None:
         """Nothing of the past is needed to fold."""
 
-    def empty(self, prep: None) -> Counts:  # noqa: ARG002
+    def empty(self, prep: None) -> Counts:
         """No units."""
         return Counts(np.zeros(2, np.int64))
 
-    def fold(self, prep: None, a: Counts, rows: Columns) -> Counts:  # noqa: ARG002
+    def fold(self, prep: None, a: Counts, rows: Columns) -> Counts:
         """Add enrolment rows of exposed and held-out units."""
         cohort = rows.cohort[rows.flags("first") & (rows.unit != 0) & (rows.cohort <= Cohort.HOLDOUT)]
         return Counts(a.units + np.bincount(cohort, minlength=2).astype(np.int64))
 
-    def merge(self, prep: None, a: Counts, b: Counts) -> Counts:  # noqa: ARG002
+    def merge(self, prep: None, a: Counts, b: Counts) -> Counts:
         """Counts add."""
         return Counts(a.units + b.units)
 

@@ -79,7 +79,7 @@ class ShareOver:
     statistic = Over
     state = ShareWatch
 
-    def needs(self, p: ShareOverParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: ShareOverParams) -> Needs:
         """`value`, any number; `voting`: the unit's first window of the day."""
         return Needs(Stream.PREDICTIONS, ("value", "voting"))
 
@@ -88,11 +88,11 @@ class ShareOver:
         fresh = watch.start(len(ps), 1)
         return replace(fresh, reference=np.tile([0.0, _KNOWN], (len(ps), 1)))
 
-    def prepare(self, p: ShareOverParams, s: ShareWatch, row: int) -> float:  # noqa: ARG002
+    def prepare(self, p: ShareOverParams, s: ShareWatch, row: int) -> float:
         """The limit."""
         return p.limit
 
-    def empty(self, prep: float) -> Over:  # noqa: ARG002
+    def empty(self, prep: float) -> Over:
         """No rows."""
         none = keyed.nothing(2)
         return Over(none.keys, none.sums)
@@ -105,7 +105,7 @@ class ShareOver:
         sums = keyed.add(keyed.KeyedSums(a.units, a.sums), mixed(rows.unit[told]), counts)
         return Over(sums.keys, sums.sums)
 
-    def merge(self, prep: float, a: Over, b: Over) -> Over:  # noqa: ARG002
+    def merge(self, prep: float, a: Over, b: Over) -> Over:
         """Counts add."""
         sums = keyed.merge(keyed.KeyedSums(a.units, a.sums), keyed.KeyedSums(b.units, b.sums))
         return Over(sums.keys, sums.sums)

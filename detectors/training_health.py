@@ -137,11 +137,11 @@ class TrainingHealth:
             trail=trail,
         )
 
-    def prepare(self, p: TrainingHealthParams, s: TrainingHealthState, row: int) -> int:  # noqa: ARG002
+    def prepare(self, p: TrainingHealthParams, s: TrainingHealthState, row: int) -> int:
         """The cap on items."""
         return p.max_items
 
-    def empty(self, prep: int) -> Shown:  # noqa: ARG002
+    def empty(self, prep: int) -> Shown:
         """Nobody was shown anything."""
         none = np.zeros(0, np.uint64)
         return Shown(

@@ -101,7 +101,7 @@ class CalibrationGap:
     statistic = Scored
     state = CalibrationGapState
 
-    def needs(self, p: CalibrationGapParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: CalibrationGapParams) -> Needs:
         """`items`, a list with the fields `item`, `score` and `came`: whether it brought the outcome."""
         return Needs(Stream.OUTCOMES, ("items", "came"), contrast=True, gated=True)
 
@@ -119,11 +119,11 @@ class CalibrationGap:
             replicates=np.zeros((w, bootstrap.REPLICATES)),
         )
 
-    def prepare(self, p: CalibrationGapParams, s: CalibrationGapState, row: int) -> int:  # noqa: ARG002
+    def prepare(self, p: CalibrationGapParams, s: CalibrationGapState, row: int) -> int:
         """The cap on showings."""
         return p.max_rows
 
-    def empty(self, prep: int) -> Scored:  # noqa: ARG002
+    def empty(self, prep: int) -> Scored:
         """Nobody was shown anything."""
         return scored.empty()
 

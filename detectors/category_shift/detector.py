@@ -78,7 +78,7 @@ class CategoryShift:
     statistic = Reading
     state = CategoryShiftState
 
-    def needs(self, p: CategoryShiftParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: CategoryShiftParams) -> Needs:
         """`value`, a category or a truth value; `voting`: the unit's first window of the day."""
         return Needs(Stream.PREDICTIONS, ("value", "voting"), value=Value.CATEGORY)
 
@@ -90,7 +90,7 @@ class CategoryShift:
         """The categories, once they are known."""
         return Ruler(cells(s.cells[row]), p.sample_units)
 
-    def empty(self, prep: Ruler) -> Reading:  # noqa: ARG002
+    def empty(self, prep: Ruler) -> Reading:
         """No rows."""
         return reading.nothing()
 

@@ -88,7 +88,7 @@ class CohortBlock:
     statistic = Window
     state = CohortBlockState
 
-    def needs(self, p: CohortBlockParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: CohortBlockParams) -> Needs:
         """`value`, any number (missing and infinite ones are left out), and `first`: the unit's enrolment row."""
         return Needs(Stream.OUTCOMES, ("value", "first"), contrast=True, gated=True)
 
@@ -100,7 +100,7 @@ class CohortBlock:
         """Where values are cut off, once it is known."""
         return Ruler(float(s.low[row]), float(s.high[row]), p.sample_units)
 
-    def empty(self, prep: Ruler) -> Window:  # noqa: ARG002
+    def empty(self, prep: Ruler) -> Window:
         """No rows."""
         return window.nothing()
 

@@ -40,7 +40,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from detectors import engine, two_arms
+from detectors import engine
 from detectors.cohort_by_group import report, state, tallies
 from detectors.cohort_by_group.state import CohortByGroupParams, CohortByGroupState
 from detectors.cohort_by_group.tallies import GROUPS, ByGroup
@@ -49,7 +49,6 @@ from detectors.detector import Family, Needs, Stream, Tick
 from detectors.evidence import Evidence
 from detectors.increments import ratio
 from detectors.math import dyadic
-from detectors.math.intervals import normal_mixture_radius
 from detectors.two_arms import N0, N1, S0, S1
 
 _LATELY = 4
@@ -73,11 +72,11 @@ class CohortByGroup:
         """Learning, without groups."""
         return state.start(len(ps))
 
-    def prepare(self, p: CohortByGroupParams, s: CohortByGroupState, row: int) -> str:  # noqa: ARG002 - needs no past
+    def prepare(self, p: CohortByGroupParams, s: CohortByGroupState, row: int) -> str:
         """The column of the group."""
         return p.by
 
-    def empty(self, prep: str) -> ByGroup:  # noqa: ARG002 - the same for all columns
+    def empty(self, prep: str) -> ByGroup:
         """No units."""
         return tallies.nobody()
 
@@ -85,7 +84,7 @@ class CohortByGroup:
         """Add enrolment rows of exposed and held-out units that have a value and a group."""
         return tallies.add(a, rows, prep)
 
-    def merge(self, prep: str, a: ByGroup, b: ByGroup) -> ByGroup:  # noqa: ARG002 - the same for all columns
+    def merge(self, prep: str, a: ByGroup, b: ByGroup) -> ByGroup:
         """Counts add."""
         return tallies.together(a, b)
 
@@ -171,17 +170,9 @@ def _still_worse(ps: Sequence[CohortByGroupParams], s: CohortByGroupState) -> Bo
     row, best = np.arange(len(ps)), np.argmax(s.bank.recovery, axis=1)
     lasted = s.bank.windows + 1 - s.bank.calm_window[row, best]
     recent, _, offered = dyadic.at_least(s.spans, np.maximum(lasted // _LATELY, 1))
-    sums = recent.reshape(-1, 6)
-    exposed, held = two_arms.means(sums)
-    side = np.repeat([-1.0 if p.better == "higher" else 1.0 for p in ps], GROUPS)
-    margin = np.repeat([p.page_if_worse_by for p in ps], GROUPS) * held
-    se = two_arms.standard_error(sums)
-    known = np.isfinite(se) & (se > 0)
-    se = np.where(known, se, 1.0)
-    alpha = np.repeat((1.0 - report.LEVEL) / GROUPS / offered, GROUPS)
-    radius = normal_mixture_radius(se, np.maximum(margin, se), alpha)
-    beyond = known & (side * (exposed - held) - radius > margin)
-    worse: Bools = np.any(beyond.reshape(len(ps), GROUPS), axis=1)
+    alpha = (1.0 - report.LEVEL) / GROUPS / offered
+    by_group = recent.reshape(len(ps), GROUPS, 6)
+    worse: Bools = np.array([report.beyond(p, by_group[i], float(alpha[i])).any() for i, p in enumerate(ps)], np.bool_)
     return worse
 
 

@@ -54,8 +54,22 @@ def tell(
         chosen = 1 if kind == "fresh" else GROUPS
         alpha = (1.0 - LEVEL) / chosen / (int(offered[row]) if kind == "recent" else 1)
         filled = _filled(p, base, views[kind][row, group], kind, alpha)
-        told.append(_standing(filled, bool(informative[row]), views, row, groups, group))
+        looks = int(offered[row]) if kind == "recent" else 1
+        harmed = np.flatnonzero(beyond(p, views[kind][row], (1.0 - LEVEL) / GROUPS / looks)).tolist()
+        told.append(_standing(filled, bool(informative[row]), views, row, groups, group, harmed))
     return told
+
+
+def beyond(p: CohortByGroupParams, sums: Floats, alpha: float) -> Bools:
+    """Groups that lie beyond the margin with their whole interval, each missing with a chance of `alpha`; (GROUPS,)."""
+    exposed, held = two_arms.means(sums)
+    side, margin = (-1.0 if p.better == "higher" else 1.0), p.page_if_worse_by * held
+    error = two_arms.standard_error(sums)
+    known = np.isfinite(error) & (error > 0)
+    se = np.where(known, error, 1.0)
+    radius = normal_mixture_radius(se, np.maximum(margin, se), alpha)
+    worse: Bools = known & (side * (exposed - held) - radius > margin)
+    return worse
 
 
 def _worst(s: CohortByGroupState, row: int) -> int:
@@ -110,7 +124,13 @@ def _filled(p: CohortByGroupParams, base: Evidence, sums: Floats, kind: str, alp
 
 
 def _standing(
-    evidence: Evidence, informative: bool, views: dict[str, Floats], row: int, groups: Groups, group: int
+    evidence: Evidence,
+    informative: bool,
+    views: dict[str, Floats],
+    row: int,
+    groups: Groups,
+    group: int,
+    harmed: Sequence[int],
 ) -> Evidence:
     detail: dict[str, Any] = evidence.detail | {
         "group": _name(groups, group),
@@ -119,6 +139,7 @@ def _standing(
             for cell, sums in enumerate(views["since_start"][row])
             if cell < len(groups.ids) or (cell == TOP and sums[[N1, N0]].sum() > 0)
         },
+        "harmed": [_name(groups, cell) for cell in harmed],
         "too_small": [str(text) for text in groups.small],
     }
     detail |= {
@@ -127,7 +148,9 @@ def _standing(
         for name, v in zip(_NAMES, view[row, group], strict=True)
     }
     if evidence.crossing is not Crossing.NONE or evidence.mode is Mode.RECOVERING:
-        return msgspec.structs.replace(evidence, reason=f"the group is {detail['group']}", detail=detail)
+        others = [name for name in detail["harmed"] if name != detail["group"]]
+        beside = f"; as badly off: {', '.join(others)}" if others else ""
+        return msgspec.structs.replace(evidence, reason=f"the group is {detail['group']}{beside}", detail=detail)
     if not informative and evidence.standing is Standing.OK:
         return msgspec.structs.replace(
             evidence, standing=Standing.STALE, reason="no new unit came in this window", detail=detail

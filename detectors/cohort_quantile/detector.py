@@ -93,7 +93,7 @@ class CohortQuantile:
     statistic = Beyond
     state = CohortQuantileState
 
-    def needs(self, p: CohortQuantileParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: CohortQuantileParams) -> Needs:
         """`value`, any number (missing is left out), and `first`: the unit's enrolment row."""
         return Needs(Stream.OUTCOMES, ("value", "first"), contrast=True, gated=True)
 
@@ -118,7 +118,7 @@ class CohortQuantile:
         known = not np.isnan(s.cuts[row]).any()
         return Ruler(s.cuts[row] if known else None, p.learn_units)
 
-    def empty(self, prep: Ruler) -> Beyond:  # noqa: ARG002
+    def empty(self, prep: Ruler) -> Beyond:
         """No units."""
         return _beyond(np.zeros(WIDTH, np.int64), unit_sample.nobody(), 0)
 

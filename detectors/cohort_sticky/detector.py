@@ -76,15 +76,15 @@ class CohortSticky:
     def prepare(self, p: CohortStickyParams, s: CohortStickyState, row: int) -> None:
         """Nothing of the past is needed to fold."""
 
-    def empty(self, prep: None) -> Change:  # noqa: ARG002
+    def empty(self, prep: None) -> Change:
         """Nobody came."""
         return moments.nothing()
 
-    def fold(self, prep: None, a: Change, rows: Columns) -> Change:  # noqa: ARG002
+    def fold(self, prep: None, a: Change, rows: Columns) -> Change:
         """Add units that came, each once a window."""
         return moments.fold(a, rows)
 
-    def merge(self, prep: None, a: Change, b: Change) -> Change:  # noqa: ARG002
+    def merge(self, prep: None, a: Change, b: Change) -> Change:
         """Changes add."""
         return moments.merge(a, b)
 

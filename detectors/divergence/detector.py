@@ -101,12 +101,12 @@ class Divergence:
     def prepare(self, p: DivergenceParams, s: DivergenceState, row: int) -> None:
         """Nothing of the past is needed to fold."""
 
-    def empty(self, prep: None) -> Changes:  # noqa: ARG002
+    def empty(self, prep: None) -> Changes:
         """Nobody came."""
         none = moments.nothing()
         return _stacked([none, none])
 
-    def fold(self, prep: None, a: Changes, rows: Columns) -> Changes:  # noqa: ARG002
+    def fold(self, prep: None, a: Changes, rows: Columns) -> Changes:
         """Add units that came, each once a window and metric."""
         beside = rows.flags("beside")
         return _stacked(
@@ -116,7 +116,7 @@ class Divergence:
             ]
         )
 
-    def merge(self, prep: None, a: Changes, b: Changes) -> Changes:  # noqa: ARG002
+    def merge(self, prep: None, a: Changes, b: Changes) -> Changes:
         """Changes add."""
         return Changes(a.low + b.low, a.high + b.high, a.units + b.units)
 

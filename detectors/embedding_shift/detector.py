@@ -74,7 +74,7 @@ class EmbeddingShift:
     statistic = Reading
     state = EmbeddingShiftState
 
-    def needs(self, p: EmbeddingShiftParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: EmbeddingShiftParams) -> Needs:
         """`value`, a vector; `voting`: the unit's first window of the day."""
         return Needs(Stream.PREDICTIONS, ("value", "voting"), value=Value.VECTOR)
 
@@ -86,7 +86,7 @@ class EmbeddingShift:
         """The lens, once it is known."""
         return Ruler(lens(s.lens[row]), p.sample_units)
 
-    def empty(self, prep: Ruler) -> Reading:  # noqa: ARG002
+    def empty(self, prep: Ruler) -> Reading:
         """No rows."""
         return reading.nothing()
 

@@ -149,11 +149,11 @@ class LoopGain:
             first=np.zeros((w, _Z, _Z)),
         )
 
-    def prepare(self, p: LoopGainParams, s: LoopGainState, row: int) -> int:  # noqa: ARG002
+    def prepare(self, p: LoopGainParams, s: LoopGainState, row: int) -> int:
         """The cap on items."""
         return p.max_items
 
-    def empty(self, prep: int) -> Table:  # noqa: ARG002
+    def empty(self, prep: int) -> Table:
         """Nothing was shown."""
         return table.empty()
 

@@ -78,7 +78,7 @@ class NumericShift:
     statistic = Reading
     state = NumericShiftState
 
-    def needs(self, p: NumericShiftParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: NumericShiftParams) -> Needs:
         """`value`, any number (missing and infinite ones are watched as missing); `voting`: the unit's first window of the day."""
         return Needs(Stream.PREDICTIONS, ("value", "voting"))
 
@@ -91,7 +91,7 @@ class NumericShift:
         cuts = s.cuts[row][~np.isnan(s.cuts[row])] if s.cut[row] else None
         return Ruler(cuts, p.sample_units)
 
-    def empty(self, prep: Ruler) -> Reading:  # noqa: ARG002
+    def empty(self, prep: Ruler) -> Reading:
         """No rows."""
         return reading.nothing()
 

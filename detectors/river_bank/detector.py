@@ -70,7 +70,7 @@ class RiverHint:
     statistic = Values
     state = RiverHintState
 
-    def needs(self, p: RiverHintParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: RiverHintParams) -> Needs:
         """`value`, any number; missing and infinite ones are left out."""
         return Needs(Stream.PREDICTIONS, ("value",))
 
@@ -78,11 +78,11 @@ class RiverHint:
         """Nothing fed."""
         return state_of([unfed(p) for p in ps])
 
-    def prepare(self, p: RiverHintParams, s: RiverHintState, row: int) -> int:  # noqa: ARG002
+    def prepare(self, p: RiverHintParams, s: RiverHintState, row: int) -> int:
         """How many units a window keeps."""
         return p.max_values
 
-    def empty(self, prep: int) -> Values:  # noqa: ARG002
+    def empty(self, prep: int) -> Values:
         """No units."""
         return _values(unit_sample.nobody())
 

@@ -139,11 +139,11 @@ class Shadow:
             _bytes([snapshot.pack({})] * w),
         )
 
-    def prepare(self, p: ShadowParams, s: ShadowState, row: int) -> ShadowParams:  # noqa: ARG002
+    def prepare(self, p: ShadowParams, s: ShadowState, row: int) -> ShadowParams:
         """The parameters: nothing of the past is needed to fold."""
         return p
 
-    def empty(self, prep: ShadowParams) -> Pairs:  # noqa: ARG002
+    def empty(self, prep: ShadowParams) -> Pairs:
         """No answers."""
         return pairs.nothing()
 
@@ -151,7 +151,7 @@ class Shadow:
         """Add answers of both sides."""
         return pairs.add(a, rows, prep.by)
 
-    def merge(self, prep: ShadowParams, a: Pairs, b: Pairs) -> Pairs:  # noqa: ARG002
+    def merge(self, prep: ShadowParams, a: Pairs, b: Pairs) -> Pairs:
         """Both as one, each request once."""
         return pairs.merge(a, b)
 

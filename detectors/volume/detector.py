@@ -75,7 +75,7 @@ class Volume:
     statistic = Count
     state = VolumeState
 
-    def needs(self, p: VolumeParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: VolumeParams) -> Needs:
         """Rows; nothing of what is in them."""
         return Needs(Stream.PREDICTIONS, by_unit=False)
 
@@ -86,19 +86,19 @@ class Volume:
     def prepare(self, p: VolumeParams, s: VolumeState, row: int) -> None:
         """Nothing of the past is needed to fold."""
 
-    def empty(self, prep: None) -> Count:  # noqa: ARG002
+    def empty(self, prep: None) -> Count:
         """No rows."""
         return Count(0)
 
-    def fold(self, prep: None, a: Count, rows: Columns) -> Count:  # noqa: ARG002
+    def fold(self, prep: None, a: Count, rows: Columns) -> Count:
         """Count the rows."""
         return Count(a.rows + len(rows))
 
-    def merge(self, prep: None, a: Count, b: Count) -> Count:  # noqa: ARG002
+    def merge(self, prep: None, a: Count, b: Count) -> Count:
         """Counts add."""
         return Count(a.rows + b.rows)
 
-    def size(self, a: Count) -> int:  # noqa: ARG002
+    def size(self, a: Count) -> int:
         """Large whatever came: silence is data, so a window is never merged with the next."""
         return _NEVER_MERGED
 

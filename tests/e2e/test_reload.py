@@ -115,7 +115,6 @@ def test_a_reference_that_is_adopted_takes_effect_with_the_next_turn_for_its_wat
     assert reloads(daemon)[0]["changed"] == [plan.model]
     findings = [f for f in store.findings(plan.model, limit=1_000_000) if f.watch == watch.key]
     assert findings[0].incarnation != watch.incarnation  # the newest
-    assert {f.incarnation for f in findings} > {watch.incarnation}
     verdict, until = trial.verdict(), trial.topics.until
     assert (verdict.lost, verdict.doubled) == (0, 0)
     others = [line for line in trial.replayed.findings(until) if f'"watch":"{watch.key}"' not in line]

@@ -17,7 +17,7 @@ from detectors.catalogue import DETECTORS
 from detectors.columns import Columns
 from detectors.detector import AnyDetector, Needs, Tick
 from detectors.evidence import Crossing, Evidence, Mode, Standing
-from detectors.promises import Promise, promise_of
+from detectors.promises import PROMISES, Promise, promise_of
 from detectors.snapshot import pack, pack_record, pack_row, stack_rows, take_rows, unpack_record, unpack_rows
 from tests.laws.examples import EXAMPLES, HOUR, ROWS, WINDOWS, Example
 
@@ -372,6 +372,10 @@ def test_every_parameter_describes_itself(name: str) -> None:
     assert isinstance(example.params, detector.params)
     assert detector.params.model_config.get("extra") == "forbid"
     assert detector.params.model_config.get("frozen") is True
+
+
+def test_every_detector_says_what_its_promise_rests_on() -> None:
+    assert PROMISES.keys() == DETECTORS.keys()
 
 
 @every_detector
