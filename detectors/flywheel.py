@@ -95,7 +95,7 @@ class Flywheel:
     statistic = Labels
     state = FlywheelState
 
-    def needs(self, p: FlywheelParams) -> Needs:  # noqa: ARG002 - the same for all parameters
+    def needs(self, p: FlywheelParams) -> Needs:
         """`value` in [0, 1]; missing is no label."""
         return Needs(Stream.OUTCOMES, ("value",), contrast=True, gated=True)
 
@@ -115,11 +115,11 @@ class Flywheel:
     def prepare(self, p: FlywheelParams, s: FlywheelState, row: int) -> None:
         """Nothing of the past is needed to fold."""
 
-    def empty(self, prep: None) -> Labels:  # noqa: ARG002
+    def empty(self, prep: None) -> Labels:
         """No labels."""
         return Labels(np.zeros((2, 2, _RUNS), np.int64))
 
-    def fold(self, prep: None, a: Labels, rows: Columns) -> Labels:  # noqa: ARG002
+    def fold(self, prep: None, a: Labels, rows: Columns) -> Labels:
         """Add labels of exposed and held-out units."""
         value = rows.numbers("value")
         known = ~np.isnan(value) & (rows.unit != 0) & (rows.cohort <= Cohort.HOLDOUT)
@@ -129,7 +129,7 @@ class Flywheel:
         added = [[(x[arm == c] @ weight[arm == c]) for x in (np.ones_like(worth), worth)] for c in (0, 1)]
         return Labels(a.sums + np.array(added, np.int64))
 
-    def merge(self, prep: None, a: Labels, b: Labels) -> Labels:  # noqa: ARG002
+    def merge(self, prep: None, a: Labels, b: Labels) -> Labels:
         """Sums add."""
         return Labels(a.sums + b.sums)
 

@@ -146,7 +146,7 @@ class TailCollapse:
         """The head, once it is known."""
         return Ruler(unpack(s.head[row]) if s.head[row] else None, p.of == "items", p.max_rows)
 
-    def empty(self, prep: Ruler) -> Reading:  # noqa: ARG002
+    def empty(self, prep: Ruler) -> Reading:
         """No rows."""
         return reading.nothing()
 
