@@ -53,6 +53,7 @@ PROMISES: dict[str, Promise] = {
     "sample_ratio": Promise.EXACT,
     "shadow": Promise.EXACT,
     "share_over": Promise.EXACT,
+    "tail_collapse": Promise.EXACT,
     "training_health": Promise.LARGE_N,
     "volume": Promise.CALIBRATED,
 }
