@@ -51,6 +51,9 @@ from detectors.detector import Family, Needs, Stream, Tick
 from detectors.evidence import Evidence, Standing
 from detectors.math import bootstrap, distinct
 
+MOST_KNOWN = 0.9
+"""Share of the showings that must carry a propensity: the others cannot stand for them."""
+
 LARGEST_WEIGHT = 100.0
 """Weights are cut at this many times their mean."""
 
@@ -177,7 +180,9 @@ def _reading(p: EffectiveSampleParams, a: Weighed) -> Reading:
     known, shown, units = int(a.weights[:, 0].sum()), int(a.shown[0]), distinct.count(a.units)
     logs, refused = np.full((2, _RUNS), np.nan), None
     detail: dict[str, float] = {"without_propensity": float(shown - known)}
-    if known:
+    if shown and known < MOST_KNOWN * shown:
+        refused = Standing.NOT_COMPUTABLE, _unknown(known, shown)
+    elif known:
         counts = a.weights[used].astype(np.float64)
         effective = worth(counts, _WEIGHTS[used])
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -189,6 +194,10 @@ def _reading(p: EffectiveSampleParams, a: Weighed) -> Reading:
                 f"the {known:,} showings of this period are worth {effective[0]:,.0f} when every item counts alike; at least "
                 f"{p.min_effective:,} are needed, so nothing that is weighted by propensities is told",
             )
-    elif shown:
-        refused = Standing.NOT_COMPUTABLE, "no item carries a propensity: items.propensity is absent from every event"
     return Reading(logs[:, 0], logs[:, 1:], np.array([units, 0]), np.array([shown, 0]), detail, refused)
+
+
+def _unknown(known: int, shown: int) -> str:
+    if not known:
+        return "no item carries a propensity: items.propensity is absent from every event"
+    return f"only {known:,} of {shown:,} showings carry a propensity (items.propensity); the others are left without a weight"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from detectors import snapshot
-from detectors.columns import Floats, Ints
+from detectors.columns import Bools, Floats, Ints
 from detectors.effective_sample import LARGEST_WEIGHT
 from detectors.math import keyed
 
@@ -20,12 +21,22 @@ WIDTH = 4
 """Columns of counts by item: random and all showings to exposed units, and those of them that brought an outcome."""
 
 
-def figures(trail: Sequence[bytes], max_items: int, *, labels: bool) -> dict[str, Any]:
-    """Starvation, effective sample size and what the model caused, over packed (items, counts) of the trailing periods."""
+SUPERLINEAR = (
+    "what brought more labels comes to be shown more than in proportion: exponents {before:.2f} and {now:.2f}, above 1 in two "
+    "periods. A description, no test: the noise of small counts pulls the exponent towards 0, so the true one is larger"
+)
+_FEWEST_ITEMS = 10
+
+
+def figures(trail: Sequence[bytes], trailing: int, max_items: int, *, labels: bool) -> dict[str, Any]:
+    """Starvation, effective sample size and what the model caused, over packed (items, counts) of the last periods.
+
+    trail   the oldest first; of the last `trailing` the figures are told, and the exponents of the last three.
+    """
+    tables = [keyed.KeyedSums(*snapshot.unpack(packed)) for packed in trail]
     table = keyed.nothing(WIDTH)
-    for packed in trail:
-        items, counts = snapshot.unpack(packed)
-        table = keyed.merge(table, keyed.KeyedSums(items, counts))
+    for period in tables[-trailing:]:
+        table = keyed.merge(table, period)
     counts = table.sums[:max_items]
     if not len(counts):
         return {}
@@ -38,8 +49,43 @@ def figures(trail: Sequence[bytes], max_items: int, *, labels: bool) -> dict[str
         "items": len(counts),
         "effective_sample_ratio": effective_sample_ratio(counts[:, ALL]),
         "caused_by_the_model": float(1.0 - total[EXPLORED] / max(total[ALL], 1)),
-        "trailing_periods": len(trail),
-    } | taught
+        "trailing_periods": min(len(trail), trailing),
+    } | (taught | _popularity(tables) if labels else {})
+
+
+def _popularity(tables: Sequence[keyed.KeyedSums]) -> dict[str, Any]:
+    """How exposure followed labels in the last periods, and a warning where it did so more than in proportion, twice."""
+    exponents = [
+        popularity_exponent(before.sums[:, LABELS], now.sums[rows, ALL] - now.sums[rows, EXPLORED], rows >= 0)
+        for before, now in pairwise(tables[-3:])
+        for rows in (keyed.rows_of(now, before.keys),)
+        if len(now)
+    ]
+    if not exponents or exponents[-1] is None:
+        return {}
+    told: dict[str, Any] = {"popularity_exponent": exponents[-1]}
+    if len(exponents) == 2 and exponents[0] is not None and min(exponents[0], exponents[1] or 0.0) > 1.0:
+        told["popularity_warning"] = SUPERLINEAR.format(before=exponents[0], now=exponents[1])
+    return told
+
+
+def popularity_exponent(labels: Ints, shown: Ints, known: Bools) -> float | None:
+    """Slope of log showings by the policy in a period on log labels in the one before, items weighted by labels.
+
+    labels, shown, known   (J,): labels before, showings now, and whether the item was seen now. None with fewer than ten items
+    that have both, or if all have equally many labels. Attenuated by the noise of the labels.
+
+    >>> labels = np.arange(1, 41)
+    >>> popularity_exponent(labels, 3 * labels**2, np.ones(40, np.bool_))
+    2.0
+    """
+    used = known & (labels > 0) & (shown > 0)
+    if used.sum() < _FEWEST_ITEMS:
+        return None
+    weight, x, y = labels[used].astype(np.float64), np.log(labels[used]), np.log(shown[used])
+    x, y = x - np.average(x, weights=weight), y - np.average(y, weights=weight)
+    spread = float(np.sum(weight * x * x))
+    return round(float(np.sum(weight * x * y)) / spread, 12) if spread > 0 else None
 
 
 def starvation(detail: dict[str, Any]) -> str:
@@ -51,6 +97,8 @@ def starvation(detail: dict[str, Any]) -> str:
         text += (
             f", and the model itself caused {detail['labels_caused_by_the_model']:.1%} of {detail['labels']:,} labels"
         )
+    if "popularity_warning" in detail:
+        text += f"; {detail['popularity_warning']}"
     return text
 
 

@@ -13,6 +13,9 @@ Told beside it, over the last `trailing_periods`:
 - starvation: the share of the catalogue that had fewer than 30 random showings, about which little can be learned;
 - the effective sample size under equal weights of all items, as a share of the exposures: with shares p_j of J items,
   1 / (sum 1 / (J^2 p_j)), weights 1 / p_j cut at 100 times their mean. Source: Kong 1992 (effective sample size);
+- how showings follow the labels of the period before: with an exponent above 1 in two periods what is popular is shown more than
+  in proportion (`popularity_warning`). It belongs here, as it is read off the same counts, and is a description, no test:
+  the noise of small counts pulls it towards 0. It never alarms by itself;
 - the share of exposures that the model itself caused; and where outcomes are read (`labels`), the share of those items that
   brought one, which is what the next model is taught, whose showing the model itself caused.
 
@@ -250,7 +253,7 @@ def _share(a: Shown) -> tuple[float, float]:
 
 
 def _trail(held: list[bytes], a: Shown, p: TrainingHealthParams, *, keep: bool) -> list[bytes]:
-    return [*held, snapshot.pack([a.items, a.counts])][-p.trailing_periods :] if keep else list(held)
+    return [*held, snapshot.pack([a.items, a.counts])][-max(p.trailing_periods, 3) :] if keep else list(held)
 
 
 def _tell(
@@ -268,7 +271,7 @@ def _tell(
     standing, reason = lacking
     known = standing is Standing.OK
     radius = float(bootstrap.quantile((1.0 - LEVEL) / 2.0)) * se
-    detail = figures(after.trail[row], p.max_items, labels=p.labels) if known else {}
+    detail = figures(after.trail[row], p.trailing_periods, p.max_items, labels=p.labels) if known else {}
     if crossing is not Crossing.NONE:
         word = "has enough random items again" if crossing is Crossing.RECOVERED else "starves of random items"
         reason = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detectors.columns import Columns, Flag, Hash, Ragged
+from detectors.columns import Columns, Flag, Floats, Hash, Ragged
 from detectors.detector import Tick
 from detectors.evidence import Crossing, Evidence, Standing
 from detectors.recompute import interval
@@ -78,3 +78,55 @@ def test_the_interval_holds_the_share_and_can_be_computed_again() -> None:
         assert interval(evidence) == pytest.approx((evidence.interval.low, evidence.interval.high))
         held += evidence.interval.low <= 0.05 <= evidence.interval.high
     assert held / 60 >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 60)
+
+
+def labelled(rng: np.random.Generator, chance: Floats) -> Columns:
+    """10 items a unit, drawn by `chance`, one in twenty at random; labels follow the item alone."""
+    units, items = 1_000, len(chance)
+    random = rng.random(units * 10) < 0.05
+    item = np.where(random, rng.integers(0, items, units * 10), rng.choice(items, units * 10, p=chance))
+    came = rng.random(units * 10) < 0.1 + 0.3 * item / items
+    shown: dict[str, Hash | Flag] = {
+        "item": Hash((item + 1).astype(np.uint64)),
+        "explored": Flag(random, np.zeros(len(item), np.bool_)),
+        "came": Flag(came, np.zeros(len(item), np.bool_)),
+    }
+    return Columns(
+        np.zeros(units, np.int64),
+        np.arange(1, units + 1, dtype=np.uint64),
+        np.zeros(units, np.int8),
+        np.zeros(units, np.int32),
+        np.arange(units),
+        {"items": Ragged(np.arange(units + 1) * 10, shown)},
+    )
+
+
+@pytest.mark.parametrize(("power", "warned"), [(1.3, True), (0.5, False)])
+def test_a_policy_that_shows_more_than_in_proportion_to_labels_is_described_and_never_alarms(
+    power: float, warned: bool
+) -> None:
+    p, rng, told = TrainingHealthParams(labels=True, trailing_periods=2), np.random.default_rng(4), []
+    state, chance = DETECTOR.start([p]), np.full(40, 1 / 40)
+    for period in range(4):
+        rows = labelled(rng, chance)
+        a = DETECTOR.fold(p.max_items, DETECTOR.empty(p.max_items), rows)
+        state, (said,) = DETECTOR.close(
+            [p], state, [a], Tick.plain(period * DAY, (period + 1) * DAY, page=1e-3, warn=4e-3)
+        )
+        told.append(said)
+        labels = np.zeros(40)
+        items = rows.fields["items"]
+        assert isinstance(items, Ragged)
+        shown, came = items.fields["item"], items.fields["came"]
+        assert isinstance(shown, Hash)
+        assert isinstance(came, Flag)
+        np.add.at(labels, shown.values.astype(np.int64)[came.values] - 1, 1.0)
+        chance = (labels + 1e-9) ** power / np.sum((labels + 1e-9) ** power)
+    assert "popularity_exponent" not in told[0].detail
+    assert told[-1].detail["popularity_exponent"] == pytest.approx(power, abs=0.15)
+    assert ("popularity_warning" in told[-1].detail) == warned
+    assert all(e.crossing is Crossing.NONE for e in told)
+    if warned:
+        assert "A description, no test" in told[-1].detail["popularity_warning"]
+        assert "popularity_warning" not in told[1].detail  # one period above 1 is not enough
+    assert told[-1].detail["labels_caused_by_the_model"] == pytest.approx(0.95, abs=0.02)
