@@ -123,10 +123,11 @@ def _detail(period: Period, arms: tuple[str, ...], words: Words) -> dict[str, An
         if np.isfinite(period.logs[i]):
             told[f"{words.figure}_{name}"] = float(np.exp(words.told_as * period.logs[i]))
     if period.compared:
-        told["narrowed"] = []
+        told["narrowed"], told["changes"] = [], {}
         for i, name in enumerate(arms):
             changed = (words.told_as * period.changes[i][0], period.changes[i][1])
             low, high = _bounds(changed)
+            told["changes"][name] = list(changed)
             told |= {f"{name}_change": float(np.expm1(changed[0])), f"{name}_low": low, f"{name}_high": high}
             if high < -period.margin if words.told_as > 0 else low > period.margin:
                 told["narrowed"].append(name)

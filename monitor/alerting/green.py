@@ -55,7 +55,7 @@ def _told(alert: Alert, context: Context) -> list[str]:
     if len(risk) > _SHOWN:
         lines.append(f"and {len(risk) - _SHOWN} more: `loopwatch status`")
     lines.append(f"*Likely origin: {_origin(alert)}*")
-    lines.append(f"*Changed near then:* {changes(context.changes)}")
+    lines.append(f"*Changed near then:* {changes(context)}")
     unknown = "how long the harm lasts" if harm else "whether people are worse off: none of these measures quality"
     lines.append(
         f"*Cannot know:* {unknown}. Held-out people see items that the exposed made popular, so the true gap may be larger."

@@ -52,7 +52,7 @@ class Context:
     team       who owns the budget; "" if nobody.
     runbook    web address, or "".
     budget     one phrase, such as "1st page of this 28 d, at most 1 false expected".
-    changes    what changed near `since`, newest first: versions, config, traffic.
+    changes    what changed near `since`, newest first, with its time; unchanged: what was looked at and did not.
     holdout    one sentence on the holdout: how large, whether sound, what is blind.
     rehearsal  the model is still in rehearsal.
     """
@@ -64,6 +64,7 @@ class Context:
     changes: tuple[str, ...] = ()
     holdout: str = ""
     rehearsal: bool = False
+    unchanged: tuple[str, ...] = ()
 
 
 _ORIGINS: dict[Origin, tuple[str, str]] = {
@@ -146,7 +147,7 @@ def _degradation(alert: Alert, words: Wording, context: Context) -> list[str]:
         f"*Where:* {_where(alert)}",
         f"*Since:* {_since(alert)}",
         f"*Likely origin: {origin}.* {_sentence(finding.origin_reason or why)}",
-        f"*Changed near then:* {changes(context.changes)}",
+        f"*Changed near then:* {changes(context)}",
         f"*Cannot know:* {words.unknown.format(metric=_metric(alert))}",
     ]
     if finding.missing:
@@ -310,13 +311,16 @@ def _since(alert: Alert) -> str:
     return f"about {moment(alert.since)} ({found}{f', {duration(late)} later' if late > 0 else ''})"
 
 
-def changes(near: tuple[str, ...]) -> str:
-    """What changed near then, as markup."""
-    if not near:
-        return "nothing recorded"
-    shown = "; ".join(escape(change, 100) for change in near[:_CHANGES_SHOWN])
-    more = len(near) - _CHANGES_SHOWN
-    return shown + (f"; and {more} more" if more > 0 else "")
+def changes(context: Context) -> str:
+    """What changed near then, and what was looked at and did not, as markup."""
+    shown = "; ".join(escape(change, 100) for change in context.changes[:_CHANGES_SHOWN])
+    more = len(context.changes) - _CHANGES_SHOWN
+    changed = shown + (f"; and {more} more" if more > 0 else "")
+    if not context.unchanged:
+        return changed or "nothing recorded"
+    names = [escape(name, 40) for name in context.unchanged]
+    looked_at = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+    return f"{changed}{'. ' if changed else ''}{looked_at[:1].upper()}{looked_at[1:]}: no."
 
 
 def footer(alert: Alert, kind: Kind, context: Context) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -18,13 +19,15 @@ from monitor.alerting.message import Context
 from monitor.alerting.policy import decide
 from monitor.alerting.rehearsal import Rehearsal
 from monitor.alerting.routing import notifications
+from monitor.alerting.words import moment
 from monitor.engine import foretelling, missing, quality
 from monitor.engine.dashboard import Said, gather, keep
 from monitor.engine.lanes import Lanes
+from monitor.engine.origins import Origins, is_input
 from monitor.engine.people import summed
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.memory import ARRIVALS, Bank, ModelMemory, OpenWindow, Span, banks
-from monitor.watch import origin, trials
+from monitor.watch import trials
 from monitor.watch.finding import Finding
 from monitor.watch.plan import DAY, DashboardPlan, ModelPlan, WatchPlan
 from monitor.watch.verdicts import Word, together
@@ -32,6 +35,15 @@ from monitor.watch.verdicts import Word, together
 _MERGE_AT_MOST = DAY
 _OF_AN_ITEM = ("came", "score", "propensity")
 """Columns of a prediction that shows one item that say something of the item."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Closed:
+    """What a window of a watch, begun at `start`, says."""
+
+    watch: WatchPlan
+    start: int
+    evidence: Evidence
 
 
 class Judge:
@@ -47,11 +59,19 @@ class Judge:
         for watch in plan.watches:
             if watch.test.family is Family.INTEGRITY:
                 self._gates.setdefault(watch.experiment, set()).add(watch.key)
+        self._origins = Origins(plan, self._gates.get("", set()))
 
     def fold(self, memory: ModelMemory, lane: str, slot: int, rows: Columns, shadows: Columns | None = None) -> None:
-        """Add a slot's rows to the open windows of everyone who watches the lane; `shadows` are for experiments alone."""
+        """Add a slot's rows to the open windows of everyone who watches the lane; `shadows` are for experiments alone.
+
+        Where nobody is held out by the config, everybody is exposed.
+        """
+        if lane == PREDICTIONS:
+            self._origins.count(memory, slot, rows)
         if not self._lanes.watches[lane] and not self._lanes.taught.get(lane):
             return
+        if not self._plan.has_holdout:
+            rows = dataclasses.replace(rows, cohort=np.full(len(rows), Cohort.EXPOSED, np.int8))
         voters = memory.voters if lane == PREDICTIONS else memory.matured.get(lane)
         if voters is not None and len(rows):
             seen = voters.lookup(rows.unit, slot)
@@ -71,6 +91,7 @@ class Judge:
             chosen = self._read_by(memory, watch, slot, rows, shadows, inside)
             if len(chosen):
                 window.statistic = bank.test.fold(prep, window.statistic, chosen)
+            self._origins.follow(memory, watch, prep, slot, _with_value(watch, rows))
         if len(rows):
             self._teach(memory, lane, slot, rows)
 
@@ -153,14 +174,20 @@ class Judge:
                 memory.turn.touched.add(watch.key)
             else:
                 due.setdefault(watch.detector, []).append(watch)
-        said: list[Said] = []
-        for name in sorted(due, key=lambda n: (due[n][0].test.family is not Family.INTEGRITY, n)):
-            said += self.advance(memory, memory.banks[name], due[name], end)
+        gates = sorted(name for name in due if due[name][0].test.family is Family.INTEGRITY)
+        said = [each for name in gates for each in self.advance(memory, memory.banks[name], due[name], end)]
+        rest = sorted(due.keys() - set(gates))
+        found = [each for name in rest for each in self._closed(memory, memory.banks[name], due[name], end)]
+        said += [self._tell(memory, each, end) for each in sorted(found, key=lambda closed: not is_input(closed.watch))]
         outcome = self._lanes.outcomes.get(lane)
         self.speak(memory, said, end + (self._plan.wait(outcome) if outcome is not None else 0))
 
     def advance(self, memory: ModelMemory, bank: Bank, watches: Sequence[WatchPlan], end: int) -> list[Said]:
         """Close the open windows of watches of one detector; what they found is not told yet."""
+        return [self._tell(memory, each, end) for each in self._closed(memory, bank, watches, end)]
+
+    def _closed(self, memory: ModelMemory, bank: Bank, watches: Sequence[WatchPlan], end: int) -> list[_Closed]:
+        """What the windows of watches of one detector say, after their gates; inputs are told first, as outputs follow them."""
         rows = np.array([bank.row(w) for w in watches])
         windows = [memory.open.pop(w.key) for w in watches]
         reasons = [
@@ -184,12 +211,11 @@ class Judge:
         )
         snapshot.put_rows(bank.state, rows, state)
         memory.turn.moved.update((bank.test.name, row) for row in rows.tolist())
-        told: list[Said] = []
-        for watch, window, said, stale, why in zip(watches, windows, evidence, staleness, reasons, strict=True):
-            memory.turn.touched.add(watch.key)
-            judged = _by_hand(said) if watch.key in by_hand else _withheld(said, stale, why)
-            told.append(self._tell(memory, watch, window.start, end, judged))
-        return told
+        memory.turn.touched.update(watch.key for watch in watches)
+        return [
+            _Closed(watch, window.start, _by_hand(said) if watch.key in by_hand else _withheld(said, stale, why))
+            for watch, window, said, stale, why in zip(watches, windows, evidence, staleness, reasons, strict=True)
+        ]
 
     def speak(self, memory: ModelMemory, said: Sequence[Said], now: int) -> None:
         """Record what was decided and tell it; what the composite speaks for is not told by itself. `now`: event time, ms."""
@@ -221,8 +247,9 @@ class Judge:
         lane = self._lane_of[watch.key]
         return "" if lane == ARRIVALS else quality.stale(memory, self._plan, lane, start, end)
 
-    def _tell(self, memory: ModelMemory, watch: WatchPlan, start: int, end: int, evidence: Evidence) -> Said:
+    def _tell(self, memory: ModelMemory, closed: _Closed, end: int) -> Said:
         """Keep the finding, and let the policy decide what becomes of its alert."""
+        watch, start, evidence = closed.watch, closed.start, closed.evidence
         if watch.experiment:
             evidence = self._in_experiment(memory, watch, evidence)
         evidence = foretelling.with_reach(memory, watch, evidence, end)
@@ -231,8 +258,8 @@ class Judge:
             missing.keep_out(memory, f"{missing.ITEMS}.{watch.key}", start, int(folded), told)
         elif folded is not None:
             missing.keep_out(memory, f"{missing.ITEMS}.{watch.key}", start, 0, "")
-        family = Family.DEPLOYMENT if watch.experiment else watch.test.family
-        where, why = origin.of(family, evidence, has_holdout=self._plan.has_holdout)
+        lost = missing.of_window(memory, self._lanes, watch, start, end)
+        where, why, evidence = self._origins.tell(memory, watch, start, end, evidence, lost)
         finding = Finding(
             model=self._plan.model,
             watch=watch.key,
@@ -243,7 +270,7 @@ class Judge:
             evidence=evidence,
             origin=where,
             origin_reason=why,
-            missing=missing.of_window(memory, self._lanes, watch, start, end),
+            missing=lost,
         )
         if watch.test.family is Family.INTEGRITY:
             self._set_gate(memory, watch, finding)
@@ -296,11 +323,7 @@ class Judge:
 
     def _context(self, memory: ModelMemory, watch: WatchPlan | DashboardPlan, finding: Finding, now: int) -> Context:
         since = finding.evidence.change_at or finding.start
-        near = [
-            f"version {label} first seen"
-            for label, at in sorted(memory.versions.items(), key=lambda v: (-v[1], v[0]))
-            if since - DAY <= at <= now - self._plan.slot and at != min(memory.versions.values())
-        ]
+        near = self._origins.near(memory, since, finding.end, self._plan.slot)
         rehearsal = Rehearsal(armed=memory.armed, first_event=memory.first_event, duration_ms=self._plan.rehearsal)
         holdout = ""
         if self._plan.has_holdout and (
@@ -312,7 +335,8 @@ class Judge:
             team=watch.team,
             runbook=self._plan.runbook,
             budget=watch.budget,
-            changes=tuple(near),
+            changes=tuple(f"{what} ({moment(at)})" for at, what in near.changed),
+            unchanged=near.unchanged,
             holdout=holdout,
             rehearsal=rehearsal.at(now),
         )

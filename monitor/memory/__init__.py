@@ -11,6 +11,8 @@ Everything durable is in one of these rooms of pages, in chunks, or in alerts:
     engine     per watch and incarnation, the detector's state
     dashboard  one page: what the composite alert is made of
     open       per watch and incarnation, the statistic of a window that is still open
+    sides      per watch, incarnation and rule of cohorts, its figure in both cohorts: the baseline, and a page a span
+    hours      what came in each hour of the last weeks;  days: the items of each day;  configs: when the config changed
 
 A memory belongs to one turn at a time. When a commit fails it is thrown away and loaded again; `load` of what was committed
 equals the memory that committed it.
@@ -19,6 +21,7 @@ equals the memory that committed it.
 from monitor.memory.banks import Bank, OpenWindow, pages_of
 from monitor.memory.dashboard import keep_dashboard
 from monitor.memory.enrolment import ENROLLED, as_decoded, enrol
+from monitor.memory.followed import forget as forget_log
 from monitor.memory.loading import load
 from monitor.memory.model import ARRIVALS, IN_EXPERIMENTS, Missing, ModelMemory, Source, Span
 from monitor.memory.progress import PlanChanged, pack_progress, refuse_other_lengths
@@ -38,6 +41,7 @@ __all__ = [
     "as_decoded",
     "build_step",
     "enrol",
+    "forget_log",
     "keep_dashboard",
     "load",
     "pack_progress",

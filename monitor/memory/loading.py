@@ -14,6 +14,7 @@ from monitor.join.clocks import NEVER
 from monitor.join.pending import Pending, unpack_rows
 from monitor.join.sums import SumTable
 from monitor.join.units import UnitTable
+from monitor.memory import followed
 from monitor.memory.banks import Bank, OpenWindow, beside, named
 from monitor.memory.dashboard import restore_dashboard
 from monitor.memory.enrolment import enrol
@@ -72,6 +73,7 @@ def _loaded(plan: ModelPlan, image: Image) -> ModelMemory:
     memory.ids = {int(key): snapshot.unpack(data) for (room, key), data in pages.items() if room == "ids"}
     _restore_watches(memory, pages)
     restore_dashboard(memory, pages)
+    followed.restore(memory, pages)
     _restore_rows(memory, image, pages)
     for alert in image.alerts:
         _restore_alert(memory, alert, image.heard.get(alert.id, ()))

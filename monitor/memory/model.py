@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from detectors.columns import Hashes
+from detectors.sides import Sides
 from monitor.alerting.alert import Alert
 from monitor.events import TopicPartition
 from monitor.join.pending import Pending
@@ -18,6 +19,7 @@ from monitor.join.units import UnitTable
 from monitor.memory.banks import Bank, OpenWindow
 from monitor.memory.turn import Turn
 from monitor.watch.finding import Finding
+from monitor.watch.near import Log
 from monitor.watch.plan import ModelPlan
 from monitor.watch.verdicts import Word
 
@@ -67,6 +69,7 @@ class ModelMemory:
     `identities`: which topics the offsets are of, where their source tells topics of one name apart.
     `newest`: the newest judged finding of each watch that the composite listens to; `remedies`: what was last tried for it.
     `matured`: voters of predictions at maturity, for outcomes that somebody watches by votes.
+    `sides`: by watch, its figure in both cohorts over time; `log`: what came in each hour, for what changed near a shift.
     `rearmed`: watches whose evidence a person asked to throw away, until their next window closes.
     `paces`: by watch, the end of the first window with too little to judge, ms, and what it had counted by then.
     `quality`: by stream and slot of event time, the rows kept and the records rejected, for windows that are not closed yet.
@@ -106,6 +109,8 @@ class ModelMemory:
     alerts: dict[str, Alert] = field(default_factory=dict)
     newest: dict[str, Finding] = field(default_factory=dict)
     remedies: tuple[str, ...] = ()
+    sides: dict[str, Sides] = field(default_factory=dict)
+    log: Log = field(default_factory=Log)
     turn: Turn = field(default_factory=Turn)
 
     def page(self, room: str, key: str, data: bytes | None) -> None:

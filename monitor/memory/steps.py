@@ -8,6 +8,7 @@ from typing import Any
 from detectors import columns as cols
 from detectors import snapshot
 from monitor.join.pending import pack_rows
+from monitor.memory import followed
 from monitor.memory.banks import named
 from monitor.memory.model import SUMS, ModelMemory
 from monitor.memory.progress import pack_progress
@@ -46,6 +47,7 @@ def build_step(
         turn.pages.update({(table.name, key): data for key, data in table.pages().items()})
     for sums in memory.sums.values():
         turn.pages.update({(SUMS, f"{sums.name}|{key}"): data for key, data in sums.pages().items()})
+    turn.pages.update(followed.pages(memory, turn))
     turn.pages["progress", ""] = pack_progress(memory)
     memory.number += 1
     return Step(

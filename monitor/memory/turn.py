@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from detectors.columns import Columns
+from detectors.sides import Sides
 from monitor.alerting.alert import Alert, Decided, Notification
 from monitor.events import Reject
 from monitor.watch.finding import Finding
@@ -19,7 +20,8 @@ class Turn:
     """What the current turn has changed so far.
 
     `moved` names rows of banks whose state has changed, `touched` watches whose open window has: they are packed once, at the
-    end of the turn, however often they changed.
+    end of the turn, however often they changed. `sides` holds what was stored of a watch's two cohorts before the turn; `hours` and
+    `days` begin those of the log that changed.
     """
 
     parts: dict[tuple[str, int], list[Columns]] = field(default_factory=dict)
@@ -35,6 +37,9 @@ class Turn:
     requeued: set[tuple[str, int, int]] = field(default_factory=set)
     moved: set[tuple[str, int]] = field(default_factory=set)
     touched: set[str] = field(default_factory=set)
+    sides: dict[str, Sides | None] = field(default_factory=dict)
+    hours: set[int] = field(default_factory=set)
+    days: set[int] = field(default_factory=set)
     records: int = 0
 
     def rewrite(self, stream: str, slot: int, rows: Columns) -> None:

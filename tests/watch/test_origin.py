@@ -1,82 +1,157 @@
-"""Where a shift comes from, by family and by what is compared."""
+"""Where a shift comes from: the table of rules, sector by sector."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
 from detectors.detector import Family
 from detectors.evidence import Crossing, Evidence, Mode
+from detectors.sides import Move, Moves
 from monitor.watch import origin
 from monitor.watch.finding import Origin
+from monitor.watch.origin import Case, Sector, Versions, Watched
+
+COHORTS = (Family.COHORT, Family.LOOP, Family.SHIFT)
+CHANGED: dict[str, Any] = {"versions": Versions.CHANGED, "version": "version v2 first seen"}
 
 
-def said(*arms: str, narrowed: list[str] | None = None) -> Evidence:
-    detail = {} if narrowed is None else {"narrowed": narrowed}
-    return Evidence(mode=Mode.RECOVERING, crossing=Crossing.PAGE, n=dict.fromkeys(arms, 100), detail=detail)
+def moved(exposed: float, held_out: float, se: float = 0.1) -> Moves:
+    return Moves(Move(0.0, exposed, exposed, se, 9_000), Move(0.0, held_out, held_out, se, 900))
 
 
-def found(family: Family, evidence: Evidence, *, has_holdout: bool = True) -> Origin:
-    return origin.of(family, evidence, has_holdout=has_holdout)[0]
+def found(family: Family, **known: Any) -> Origin:
+    where, why = origin.of(Case(family=family, **known))
+    assert why
+    return where
 
 
-@pytest.mark.parametrize("family", [Family.COHORT, Family.LOOP])
-def test_a_difference_from_a_randomised_holdout_is_the_models_doing(family: Family) -> None:
-    assert found(family, said("exposed", "holdout")) is Origin.MODEL_INDUCED
+def with_holdout(family: Family, exposed: float, held_out: float, **known: Any) -> Origin:
+    return found(family, randomised=True, moves=moved(exposed, held_out), **known)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("exposed", "held_out", "meant"),
+    [
+        (1.0, 0.0, Sector.EXPOSED),
+        (1.0, 0.1, Sector.EXPOSED),
+        (1.0, 1.0, Sector.BOTH),
+        (1.0, 1.2, Sector.BOTH),
+        (0.0, 1.0, Sector.HOLDOUT),
+        (1.0, -1.0, Sector.APART),
+        (1.0, 0.6, Sector.BOTH),
+        (0.6, 1.0, Sector.BOTH),
+        (0.4, 0.15, Sector.UNDECIDED),
+        (0.25, 0.15, Sector.UNDECIDED),
+        (0.1, 0.1, Sector.UNDECIDED),
+        (0.0, 0.0, Sector.UNDECIDED),
+    ],
+)
+def test_a_sector_is_named_where_the_point_lies_in_it_beyond_chance(
+    exposed: float, held_out: float, meant: Sector, sign: int
+) -> None:
+    assert origin.sector(moved(sign * exposed, sign * held_out)) is meant
+
+
+def test_an_error_that_is_not_known_decides_nothing() -> None:
+    assert origin.sector(moved(1.0, 0.0, se=float("nan"))) is Sector.UNDECIDED
+
+
+@pytest.mark.parametrize("family", COHORTS)
+def test_only_exposed_people_moved(family: Family) -> None:
+    assert with_holdout(family, 1.0, 0.0) is Origin.MODEL_INDUCED
+
+
+@pytest.mark.parametrize("family", [Family.LOOP, Family.SHIFT])
+def test_both_moved_alike(family: Family) -> None:
+    assert with_holdout(family, 1.0, 1.0) is Origin.EXTERNAL_DRIFT
+
+
+@pytest.mark.parametrize("family", COHORTS)
+def test_only_held_out_people_moved(family: Family) -> None:
+    assert with_holdout(family, 0.0, 1.0) is Origin.HOLDOUT_ANOMALY
+
+
+def test_a_version_that_changed_then_is_named_but_not_for_the_loop_which_retraining_drives() -> None:
+    assert with_holdout(Family.SHIFT, 1.0, 0.0, **CHANGED) is Origin.VERSION_CHANGE
+    assert with_holdout(Family.COHORT, 1.0, 0.0, **CHANGED) is Origin.VERSION_CHANGE
+    assert with_holdout(Family.LOOP, 1.0, 0.0, **CHANGED) is Origin.MODEL_INDUCED
+
+
+def test_a_version_explains_both_cohorts_only_where_both_were_served_it() -> None:
+    assert with_holdout(Family.SHIFT, 1.0, 1.0, **CHANGED) is Origin.EXTERNAL_DRIFT
+    both = {**CHANGED, "of_holdout": Versions.CHANGED}
+    assert with_holdout(Family.SHIFT, 1.0, 1.0, **both) is Origin.VERSION_CHANGE
+    assert with_holdout(Family.SHIFT, 1.0, 1.0, watched=Watched.INPUT, **both) is Origin.EXTERNAL_DRIFT
+
+
+def test_what_the_model_puts_out_moved_and_no_version_did() -> None:
+    silent = {"watched": Watched.OUTPUT, "versions": Versions.SAME}
+    assert with_holdout(Family.SHIFT, 1.0, 0.0, **silent) is Origin.SILENT_CHANGE
+    assert found(Family.SHIFT, **silent) is Origin.SILENT_CHANGE
+    assert found(Family.SHIFT, **silent, inputs_moved=("features.age",)) is Origin.UNKNOWN
+    assert found(Family.SHIFT, watched=Watched.OUTPUT) is Origin.UNKNOWN, "versions are not mapped"
+
+
+def test_versions_that_change_all_the_time_explain_nothing() -> None:
+    routine = {"versions": Versions.ROUTINE, "version": "version v9 first seen"}
+    assert found(Family.SHIFT, watched=Watched.OUTPUT, **routine) is Origin.UNKNOWN
+    assert with_holdout(Family.SHIFT, 1.0, 0.0, watched=Watched.OUTPUT, **routine) is Origin.MODEL_INDUCED
 
 
 @pytest.mark.parametrize("family", [Family.COHORT, Family.LOOP])
 def test_without_a_holdout_a_cause_is_only_associated(family: Family) -> None:
-    assert found(family, said("exposed", "holdout"), has_holdout=False) is Origin.ASSOCIATED
+    assert found(family) is Origin.ASSOCIATED
+    assert found(family, moves=moved(1.0, 0.0)) is Origin.ASSOCIATED
 
 
-@pytest.mark.parametrize("family", [Family.COHORT, Family.LOOP])
-def test_evidence_that_did_not_count_held_out_people_names_no_cause(family: Family) -> None:
-    assert found(family, said("exposed")) is Origin.UNKNOWN
+def test_a_version_that_changed_then_is_only_associated_without_a_holdout() -> None:
+    where, why = origin.of(Case(family=Family.SHIFT, watched=Watched.OUTPUT, **CHANGED))
+    assert where is Origin.VERSION_CHANGE
+    assert "associated by its time alone" in why
+    assert found(Family.SHIFT, watched=Watched.INPUT, **CHANGED) is Origin.UNKNOWN, "no version makes its inputs"
 
 
-@pytest.mark.parametrize(
-    ("narrowed", "meant"),
-    [
-        (["exposed"], Origin.MODEL_INDUCED),
-        (["exposed", "holdout"], Origin.EXTERNAL_DRIFT),
-        (["holdout", "exposed"], Origin.EXTERNAL_DRIFT),
-        (["holdout"], Origin.HOLDOUT_ANOMALY),
-        ([], Origin.UNKNOWN),
-    ],
-)
-def test_narrowing_comes_from_whichever_cohort_changed_itself(narrowed: list[str], meant: Origin) -> None:
-    assert found(Family.LOOP, said("exposed", "holdout", narrowed=narrowed)) is meant
+def test_a_comparison_of_randomised_cohorts_needs_no_baseline_but_a_shift_does() -> None:
+    early = "there is no baseline yet to compare the cohorts with"
+    assert found(Family.COHORT, randomised=True, moves=early) is Origin.MODEL_INDUCED
+    assert origin.of(Case(family=Family.SHIFT, randomised=True, moves=early)) == (Origin.UNKNOWN, early)
 
 
-def test_cohorts_of_the_wrong_size_are_an_anomaly_of_the_holdout() -> None:
-    assert found(Family.INTEGRITY, said("exposed", "holdout")) is Origin.HOLDOUT_ANOMALY
+def test_a_gap_that_was_there_and_a_drift_of_both_are_told_apart_from_a_gap_that_grew() -> None:
+    where, why = origin.of(Case(family=Family.COHORT, randomised=True, moves=moved(1.0, 1.0)))
+    assert (where, "as they did before" in why) == (Origin.MODEL_INDUCED, True)
+    where, why = origin.of(Case(family=Family.COHORT, randomised=True, moves=moved(1.5, 1.0)))
+    assert (where, "otherwise than the holdout" in why) == (Origin.MODEL_INDUCED, True)
 
 
-def test_silence_is_a_matter_of_the_data() -> None:
-    assert found(Family.FRESHNESS, said()) is Origin.DATA_QUALITY
+@pytest.mark.parametrize("family", COHORTS)
+def test_data_at_fault_comes_first_and_a_broken_holdout_before_any_comparison(family: Family) -> None:
+    lost = "20 % of 900 records of an hour could not be used"
+    assert with_holdout(family, 1.0, 0.0, trouble=lost, broken="holdout: the holdout is 3 %") is Origin.DATA_QUALITY
+    assert with_holdout(family, 1.0, 0.0, broken="holdout: the holdout is 3 %") is Origin.UNKNOWN
 
 
-@pytest.mark.parametrize("family", [Family.SHIFT, Family.HINT])
-def test_a_change_against_the_past_alone_names_no_cause(family: Family) -> None:
-    assert found(family, said("exposed", "holdout")) is Origin.UNKNOWN
-
-
-def test_what_is_tried_beside_what_was_there_is_the_cause_unless_its_arms_are_off_plan() -> None:
-    assert found(Family.DEPLOYMENT, said("treatment", "control")) is Origin.VERSION_CHANGE
-    uneven = Evidence(
-        mode=Mode.RECOVERING, crossing=Crossing.WARN, n={"treatment": 9, "control": 1}, arms={"planned": 0.5}
-    )
-    assert found(Family.DEPLOYMENT, uneven) is Origin.DATA_QUALITY
-
-
-@pytest.mark.parametrize("family", Family)
-@pytest.mark.parametrize("has_holdout", [True, False])
-def test_every_origin_but_unknown_comes_with_a_reason(family: Family, has_holdout: bool) -> None:
-    where, why = origin.of(family, said("exposed", "holdout"), has_holdout=has_holdout)
-    assert (where is Origin.UNKNOWN) == (why == "")
+def test_watches_on_the_cohorts_the_stream_and_releases_name_their_origin_themselves() -> None:
+    assert found(Family.INTEGRITY) is Origin.HOLDOUT_ANOMALY
+    assert found(Family.FRESHNESS) is Origin.DATA_QUALITY
+    assert found(Family.QUALITY) is Origin.DATA_QUALITY
+    assert found(Family.DEPLOYMENT) is Origin.VERSION_CHANGE
+    assert found(Family.DEPLOYMENT, detector="sample_ratio") is Origin.DATA_QUALITY
+    assert found(Family.SHIFT, detector="missing_rate") is Origin.DATA_QUALITY
 
 
 @pytest.mark.parametrize("crossing", [Crossing.NONE, Crossing.RECOVERED])
-def test_a_watch_that_says_nothing_names_no_cause(crossing: Crossing) -> None:
-    quiet = Evidence(mode=Mode.WATCHING, crossing=crossing, n={"exposed": 1, "holdout": 1})
-    assert found(Family.COHORT, quiet) is Origin.UNKNOWN
+def test_a_watch_that_says_nothing_has_no_origin(crossing: Crossing) -> None:
+    assert not origin.speaks(Evidence(mode=Mode.WATCHING, crossing=crossing))
+    assert origin.speaks(Evidence(mode=Mode.RECOVERING))
+
+
+def test_both_changes_and_the_gap_are_told_with_their_intervals() -> None:
+    said = origin.told(Moves(Move(0.3, 0.38, 0.08, 0.01, 9_000), Move(0.3, 0.3, 0.0, 0.02, 900), "values up to 3"))
+    assert said == (
+        "values up to 3: exposed +8.0 points [5.9 to 10.1], held out +0.0 points [-4.2 to 4.2]; "
+        "the gap between them changed by +8.0 points [3.3 to 12.7] since the baseline"
+    )
