@@ -39,9 +39,11 @@ class Judged:
 
 
 def judged(detector: str, prep: Any, rows: Columns) -> Judged | None:
-    """What `detector`, prepared as `prep`, judges of rows; None while it has not learned where to look, or by none that we know."""
+    """What `detector`, prepared as `prep`, judges of rows; None where that is nothing, or not followed."""
     reader = _READERS.get(detector)
-    return None if reader is None else reader(prep, rows)
+    if reader is None or not (len(rows) or detector in COUNTING):
+        return None
+    return reader(prep, rows)
 
 
 def _value(prep: Any, rows: Columns) -> Judged | None:  # noqa: ARG001 - as the others
@@ -125,6 +127,9 @@ def _gap(prep: Any, rows: Columns) -> Judged | None:
 def _count(prep: Any, rows: Columns) -> Judged | None:  # noqa: ARG001 - as the others
     return Judged(("",), np.ones((len(rows), 1)), counted=True)
 
+
+COUNTING = frozenset({"volume"})
+"""Detectors to which rows that do not come say something."""
 
 _READERS: dict[str, Callable[[Any, Columns], Judged | None]] = {
     "numeric_shift": _number,

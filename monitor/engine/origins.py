@@ -59,10 +59,10 @@ class Origins:
         if not self._plan.has_holdout or watch.experiment:
             return
         end = slot + self._plan.slot
-        if memory.shut_between(slot, end, self._gates) or (not len(rows) and watch.key not in memory.sides):
+        if memory.shut_between(slot, end, self._gates):
             return
         what = judged.judged(watch.detector, prep, rows)
-        if what is None or not (len(rows) or what.counted):
+        if what is None:
             return
         before = memory.sides.get(watch.key)
         memory.turn.sides.setdefault(watch.key, before)
@@ -116,6 +116,8 @@ class Origins:
         changes = self.near(memory, since, end, watch.window)
         family = Family.DEPLOYMENT if watch.experiment else watch.test.family
         moves = _of_arms(evidence) if family is Family.LOOP else self._moves(memory, watch, since)
+        if family is Family.LOOP and isinstance(moves, str) and watch.needs.contrast:
+            family = Family.COHORT
         step = changes.step
         where, why = origin.of(
             Case(
@@ -189,7 +191,7 @@ def _of_arms(evidence: Evidence) -> Moves | str:
 def _watched(plan: ModelPlan, watch: WatchPlan) -> Watched:
     if is_input(watch):
         return Watched.INPUT
-    if watch.on in _OUTPUTS or watch.detector == "training_health":
+    if watch.on in _OUTPUTS:
         return Watched.OUTPUT
     if watch.on.startswith(TRUTH) or any(metric.name == watch.on for metric in plan.metrics):
         return Watched.OUTCOME

@@ -19,7 +19,7 @@ three.
     2  the watch is on the cohorts' soundness               holdout_anomaly
        on a release beside another                          version_change
        on the stream itself                                 data_quality
-       on coins (loop gain)                                 model_induced
+       on coins (loop gain), or on what serving draws       model_induced
     3  the holdout was broken in that time                  cannot know
     4  exposed moved: the watch is on the loop              model_induced
                       a version changed near then           version_change
@@ -209,6 +209,13 @@ _BY_DETECTOR: dict[tuple[Family, str], tuple[Origin, str]] = {
     (Family.LOOP, "loop_gain"): (
         Origin.MODEL_INDUCED,
         "what is pushed is drawn by coins, so what comes back of it is the model's answer",
+    ),
+    **dict.fromkeys(
+        ((Family.LOOP, "training_health"), (Family.LOOP, "effective_sample")),
+        (
+            Origin.MODEL_INDUCED,
+            "this counts what serving itself draws and shows: neither people nor the world have a part in it",
+        ),
     ),
     (Family.DEPLOYMENT, "sample_ratio"): (Origin.DATA_QUALITY, "the arms do not have their planned sizes"),
 }
