@@ -18,7 +18,9 @@ NOT_FOLLOWED = {
     "effective_sample": "it counts what serving itself decides",
     "engagement": "a reading that is never told by itself",
     "estimated_performance": "a hint on what nobody measured",
+    "flywheel": "an insight that is never paged, about versions and not cohorts",
     "loop_gain": "pushes are drawn by coins",
+    "tail_collapse": "it compares versions with each other",
     "training_health": "it counts what serving itself decides",
 }
 OWN_BASELINE = {"concentration", "homogenisation"}
