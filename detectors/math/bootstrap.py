@@ -18,6 +18,7 @@ REPLICATES = 20
 
 _STEP = 0x9E3779B97F4A7C15
 _STEPS = np.array([((b + 1) * _STEP) & (2**64 - 1) for b in range(REPLICATES)], np.uint64)
+_SMALLEST = np.finfo(np.float64).tiny
 _LARGEST = 12
 _CUTS = np.array([int(p * 2.0**64) for p in pdtr(np.arange(_LARGEST), 1.0)], np.uint64)
 
@@ -47,5 +48,10 @@ def standard_error(replicates: Floats) -> Floats:
 
 
 def quantile(level: Floats | float) -> Floats:
-    """How many standard errors a one-sided bound at error `level` in (0, 1) lies away; infinite at level 0."""
-    return np.asarray(-stdtrit(REPLICATES - 1, level), np.float64)
+    """How many standard errors a one-sided bound at error `level` in [0, 1) lies away; infinite at level 0.
+
+    >>> quantile(np.array([0.0, 1e-320, 0.025, 0.5])).round(3).tolist()
+    [inf, inf, 2.093, -0.0]
+    """
+    given = np.asarray(level, np.float64)
+    return np.where(given < _SMALLEST, np.inf, -stdtrit(REPLICATES - 1, given))
