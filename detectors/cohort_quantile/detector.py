@@ -6,7 +6,8 @@ rests on the assignment coin alone.
 
 Null: at every cut, the share of the exposed beyond it exceeds the holdout's (or, where higher is better, falls short of it) by
 no more than `page_if_worse_by` of the share that was beyond it while learning. The three tests are averaged, which needs no
-correction.
+correction. An alert ends when the share beyond the cut that was worst is back, by a test, and at no cut the exposed have been
+beyond the margin, with the whole interval, in the last quarter of the time since then.
 
 >>> import numpy as np
 >>> from detectors.columns import Columns, Numeric, flag
@@ -61,6 +62,7 @@ from detectors.math import dyadic, unit_sample
 from detectors.math.unit_sample import UnitSample
 from detectors.snapshot import pack_record
 
+_LATELY = 4
 _LOG_WEIGHTS = np.full(BETS, -np.log(BETS))
 
 
@@ -157,7 +159,7 @@ class CohortQuantile:
         fresh = np.where((open_ & live)[:, None], s.fresh + window, s.fresh)
         spans = dyadic.push(s.spans, window, live & informative)
         increments = _increments(ps, s, window)
-        bank, verdict = engine.advance(s.bank, increments, _LOG_WEIGHTS, tick, informative, np.ones(w, np.bool_))
+        bank, verdict = engine.advance(s.bank, increments, _LOG_WEIGHTS, tick, informative, ~_still_worse(ps, s))
 
         total = np.where(live[:, None], s.total + window, s.total)
         total = np.where((verdict.restarted & live)[:, None], window, total)
@@ -219,6 +221,21 @@ def _increments(ps: Sequence[CohortQuantileParams], s: CohortQuantileState, wind
         critical=against(3.0 * margin),
         worse=np.tile(still[np.arange(w), s.worst], (1, CUTS)),
     )
+
+
+def _still_worse(ps: Sequence[CohortQuantileParams], s: CohortQuantileState) -> Bools:
+    """Whether at some cut the exposed lie beyond the margin, with the whole interval, lately, (W,).
+
+    The test of recovery is of the cut that was worst. Lately is the last quarter of the windows since recovery most likely began.
+    """
+    row, best = np.arange(len(ps)), np.argmax(s.bank.recovery, axis=1)
+    lasted = s.bank.windows + 1 - s.bank.calm_window[row, best]
+    recent, _, offered = dyadic.at_least(s.spans, np.maximum(lasted // _LATELY, 1))
+    allowed = margins(ps, s)
+    worse: Bools = np.array(
+        [report.beyond(p, recent[i], allowed[i], float(offered[i])) for i, p in enumerate(ps)], np.bool_
+    )
+    return worse
 
 
 def _learn(

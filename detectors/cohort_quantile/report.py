@@ -31,6 +31,16 @@ def _standard_error(sums: Floats, cut: int) -> float:
     return float(np.sqrt(max(pooled, p1 * (1.0 - p1) / n1 + p0 * (1.0 - p0) / n0)))
 
 
+def beyond(p: CohortQuantileParams, sums: Floats, margin: Floats, looks: float) -> bool:
+    """Whether at some cut the exposed are worse off than `margin` (CUTS,) allows, by sums (WIDTH,), with the whole interval."""
+    if min(sums[0], sums[1 + CUTS]) < 1:
+        return False
+    exposed, held = shares(sums)
+    se = np.array([_standard_error(sums, cut) for cut in range(CUTS)])
+    radius = normal_mixture_radius(se, np.maximum(margin, se), (1.0 - LEVEL) / CUTS / looks)
+    return bool((signs([p]) * (held - exposed) - radius > margin).any())
+
+
 def stale(base: Evidence, informative: bool) -> Evidence:
     """A window that brought nobody new is no verdict, and is not shown as one."""
     judged = base.mode is not Mode.LEARNING and base.standing is Standing.OK and base.crossing is Crossing.NONE

@@ -104,3 +104,24 @@ def test_of_an_amount_that_most_people_never_pay_the_share_that_pays_is_judged()
     assert page.unit == "share beyond q50"
     assert page.arms["exposed"] == pytest.approx(0.05, abs=0.03)
     assert page.arms["holdout"] == pytest.approx(0.2, abs=0.06)
+
+
+@pytest.mark.parametrize(("middle", "ends"), [(0.0, True), (1.0, False)])
+def test_an_alert_stays_open_while_another_cut_is_worse(middle: float, ends: bool) -> None:
+    """The tail of a third of the exposed grows, and is mended; meanwhile all of them have moved up from below the median."""
+    rng = np.random.default_rng(23)
+    p = CohortQuantileParams(holdout_share=0.5, learn_units=2_000, page_if_worse_by=0.5)
+    state, told = DETECTOR.start([p]), []
+    for t in range(80):
+        held = rng.random(2_000) < 0.5
+        value = rng.uniform(0.0, 1.0, 2_000)
+        hit = ~held & (rng.random(2_000) < 0.3)
+        value[hit & (20 <= t < 30)] = 2.0
+        value[~held & (t >= 30) & (value < 0.5) & (rng.random(2_000) < middle)] += 0.4
+        prep = DETECTOR.prepare(p, state, 0)
+        stat = DETECTOR.fold(prep, DETECTOR.empty(prep), rows(value, held, t))
+        tick = Tick.plain(t * HOUR, (t + 1) * HOUR, page=1e-4, warn=1e-4)
+        state, (evidence,) = DETECTOR.close([p], state, [stat], tick)
+        told.append(evidence.crossing)
+    assert Crossing.PAGE in told
+    assert (Crossing.RECOVERED in told) is ends

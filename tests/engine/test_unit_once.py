@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detectors.cohort_bounded import CohortBounded, CohortBoundedParams
-from detectors.columns import Columns, Numeric, flag
+from detectors.columns import Column, Columns, Numeric, flag
 from detectors.detector import Tick
 from detectors.evidence import Crossing
 from monitor.join.units import UnitTable
@@ -44,7 +44,10 @@ def _paged(events: int, *, once: bool) -> float:
                 newest[np.unique(unit, return_index=True)[1]] = True
                 first = newest & seen.known & (seen.slot == start)
                 value = (rng.random(len(unit)) < levels[stream, row]).astype(np.float64)
-                fields = {"value": Numeric(value), "first": flag(first if once else np.ones(len(unit), np.bool_))}
+                fields: dict[str, Column] = {
+                    "value": Numeric(value),
+                    "first": flag(first if once else np.ones(len(unit), np.bool_)),
+                }
                 none = np.zeros(len(unit), np.int64)
                 rows = Columns(none + start, unit, cohort, none.astype(np.int32), none, fields)
                 stats.append(detector.fold(None, detector.empty(None), rows))
