@@ -79,4 +79,6 @@ def test_where_the_exposed_stay_away_comparisons_of_those_who_come_are_blind(des
     for finding in last.values():
         assert finding.evidence.standing is Standing.BLIND, finding.watch
         assert "attrition: " in finding.evidence.reason
-    assert not deserted.alerts(*GATED)
+    for before in deserted.alerts(*GATED):
+        assert before.opened_at < alert.opened_at
+        assert "attrition: " in before.frozen
