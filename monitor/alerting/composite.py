@@ -271,7 +271,7 @@ def _finding(
     first = parts[0] if parts else None
     standing, reason = _standing(closing, trends)
     if first is not None:
-        standing, reason = Standing.OK, _sentence(trends, parts)
+        standing, reason = Standing.OK, "; ".join([_sentence(trends, parts), *closing.remedies])
     elif crossing is Crossing.RECOVERED:
         standing, reason = Standing.OK, "every part of it has recovered"
     since = [p.since for p in parts if p.since is not None]

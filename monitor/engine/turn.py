@@ -20,8 +20,8 @@ from monitor.engine.slots import Slots
 from monitor.events import Block, TopicPartition
 from monitor.ingest.gap import Gap
 from monitor.join import clocks
-from monitor.memory import ModelMemory, Source, build_step
-from monitor.store.chain import ERASE
+from monitor.memory import ModelMemory, Source, build_step, keep_dashboard
+from monitor.store.chain import ERASE, REMEDIES
 from monitor.store.protocols import Command, Step
 from monitor.watch.description import describe
 from monitor.watch.plan import ModelPlan
@@ -81,6 +81,9 @@ class Engine:
                 memory.armed = True
             elif command.verb == "rearm" and any(w.key == command.target for w in self.plan.watches):
                 memory.rearmed.add(command.target)
+            elif command.verb == REMEDIES:
+                memory.remedies = tuple(str(sentence) for sentence in command.arguments["sentences"])
+                keep_dashboard(memory)
             elif command.verb == ERASE:
                 erase(memory, command.arguments["unit"])
 

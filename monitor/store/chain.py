@@ -40,6 +40,9 @@ ERASE = "erase"
 
 `unit`: the id's keyed hash. `after`: dead letters stored later than this one were not searched for the id; what they hold goes as well.
 """
+REMEDIES = "remedies"
+"""What a simulation said of remedies: the composite alert quotes it."""
+
 RESEND = "resend"
 """The verb that queues parked messages of a model again: the outbox row in `row`, or all."""
 

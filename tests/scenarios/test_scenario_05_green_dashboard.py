@@ -10,6 +10,7 @@ import pytest
 from monitor import app
 from monitor.alerting.alert import Alert, Kind, Phase
 from monitor.alerting.composite import DASHBOARD
+from monitor.cli.remedies import seen_of
 from monitor.clock import ManualClock
 from monitor.simulate.closed_loop import events
 from monitor.simulate.closed_loop.shape import Mode, Shape
@@ -89,3 +90,8 @@ def test_a_run_in_other_turns_that_forgets_everything_after_each_tells_the_same(
     again = Run(plan, source, app.memory_store(clock), clock, turn_size=6_000, poll_size=2_000, restart=True)
     assert again.to_the_end().lines() == harmed.told.lines()
     assert len(again.steps) > 3
+    seen = seen_of(again.store, plan)
+    assert not isinstance(seen, str)
+    assert (seen.items, seen.periods, seen.explored) == (SHAPE.items, 3, pytest.approx(0.1))
+    assert seen.items_left < 0.5
+    assert seen.holdout == pytest.approx(0.2, abs=0.03)

@@ -12,7 +12,6 @@ import scipy.sparse as sp
 from detectors.columns import Bools, Floats, Ints
 
 RANK = 8
-TEMPERATURE = 0.5
 _POPULARITY = 0.5
 
 

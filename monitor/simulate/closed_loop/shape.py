@@ -58,6 +58,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     memory                   periods of logs that the model is trained on.
     taste_drift              share of the way that a taste moves towards an item at a click.
     tilt, tilted             loop gain: strength of the paired tilt of scores, and the share of requests that are tilted.
+    temperature              of the softmax that slates are drawn by: the lower, the more of what scores best.
     event_at                 period in which the harm, the external drift or the version change happens.
     """
 
@@ -72,6 +73,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     taste_drift: float = 0.02
     tilt: float = 0.2
     tilted: float = 0.5
+    temperature: float = 0.5
     event_at: int = 8
 
     def __post_init__(self) -> None:

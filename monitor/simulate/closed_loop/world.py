@@ -107,7 +107,7 @@ class _Model:
 
     def temperature(self, number: int) -> float:
         """The second version is sharper."""
-        return recommender.TEMPERATURE * (0.6 if self.version(number) == "ranker-2" else 1.0)
+        return self._shape.temperature * (0.6 if self.version(number) == "ranker-2" else 1.0)
 
     def pairs(self, number: int) -> Ints:
         """Of the paired tilt: neighbours by what was shown untilted in the last period."""
