@@ -2,7 +2,9 @@
 
 The composite gathers the open alerts of the loop family (its parts) over the newest reading of engagement. It opens with a
 part, never later: so while engagement holds, what opens is told once, as the composite, and each part is listed in it instead
-of being told alone. A part whose cause lies outside the model, or in the holdout, speaks for itself. The composite spends
+of being told alone. It takes a part
+that the model brought about, or goes with; one of unknown origin (a floor, such as that of random items) does not open it, and is listed
+once it is open. A part whose cause lies outside the model, or in the holdout, speaks for itself. The composite spends
 nothing: it says nothing that a part has not paid for. It ends when its last part does.
 """
 
@@ -27,6 +29,7 @@ HARM = "divergence"
 """The one detector that may say that quality fell; every other part is a risk."""
 
 _ELSEWHERE = frozenset({Origin.EXTERNAL_DRIFT, Origin.HOLDOUT_ANOMALY, Origin.DATA_QUALITY})
+_OF_THE_MODEL = frozenset({Origin.MODEL_INDUCED, Origin.VERSION_CHANGE, Origin.SILENT_CHANGE, Origin.ASSOCIATED})
 _ORIGINS = (
     Origin.MODEL_INDUCED,
     Origin.VERSION_CHANGE,
@@ -172,7 +175,7 @@ def compose(policy: Policy, before: Alert | None, reads: Sequence[Read], closing
     rotting = {w: a for w, a in closing.alerts.items() if _rots(a)}
     parts = sorted((part(a, closing.newest.get(w)) for w, a in rotting.items()), key=_prominence)
     is_green = bool(trends) and all(t.direction is not Direction.DOWN for t in trends)
-    opens = open_ is None and is_green and bool(closing.spoke & rotting.keys())
+    opens = open_ is None and is_green and any(rotting[w].first.origin in _OF_THE_MODEL for w in closing.spoke & rotting.keys())
     crossing = _crossing(policy, open_, parts, opens=opens)
     finding = _finding(closing, trends, parts if open_ or opens else [], crossing, _mode(open_, parts, opens=opens))
     if open_ is None:

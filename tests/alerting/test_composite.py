@@ -154,6 +154,14 @@ def test_it_does_not_open_later_than_its_parts() -> None:
     assert composed(NARROW, spoke=()).decision.alert is None
 
 
+def test_a_part_of_unknown_origin_does_not_open_it_but_is_listed_once_another_has() -> None:
+    floor = alert("training_health", origin=Origin.UNKNOWN)
+    alone = composed(floor)
+    assert (alone.decision.alert, alone.covers) == (None, frozenset())
+    both = composed(floor, NARROW, spoke=("concentration",))
+    assert [p["watch"] for p in both.finding.evidence.detail["parts"]] == ["concentration", "training_health"]
+
+
 @pytest.mark.parametrize("origin", [Origin.EXTERNAL_DRIFT, Origin.HOLDOUT_ANOMALY, Origin.DATA_QUALITY])
 def test_a_part_whose_cause_lies_elsewhere_speaks_for_itself(origin: Origin) -> None:
     assert composed(alert("concentration", origin=origin)).covers == frozenset()
