@@ -175,7 +175,11 @@ def compose(policy: Policy, before: Alert | None, reads: Sequence[Read], closing
     rotting = {w: a for w, a in closing.alerts.items() if _rots(a)}
     parts = sorted((part(a, closing.newest.get(w)) for w, a in rotting.items()), key=_prominence)
     is_green = bool(trends) and all(t.direction is not Direction.DOWN for t in trends)
-    opens = open_ is None and is_green and any(rotting[w].first.origin in _OF_THE_MODEL for w in closing.spoke & rotting.keys())
+    opens = (
+        open_ is None
+        and is_green
+        and any(rotting[w].first.origin in _OF_THE_MODEL for w in closing.spoke & rotting.keys())
+    )
     crossing = _crossing(policy, open_, parts, opens=opens)
     finding = _finding(closing, trends, parts if open_ or opens else [], crossing, _mode(open_, parts, opens=opens))
     if open_ is None:
