@@ -3,6 +3,9 @@
 A table is a list of sorted runs, newest last. A window adds one small run; when eight runs of one size class have gathered
 they are merged into one of the next, so that what is written stays proportional to what is new, times a logarithm. Runs of an
 old randomisation (epoch) are dropped whole.
+
+Whoever was erased and comes back in the same randomisation has the same coin, which must not count twice. Of them a mark is kept
+that they share with one in a million units, and whoever bears it is not taken in: independent of the cohort, so it biases nothing.
 """
 
 from __future__ import annotations
@@ -14,10 +17,14 @@ import numpy as np
 
 from detectors import snapshot
 from detectors.columns import Bools, Cohort, Hashes, Ints
+from detectors.math.unit_sample import mixed
 
 _FAN = 8
 _EPOCHS_KEPT = 2
 _FOREVER = 0
+_GONE = "gone"
+_SALT = 0x65726173
+_MARK_BITS = 20
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class UnitTable:
         self.name, self.cap, self.epoch_ms, self.since = name, cap, epoch_ms, since
         self.folded = 0
         self._epochs: dict[int, dict[str, Run]] = {}
+        self._gone: dict[int, Hashes] = {}
         self._made = 0
         self._dirty: dict[str, bytes | None] = {}
 
@@ -63,9 +71,13 @@ class UnitTable:
         epoch = self.epoch(slot)
         for old in [e for e in self._epochs if e <= epoch - _EPOCHS_KEPT]:
             self._dirty.update(dict.fromkeys(self._epochs.pop(old)))
+            if self._gone.pop(old, None) is not None:
+                self._dirty[_gone_key(old)] = None
         present = unit != 0
         units, first = np.unique(unit[present], return_index=True)
         new = ~self.lookup(units, slot).known
+        if epoch in self._gone:
+            new &= ~np.isin(_mark(units), self._gone[epoch])
         units, cohorts = units[new], cohort[present][first[new]]
         runs = self._epochs.setdefault(epoch, {})
         room = max(self.cap - sum(len(r.unit) for r in runs.values()), 0)
@@ -88,12 +100,15 @@ class UnitTable:
         return Seen(at, cohort, known)
 
     def erase(self, unit: int) -> None:
-        """Forget a unit, in every epoch."""
-        for runs in self._epochs.values():
+        """Forget a unit, in every epoch; it is not taken in again in those that knew it."""
+        one = np.array([unit], np.uint64)
+        for epoch, runs in self._epochs.items():
             for key, run in list(runs.items()):
                 keep = run.unit != np.uint64(unit)
                 if keep.all():
                     continue
+                self._gone[epoch] = np.union1d(self._gone.get(epoch, _mark(one)), _mark(one))
+                self._dirty[_gone_key(epoch)] = snapshot.pack(self._gone[epoch].tolist())
                 if keep.any():
                     runs[key] = Run(run.unit[keep], run.slot[keep], run.cohort[keep])
                     self._dirty[key] = snapshot.pack_record(runs[key])
@@ -129,6 +144,18 @@ class UnitTable:
     def restore(self, pages: Mapping[str, bytes]) -> None:
         """Take up the runs that `pages` calls have given so far."""
         for key in sorted(pages, key=lambda k: k.split(".")[2]):
-            epoch, _, number = key.split(".")
+            epoch, level, number = key.split(".")
+            if level == _GONE:
+                self._gone[int(epoch)] = np.array(snapshot.unpack(pages[key]), np.uint64)
+                continue
             self._epochs.setdefault(int(epoch), {})[key] = snapshot.unpack_record(Run, pages[key])
             self._made = max(self._made, int(number))
+
+
+def _gone_key(epoch: int) -> str:
+    return f"{epoch}.{_GONE}.0"
+
+
+def _mark(units: Hashes) -> Hashes:
+    marks: Hashes = mixed(units, _SALT) >> np.uint64(64 - _MARK_BITS)
+    return marks

@@ -60,8 +60,9 @@ def in_rows(image: Image) -> set[int]:
 
 
 def enrolled(image: Image) -> set[int]:
-    """Every unit hash of the tables of units."""
-    tables = [page.data for page in image.pages if page.room.partition(".")[0] in ("units", "voters")]
+    """Every unit hash of the tables of units; marks that many units share are none."""
+    runs = [page for page in image.pages if ".gone." not in page.key]
+    tables = [page.data for page in runs if page.room.partition(".")[0] in ("units", "voters")]
     return {unit for data in tables if data is not None for unit in snapshot.unpack(data)["unit"].tolist()}
 
 

@@ -143,3 +143,18 @@ def test_what_is_written_grows_with_the_logarithm_of_the_windows_not_with_the_ta
     assert len(table) == windows * 20
     assert written < 4.5 * sum(map(len, stored.values()))
     assert len(stored) <= 7 * 4
+
+
+def test_an_erased_unit_that_comes_back_does_not_count_its_coin_twice_and_a_new_coin_counts() -> None:
+    table = UnitTable("units", 100, EPOCH)
+    observed(table, 0, (1, 0), (2, 1))
+    table.erase(int(hashes([1])[0]))
+    pages = table.pages()
+    assert int(hashes([1])[0]).to_bytes(8, "little") not in b"".join(page or b"" for page in pages.values())
+    again = UnitTable("units", 100, EPOCH)
+    again.restore({key: page for key, page in pages.items() if page is not None})
+    for each in (table, again):
+        observed(each, SLOT, (1, 0), (3, 0))
+        assert answer(each, SLOT, [1, 2, 3]) == [None, (0, 1), (SLOT, 0)]
+        observed(each, EPOCH, (1, 1))
+        assert answer(each, EPOCH, [1]) == [(EPOCH, 1)]
