@@ -26,7 +26,7 @@ from monitor.simulate.closed_loop.shape import Mode, Shape
 from monitor.simulate.closed_loop.world import Period, periods
 from monitor.testing import run_over
 
-SHAPE = Shape(people=4_000, periods=12, holdout=0.2, event_at=9)
+SHAPE = Shape(people=3_000, periods=10, holdout=0.2, event_at=9)
 LONGER = {Mode.CLOSED_PLANTED_HARM: 18, Mode.FROZEN_EXTERNAL_DRIFT: 14, Mode.VERSION_CHANGE: 14}
 """Periods of worlds in which something happens: what compares with the time before learns for a week first."""
 
