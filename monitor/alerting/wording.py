@@ -223,7 +223,8 @@ WORDINGS: dict[str, Wording] = {
         down="exposed people see fewer different items than before",
         moved="the choice of items that exposed people see has changed",
         over="the choice of items that exposed people see is back",
-        unknown="whether people mind. Clicks can rise while the choice narrows.",
+        unknown="whether anybody is worse off: a narrow choice is a risk, not a harm, and clicks can rise with it. Held-out people, "
+        "where there are any, see what exposed people made popular, so the true gap may be larger.",
         step="hold the next retrain and look at the exploration share of its training data.",
     ),
     "engagement": Wording(
@@ -239,7 +240,8 @@ WORDINGS: dict[str, Wording] = {
         down="exposed people see fewer of the same items as each other",
         moved="how much of what one exposed person sees another sees too has changed",
         over="exposed people no longer see ever more of the same items",
-        unknown="whether people mind. Clicks can rise while everybody is shown the same.",
+        unknown="whether anybody is worse off: sameness is a risk, not a harm, and clicks can rise with it. Held-out people, "
+        "where there are any, see what exposed people made popular, so the true gap may be larger.",
         step="hold the next retrain and look at the exploration share of its training data.",
     ),
     "loop_gain": Wording(
