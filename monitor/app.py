@@ -54,6 +54,10 @@ class Config:
         database = self.loaded.settings.database
         return database.secret.get_secret_value() if database is not None else ""
 
+    def files(self) -> list[Path]:
+        """The files that hold its models."""
+        return [Path(part.document.file) for part in self.loaded.parts.values()]
+
     def destinations(self) -> dict[str, str]:
         """URL of every destination by name; secrets."""
         return {name: url.get_secret_value() for name, url in self.loaded.settings.destinations.items()}

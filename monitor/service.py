@@ -16,6 +16,7 @@ from monitor.app import Config
 from monitor.clock import Clock, SteadyClock, SystemClock
 from monitor.daemon import Daemon, owner_name
 from monitor.engine import Engine
+from monitor.following import EVERY_S, Following
 from monitor.heartbeat import Heartbeat
 from monitor.ingest.source import Source
 from monitor.memory import ModelMemory
@@ -41,6 +42,7 @@ class Service:
 
     path       where the config can be read again.
     redactor   learns the secrets of a config that is read again.
+    follow     read it again when one of its files changes.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Service:
         *,
         path: Path | None = None,
         redactor: logs.Redactor | None = None,
+        follow: bool = False,
     ) -> None:
         self.config, self.clock, self.path = config, SteadyClock(clock or SystemClock()), path
         self._redactor = redactor or logs.Redactor()
@@ -81,6 +84,7 @@ class Service:
         )
         self.web = WebServer(pages, address=shared.http.host, port=shared.http.port)
         self._asked, self._read_config = threading.Event(), threading.Event()
+        self._following = Following(self._files(config)) if follow else None
 
     @property
     def address(self) -> str:
@@ -161,16 +165,20 @@ class Service:
     def _reload_when_asked(self, stop: threading.Event) -> None:
         self._learn_from_history()
         while not stop.is_set():
-            self._asked.wait()
+            asked = self._asked.wait(None if self._following is None else EVERY_S)
             self._asked.clear()
             if stop.is_set():
                 return
-            if self._read_config.is_set() and self.path is not None:
+            changed = self._following is not None and self._following.changed()
+            if (changed or self._read_config.is_set()) and self.path is not None:
                 self._read_config.clear()
                 self._take_up(partial(app.read_config, self.path))
                 self._learn_from_history()
-            else:
+            elif asked:
                 self._take_up_references()
+
+    def _files(self, config: Config) -> list[Path]:
+        return [*([] if self.path is None else [self.path]), *config.files()]
 
     def _learn_from_history(self) -> None:
         """Meanwhile the daemon runs; what is adopted takes effect as a person's adoption does."""
@@ -211,6 +219,8 @@ class Service:
             self.watch.reloaded((), [f"it cannot be taken up: {type(error).__name__}: {error}"])
             return
         self._bare, self.config = bare, config
+        if self._following is not None:
+            self._following.look_at(self._files(config))
         self.relay.send_through(CountingNotifier(destinations, self.metrics))
         for gone in {plan.model for plan in self.plans} - {plan.model for plan in new.plans}:
             self.watch.forget(gone)

@@ -27,8 +27,11 @@ from monitor.store.protocols import StoreError
 def run(
     config: ConfigPath = DEFAULT_CONFIG,
     log_level: Annotated[str, typer.Option(help="debug (with lines of libraries), info, warning or error.")] = "info",
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Read the config again when one of its files changes, as on SIGHUP.")
+    ] = False,
 ) -> None:
-    """Watch: read from Kafka, judge, tell. Ends cleanly on SIGTERM or Ctrl-C; reads its config again on SIGHUP."""
+    """Watch: read from Kafka, judge, tell. Ends cleanly on SIGTERM or Ctrl-C; reads its config again on SIGHUP, and if --follow."""
     read = read_config(config)
     try:
         redactor = logs.Redactor(read.secrets())
@@ -43,7 +46,7 @@ def run(
         raise typer.Exit(EXIT_CONFIG)
     warn(read)
     try:
-        service = Service(read, path=config, redactor=redactor)
+        service = Service(read, path=config, redactor=redactor, follow=follow)
     except ValueError as error:
         err.print(Text(f"{config}: {error}"))
         raise typer.Exit(EXIT_CONFIG) from None

@@ -60,6 +60,10 @@ class Line:
     seconds: float
 
 
+_UNFINISHED = Verdict(0, 0, 0, findings=False, alerts=False, messages=False, repeated=0, unexplained=0)
+"""Of a trial that did not come to its end: the others are run all the same."""
+
+
 def all_cases(database: cases.Database) -> Iterator[Case]:
     """Every fault."""
     quick = ("turn_records", 200)
@@ -104,11 +108,15 @@ def run(names: list[str]) -> list[Line]:
             cluster, written = topics(case.brokers)
             with _trial(folder / name, cluster, written, replayed, None if case.sqlite else postgres, case) as trial:
                 began = time.monotonic()
-                times = case.happen(trial)
-                return Line(case.name, times, trial.verdict(), trial.recovered, trial.said, time.monotonic() - began)
+                try:
+                    times, verdict, said = case.happen(trial), trial.verdict(), trial.said
+                except (AssertionError, OSError, RuntimeError) as error:
+                    times, verdict, said = 0, _UNFINISHED, {"ended early": str(error).partition("\n")[0]}
+                return Line(case.name, times, verdict, trial.recovered, said, time.monotonic() - began)
 
         wanted = [case for case in all_cases(cases.Database(postgres)) if _named(case.name, names)]
         for number, case in enumerate(wanted):
+            Console(stderr=True).print(f"{number + 1} of {len(wanted)}: {case.name} ...")
             lines.append(_told(tried(case, f"trial-{number}")))
         seed = 0
         while _named("SIGKILL at random moments", names) and _kills(lines) < KILLS:
@@ -116,6 +124,8 @@ def run(names: list[str]) -> list[Line]:
             options = (("turn_records", 200),)
             happen = partial(cases.killed, times=KILLS - _kills(lines), seed=seed)
             lines.append(_told(tried(Case("SIGKILL at random moments", happen, options=options), f"kills-{seed}")))
+            if not lines[-1].times:
+                break
     return lines
 
 

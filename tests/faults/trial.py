@@ -158,7 +158,7 @@ def _read(outcome: streams.Outcome) -> dict[str, int]:
 
 
 def _shape(alerts: list[Alert]) -> list[tuple[object, ...]]:
-    return [(a.id, a.watch, a.phase, a.severity, a.opened_at, a.resolved_at) for a in alerts]
+    return sorted((a.opened_at, a.id, a.watch, a.phase, a.severity, a.resolved_at) for a in alerts)
 
 
 def until(what: str, condition: Callable[[], object], seconds: float = 60.0) -> None:

@@ -37,6 +37,7 @@ LAYERS: list[tuple[str, tuple[str, ...]]] = [
         (
             "monitor.daemon",
             "monitor.heartbeat",
+            "monitor.following",
             "monitor.reload",
             "monitor.retiring",
             "monitor.relay",
