@@ -144,10 +144,14 @@ def _line(part: Part) -> str:
 
 
 def _size(part: Part, *, interval: bool = True) -> str:
-    if part.relative is not None:
+    if part.relative is not None and (part.relative == part.effect or not interval):
         text = percent(part.relative, sign=True)
     elif part.effect is not None:
-        text = percent(part.effect) if part.unit == _RATIO else difference(part.effect, part.unit, 2)
+        text = (
+            percent(part.effect)
+            if part.unit == _RATIO and part.relative is None
+            else difference(part.effect, part.unit)
+        )
     else:
         return "size not computable"
     if not interval:

@@ -245,6 +245,16 @@ def test_only_divergence_is_called_harm() -> None:
     assert "none of these measures quality" not in text
 
 
+def test_an_interval_stands_beside_the_size_that_it_is_of() -> None:
+    tail = alert("tail_collapse")
+    evidence = msgspec.structs.replace(
+        tail.finding.evidence, effect=-0.25, relative=-0.75, interval=Interval(low=-0.27, high=-0.23, kind="recent")
+    )
+    found = msgspec.structs.replace(tail.finding, evidence=evidence)
+    _, text = sent(composed(msgspec.structs.replace(tail, finding=found, first=found)))
+    assert "-25 points [-27 to -23]" in text
+
+
 def test_what_was_tried_is_quoted_and_foreign_text_is_harmless() -> None:
     _, text = sent(composed(NARROW, remedies=("at 4 % exploration the gain falls to .25 [.2 to .3].", "<!channel>")))
     assert "*Tried in a simulation:* at 4 % exploration the gain falls to .25 [.2 to .3]. &lt;!channel&gt;" in text
