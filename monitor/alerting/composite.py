@@ -2,15 +2,20 @@
 
 The composite gathers the open alerts of the loop family (its parts) over the newest reading of engagement. It opens with a
 part, never later: so while engagement holds, what opens is told once, as the composite, and each part is listed in it instead
-of being told alone. It takes a part
-that the model brought about, or goes with; one of unknown origin (a floor, such as that of random items) does not open it, and is listed
-once it is open. A part whose cause lies outside the model, or in the holdout, speaks for itself. The composite spends
-nothing: it says nothing that a part has not paid for. It ends when its last part does.
+of being told alone. It takes a part that the model brought about, or goes with; one of unknown origin (a floor, such as that of
+random items) does not open it, and is listed once it is open. A part whose cause lies outside the model, or in the holdout,
+speaks for itself; once listed, a part stays one until it recovers.
+
+Nothing is lost beneath it. A part is told by itself where the composite is quieter, and where the composite has nothing to say of
+it: harm that is measured for the first time, and what is louder than all that it lists. What was told by itself ends by itself.
+
+The composite spends nothing: it says nothing that a part has not paid for. It ends when its last part does; if that was taken out
+of the config, it is closed and not resolved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -24,6 +29,8 @@ from monitor.watch.finding import Finding, Origin
 
 DASHBOARD = "green_dashboard"
 """What the composite's findings name as their detector; also its key."""
+
+PARTS_REMOVED = "its last part was removed from the config, or restarted with other parameters"
 
 HARM = "divergence"
 """The one detector that may say that quality fell; every other part is a risk."""
@@ -88,6 +95,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None
     arms: dict[str, float]
     n: dict[str, int]
+    alone: bool = False
+    """Whether it was told by itself as well, so that its end is too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +135,7 @@ def trend(read: Read, finding: Finding | None) -> Trend | None:
     )
 
 
-def part(alert: Alert, newest: Finding | None) -> Part:
+def part(alert: Alert, newest: Finding | None, *, alone: bool = False) -> Part:
     """An alert as a part; sizes are those of the watch's newest window that could be judged."""
     finding = newest if newest is not None and newest.evidence.standing is Standing.OK else alert.finding
     evidence, cause = finding.evidence, finding if finding.origin is not Origin.UNKNOWN else alert.first
@@ -145,6 +154,7 @@ def part(alert: Alert, newest: Finding | None) -> Part:
         high=evidence.interval.high if evidence.interval is not None else None,
         arms=dict(evidence.arms),
         n=dict(evidence.n),
+        alone=alone,
     )
 
 
@@ -152,8 +162,8 @@ def part(alert: Alert, newest: Finding | None) -> Part:
 class Closing:
     """What stands after a closing, at event time `now`, ms.
 
-    alerts     of the parts, by watch: also those resolved just now. newest: the newest judged finding of parts and readings.
-    standings  of the parts: `mode/standing/crossing`. spoke: parts whose alert would be told now.
+    alerts     of the parts that have one, by watch. newest: the newest judged finding of parts and readings.
+    standings  of the parts: `mode/standing/crossing`. spoke: parts whose alert would be told now; ended: that recovered now.
     remedies   what a simulation said of remedies, in sentences; shown as it is.
     """
 
@@ -165,6 +175,7 @@ class Closing:
     newest: Mapping[str, Finding]
     standings: Mapping[str, str]
     spoke: frozenset[str]
+    ended: frozenset[str] = frozenset()
     remedies: tuple[str, ...] = ()
 
 
@@ -172,27 +183,61 @@ def compose(policy: Policy, before: Alert | None, reads: Sequence[Read], closing
     """Decide what becomes of the composite. `before` is its alert as it stands; a resolved one counts as none."""
     open_ = None if before is None or before.phase is Phase.RESOLVED else before
     trends = [t for read in reads if (t := trend(read, closing.newest.get(read.watch))) is not None]
-    rotting = {w: a for w, a in closing.alerts.items() if _rots(a)}
-    parts = sorted((part(a, closing.newest.get(w)) for w, a in rotting.items()), key=_prominence)
+    listed = _listed(open_)
+    rotting = {w: a for w, a in closing.alerts.items() if _rots(a, listed=w in listed)}
     is_green = bool(trends) and all(t.direction is not Direction.DOWN for t in trends)
     opens = (
         open_ is None
         and is_green
         and any(rotting[w].first.origin in _OF_THE_MODEL for w in closing.spoke & rotting.keys())
     )
-    crossing = _crossing(policy, open_, parts, opens=opens)
-    finding = _finding(closing, trends, parts if open_ or opens else [], crossing, _mode(open_, parts, opens=opens))
+    if open_ is None and not opens:
+        finding = _finding(closing, trends, [], Crossing.NONE, Mode.WATCHING)
+        return Composed(Decision(None, None, "nothing rots under green"), finding, frozenset())
+    crossing = _crossing(policy, open_, rotting.values(), recovered=listed.keys() <= closing.ended)
+    alone = _alone(policy, open_, listed, rotting, closing.spoke, news=crossing in _SEVERITIES)
+    parts = sorted((part(a, closing.newest.get(w), alone=w in alone) for w, a in rotting.items()), key=_prominence)
+    mode = Mode.RECOVERING if parts else Mode.WATCHING
+    finding = _finding(closing, trends, parts, crossing, mode)
+    covers = (rotting.keys() - alone) | {w for w in closing.ended if w in listed and not listed[w].alone}
     if open_ is None:
-        decision = _open(policy, finding, parts, closing) if opens else Decision(None, None, "nothing rots under green")
-        return Composed(decision, finding, frozenset(rotting) if opens else frozenset())
-    listed = {p["watch"] for p in open_.finding.evidence.detail.get("parts", ())}
-    covers = frozenset(listed | rotting.keys())
-    return Composed(_continue(policy, open_, finding, rotting, crossing, closing.now), finding, covers)
+        return Composed(_open(policy, finding, parts, closing), finding, frozenset(covers))
+    return Composed(_continue(policy, open_, finding, rotting, crossing, closing.now), finding, frozenset(covers))
 
 
-def _rots(alert: Alert) -> bool:
+def _listed(open_: Alert | None) -> dict[str, Part]:
+    if open_ is None:
+        return {}
+    parts = [msgspec.convert(p, Part) for p in open_.finding.evidence.detail.get("parts", ())]
+    return {p.watch: p for p in parts}
+
+
+def _rots(alert: Alert, *, listed: bool) -> bool:
     cause = alert.finding.origin if alert.finding.origin is not Origin.UNKNOWN else alert.first.origin
-    return alert.phase is Phase.FIRING and cause not in _ELSEWHERE
+    return alert.phase is Phase.FIRING and (listed or cause not in _ELSEWHERE)
+
+
+def _alone(
+    policy: Policy,
+    open_: Alert | None,
+    listed: Mapping[str, Part],
+    rotting: Mapping[str, Alert],
+    spoke: frozenset[str],
+    *,
+    news: bool,
+) -> frozenset[str]:
+    """Parts that are told by themselves, now or before. `news`: the composite is told now."""
+    heard = max((LOUDNESS[p.severity] for p in listed.values()), default=-1)
+    told = LOUDNESS[_loudest(policy, rotting.values())] if rotting else -1
+    if open_ is not None:
+        told = max(told, LOUDNESS[open_.severity])
+    alone = {w for w in rotting if (listed[w].alone if w in listed else w not in spoke)}
+    for watch in spoke & rotting.keys():
+        alert = rotting[watch]
+        is_new_harm = alert.finding.detector == HARM and watch not in listed
+        if LOUDNESS[alert.severity] > told or (not news and (is_new_harm or LOUDNESS[alert.severity] > heard)):
+            alone.add(watch)
+    return frozenset(alone)
 
 
 def _prominence(part: Part) -> tuple[bool, int, float, str]:
@@ -201,7 +246,7 @@ def _prominence(part: Part) -> tuple[bool, int, float, str]:
     return part.detector != HARM, -LOUDNESS[part.severity], since, part.watch
 
 
-def _loudest(policy: Policy, parts: Sequence[Part]) -> Severity:
+def _loudest(policy: Policy, parts: Iterable[Part | Alert]) -> Severity:
     loudest = max((p.severity for p in parts), key=LOUDNESS.__getitem__)
     return loudest if policy.may_page else Severity.WARN
 
@@ -209,18 +254,15 @@ def _loudest(policy: Policy, parts: Sequence[Part]) -> Severity:
 _CROSSINGS = {Severity.WARN: Crossing.WARN, Severity.PAGE: Crossing.PAGE, Severity.CRITICAL: Crossing.CRITICAL}
 
 
-def _crossing(policy: Policy, open_: Alert | None, parts: Sequence[Part], *, opens: bool) -> Crossing:
-    if open_ is not None and not parts:
-        return Crossing.RECOVERED
-    if not parts or not (opens or open_ is not None):
-        return Crossing.NONE
+_SEVERITIES = {crossing: severity for severity, crossing in _CROSSINGS.items()}
+
+
+def _crossing(policy: Policy, open_: Alert | None, parts: Collection[Alert], *, recovered: bool) -> Crossing:
+    if not parts:
+        return Crossing.RECOVERED if recovered else Crossing.NONE
     severity = _loudest(policy, parts)
     louder = open_ is None or LOUDNESS[severity] > LOUDNESS[open_.severity]
     return _CROSSINGS.get(severity, Crossing.NONE) if louder else Crossing.NONE
-
-
-def _mode(open_: Alert | None, parts: Sequence[Part], *, opens: bool) -> Mode:
-    return Mode.RECOVERING if opens or (open_ is not None and parts) else Mode.WATCHING
 
 
 def _open(policy: Policy, finding: Finding, parts: Sequence[Part], closing: Closing) -> Decision:
@@ -243,6 +285,9 @@ def _open(policy: Policy, finding: Finding, parts: Sequence[Part], closing: Clos
 def _continue(
     policy: Policy, open_: Alert, finding: Finding, rotting: Mapping[str, Alert], crossing: Crossing, now: int
 ) -> Decision:
+    if not rotting and crossing is not Crossing.RECOVERED:
+        closed = msgspec.structs.replace(open_, phase=Phase.RESOLVED, resolved_at=now, frozen=PARTS_REMOVED)
+        return Decision(closed, (Kind.CLOSED, open_.severity), PARTS_REMOVED)
     if not rotting:
         resolved = msgspec.structs.replace(
             open_, phase=Phase.RESOLVED, finding=finding, resolved_at=now, frozen="", since=open_.since
@@ -252,20 +297,20 @@ def _continue(
     frozen = [a.frozen for _, a in sorted(rotting.items())]
     why = "; ".join(dict.fromkeys(frozen)) if all(frozen) else ""
     severity = _SEVERITIES.get(crossing, open_.severity)
-    held = {p["watch"] for p in open_.finding.evidence.detail.get("parts", ())}
+    held, holds = (
+        [(p["watch"], p["severity"], p.get("alone", False)) for p in f.evidence.detail.get("parts", ())]
+        for f in (open_.finding, finding)
+    )
     if crossing is not Crossing.NONE:
         raised = msgspec.structs.replace(open_, severity=severity, finding=finding, frozen=why)
         return Decision(raised, (Kind.ESCALATED, severity), f"raised from {open_.severity} to {severity}")
-    if held != rotting.keys():
+    if sorted(held) != sorted(holds):
         changed = msgspec.structs.replace(open_, finding=finding, frozen=why)
         return Decision(changed, None, "its parts are now " + ", ".join(sorted(rotting)))
     if why != open_.frozen:
         kept = msgspec.structs.replace(open_, frozen=why)
         return Decision(kept, None, f"the alert stays open, frozen: {why}" if why else "its parts are judged again")
     return Decision(open_, None, "nothing changed")
-
-
-_SEVERITIES = {crossing: severity for severity, crossing in _CROSSINGS.items()}
 
 
 def _names(parts: Sequence[Part]) -> str:

@@ -82,7 +82,7 @@ def _over(alert: Alert) -> list[str]:
 
 def _closed(alert: Alert) -> list[str]:
     return [
-        f"Closed: {escape(alert.frozen, 200)}. Whether it recovered is not known, and nobody looks any more.",
+        f"Closed: {escape(alert.frozen, 200)}. Whether it recovered is not known. What of it is still watched speaks for itself.",
         "*Last said:*",
         *map(_line, _read(alert.finding.evidence)[1][:_SHOWN]),
     ]

@@ -29,7 +29,7 @@ def gather(
 ) -> tuple[Said, frozenset[str]] | None:
     """What the composite says once these watches have spoken at event time `now`, and whom it speaks for.
 
-    None if none of them is a part or a reading of it.
+    None if none of them is a part or a reading of it. One that is told to nobody speaks for nobody.
     """
     own = [s for s in said if s.watch.key in plan.keys]
     if not own:
@@ -53,10 +53,14 @@ def gather(
             newest=memory.newest,
             standings={key: standing for key in plan.parts if (standing := memory.standings.get(key))},
             spoke=frozenset(s.watch.key for s in own if s.watch.key in parts and s.decision.notify is not None),
+            ended=frozenset(
+                s.watch.key for s in own if s.decision.alert is not None and s.decision.alert.phase is Phase.RESOLVED
+            ),
             remedies=memory.remedies,
         ),
     )
-    return Said(plan, composed.finding, before, composed.decision), composed.covers
+    is_told = bool(plan.routing.page or plan.routing.digest)
+    return Said(plan, composed.finding, before, composed.decision), composed.covers if is_told else frozenset()
 
 
 def keep(memory: ModelMemory, alert: Alert) -> None:

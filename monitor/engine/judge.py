@@ -162,8 +162,8 @@ class Judge:
         seen = table.lookup(own.unit, slot)
         return trials.enrolled(plan, own, seen.known & (seen.slot == slot))
 
-    def close_windows(self, memory: ModelMemory, lane: str, end: int) -> None:
-        """Close the windows that end here; those with too few units go on into the next."""
+    def close_windows(self, memory: ModelMemory, lane: str, end: int) -> list[Said]:
+        """Close the windows that end here; those with too few units go on into the next. What they found is not told yet."""
         due: dict[str, list[WatchPlan]] = {}
         for watch in self._lanes.watches[lane]:
             window = memory.open[watch.key]
@@ -178,9 +178,9 @@ class Judge:
         said = [each for name in gates for each in self.advance(memory, memory.banks[name], due[name], end)]
         rest = sorted(due.keys() - set(gates))
         found = [each for name in rest for each in self._closed(memory, memory.banks[name], due[name], end)]
-        said += [self._tell(memory, each, end) for each in sorted(found, key=lambda closed: not is_input(closed.watch))]
-        outcome = self._lanes.outcomes.get(lane)
-        self.speak(memory, said, end + (self._plan.wait(outcome) if outcome is not None else 0))
+        return said + [
+            self._tell(memory, each, end) for each in sorted(found, key=lambda closed: not is_input(closed.watch))
+        ]
 
     def advance(self, memory: ModelMemory, bank: Bank, watches: Sequence[WatchPlan], end: int) -> list[Said]:
         """Close the open windows of watches of one detector; what they found is not told yet."""

@@ -9,6 +9,7 @@ from detectors import snapshot
 from detectors.columns import Category, Columns, Numeric
 from detectors.math.unit_sample import mixed
 from monitor.engine import missing, quality
+from monitor.engine.dashboard import Said
 from monitor.engine.judge import Judge
 from monitor.engine.lanes import LONGEST_SILENCE, Lanes
 from monitor.ingest.mapping import PREDICTIONS
@@ -56,16 +57,23 @@ class Slots:
         return min(due)
 
     def _close_slots(self, memory: ModelMemory, until: int) -> None:
-        """Close what is due, in order of event time. Of a stretch without predictions the part beyond three days is skipped."""
+        """Close what is due, in order of event time, and tell together what was due at one time.
+
+        Of a stretch without predictions the part beyond three days is skipped.
+        """
         empty, longest = 0, LONGEST_SILENCE // self._plan.slot * (1 + len(self._outcomes))
         while (due := self._next_due(memory)) is not None and due[0] <= until:
             if empty > longest:
                 self._skip_empty(memory, until)
                 empty = 0
                 continue
-            slot = memory.lanes[due[2]]
-            self._close_slot(memory, due[2])
-            empty = 0 if slot in memory.ids else empty + 1
+            now, said = due[0], list[Said]()
+            while due is not None and due[0] == now:
+                slot = memory.lanes[due[2]]
+                said += self._close_slot(memory, due[2])
+                empty = 0 if slot in memory.ids else empty + 1
+                due = self._next_due(memory)
+            self._judge.speak(memory, said, now)
 
     def _skip_empty(self, memory: ModelMemory, until: int) -> None:
         """Every lane goes on at the next slot that holds predictions, or at the present."""
@@ -74,17 +82,18 @@ class Slots:
         for lane in self._lanes.of_events():
             memory.lanes[lane] = max(memory.lanes[lane], following)
 
-    def _close_slot(self, memory: ModelMemory, lane: str) -> None:
+    def _close_slot(self, memory: ModelMemory, lane: str) -> list[Said]:
         slot = memory.lanes[lane]
         memory.lanes[lane] = slot + self._plan.slot
         if lane == PREDICTIONS:
             self._judge.fold(memory, lane, slot, *self._seal(memory, slot))
         else:
             self._judge.fold(memory, lane, slot, self._mature(memory, self._outcomes[lane], slot))
-        self._judge.close_windows(memory, lane, slot + self._plan.slot)
+        said = self._judge.close_windows(memory, lane, slot + self._plan.slot)
         if lane == PREDICTIONS:
             missing.tell(memory, self._lanes, slot, slot + self._plan.slot)
         self._drop(memory, lane, slot)
+        return said
 
     def _seal(self, memory: ModelMemory, slot: int) -> tuple[Columns, Columns]:
         """The slot's predictions, each once, in canonical order, with their units enrolled; and the shadows that nobody saw."""

@@ -84,6 +84,7 @@ def composed(
     policy: Policy = POLICY,
     now: int = 4 * DAY,
     remedies: tuple[str, ...] = (),
+    ended: tuple[str, ...] = (),
 ) -> Composed:
     closing = Closing(
         model="feed",
@@ -94,6 +95,7 @@ def composed(
         newest={} if read is None else {"clicks.engagement": read},
         standings={"concentration": "watching/ok/none"},
         spoke=frozenset(a.watch for a in alerts) if spoke is None else frozenset(spoke),
+        ended=frozenset(ended),
         remedies=remedies,
     )
     return compose(policy, before, [READ], closing)
@@ -139,7 +141,7 @@ def test_a_reading_that_could_not_be_judged_tells_nothing_and_the_composite_stay
 
 
 def test_it_opens_with_a_part_speaks_for_all_of_them_and_is_as_loud_as_the_loudest() -> None:
-    made = composed(NARROW, alert("divergence", Severity.PAGE), spoke=("divergence",))
+    made = composed(NARROW, alert("divergence", Severity.PAGE))
     assert made.decision.notify == (Kind.FIRING, Severity.PAGE)
     assert made.covers == {"concentration", "divergence"}
     assert [p["watch"] for p in made.finding.evidence.detail["parts"]] == ["divergence", "concentration"]
@@ -187,16 +189,71 @@ def test_a_part_that_joins_is_listed_without_a_message_unless_it_is_louder() -> 
 
 def test_it_stays_open_when_engagement_falls_and_ends_with_its_last_part() -> None:
     both = opened(NARROW, SAME)
-    one = composed(NARROW, read=DOWN, before=both)
+    one = composed(NARROW, read=DOWN, before=both, spoke=(), ended=("homogenisation",))
     assert one.decision.notify is None
     assert one.decision.alert is not None
     assert one.covers == {"concentration", "homogenisation"}
-    over = composed(before=one.decision.alert, now=9 * DAY)
+    over = composed(before=one.decision.alert, now=9 * DAY, ended=("concentration",))
     assert over.decision.notify == (Kind.RESOLVED, Severity.WARN)
     assert over.decision.alert is not None
     assert (over.decision.alert.phase, over.decision.alert.resolved_at) == (Phase.RESOLVED, 9 * DAY)
     assert over.finding.evidence.crossing is Crossing.RECOVERED
     assert over.covers == {"concentration"}
+
+
+def test_parts_that_are_taken_out_of_the_config_have_not_recovered() -> None:
+    made = composed(before=opened(NARROW), now=9 * DAY)
+    assert made.decision.notify == (Kind.CLOSED, Severity.WARN)
+    assert made.finding.evidence.crossing is Crossing.NONE
+    title, text = sent(made)
+    assert title.endswith("fewer different items than before, -61 %: closed, not recovered")
+    assert "recovered" not in text.replace("Whether it recovered is not known", "")
+    assert "(concentration)" in text
+
+
+def test_a_part_stays_listed_though_its_cause_is_told_otherwise_later() -> None:
+    before = opened(NARROW)
+    made = composed(alert("concentration", origin=Origin.EXTERNAL_DRIFT), before=before, spoke=())
+    assert made.decision.alert is not None
+    assert made.decision.alert.phase is Phase.FIRING
+
+
+def test_a_page_is_told_by_itself_where_the_composite_may_not_page() -> None:
+    quiet = Policy(may_page=False)
+    paging = alert("divergence", Severity.PAGE)
+    at_once = composed(NARROW, paging, policy=quiet)
+    assert at_once.decision.notify == (Kind.FIRING, Severity.WARN)
+    assert at_once.covers == {"concentration"}
+    later = composed(NARROW, paging, policy=quiet, before=opened(NARROW, policy=quiet), spoke=("divergence",))
+    assert later.covers == {"concentration"}
+    ended = composed(NARROW, policy=quiet, before=later.decision.alert, spoke=(), ended=("divergence",))
+    assert ended.covers == {"concentration"}
+
+
+def test_harm_that_joins_without_a_word_of_the_composite_speaks_for_itself() -> None:
+    before = opened(alert("concentration", Severity.PAGE))
+    harm = alert("divergence", Severity.PAGE)
+    joined = composed(NARROW, harm, before=before, spoke=("divergence",))
+    assert joined.decision.notify is None
+    assert joined.covers == {"concentration"}
+    gone = composed(NARROW, before=joined.decision.alert, spoke=(), ended=("divergence",))
+    assert gone.covers == {"concentration"}
+
+
+def test_a_page_that_comes_after_the_last_one_has_ended_is_heard() -> None:
+    loud = alert("homogenisation", Severity.PAGE)
+    before = opened(NARROW, loud)
+    calm = composed(NARROW, before=before, spoke=(), ended=("homogenisation",))
+    assert calm.covers == {"concentration", "homogenisation"}
+    again = composed(NARROW, loud, before=calm.decision.alert, spoke=("homogenisation",))
+    assert again.decision.notify is None
+    assert again.covers == {"concentration"}
+
+
+def test_a_part_that_was_told_before_it_opened_is_told_when_it_ends() -> None:
+    before = opened(NARROW, SAME, spoke=("homogenisation",))
+    over = composed(SAME, before=before, spoke=(), ended=("concentration",))
+    assert over.covers == {"homogenisation"}
 
 
 def test_it_is_frozen_while_all_its_parts_are() -> None:
@@ -261,7 +318,7 @@ def test_what_was_tried_is_quoted_and_foreign_text_is_harmless() -> None:
 
 
 def test_its_end_says_how_long_it_lasted_and_with_what_it_began() -> None:
-    title, text = sent(composed(before=opened(NARROW), now=9 * DAY))
+    title, text = sent(composed(before=opened(NARROW), now=9 * DAY, ended=("concentration",)))
     assert title.endswith("fewer different items than before, -61 %: resolved")
     assert "*Lasted* 7 d:" in text
     assert "(concentration)" in text

@@ -42,9 +42,12 @@ def engagement(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted
 
 
 def composite(model: ModelSettings, watches: Sequence[Wanted]) -> Composite | None:
-    """The composite over a model's watches; None where it is switched off, or where nothing is read or nothing may rot."""
+    """The composite over a model's watches; None where it is switched off, or where nothing is read or nothing may rot.
+
+    What is shown and never sent (`severity: info`) is no part: it would be sent as one.
+    """
     override = model.watch.get(DASHBOARD)
-    parts = tuple(w.key for w in watches if DETECTORS[w.detector].family is Family.LOOP)
+    parts = tuple(w.key for w in watches if DETECTORS[w.detector].family is Family.LOOP and w.severity != "info")
     reads = tuple(
         Read(w.key, w.metric, metric.better, metric.page_if_worse_by)
         for w in watches
