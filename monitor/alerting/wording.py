@@ -238,7 +238,7 @@ WORDINGS: dict[str, Wording] = {
     "homogenisation": Wording(
         up="exposed people come to see the same items as each other",
         down="exposed people see fewer of the same items as each other",
-        moved="how much of what one exposed person sees another sees too has changed",
+        moved="how alike the items are that exposed people see has changed",
         over="exposed people no longer see ever more of the same items",
         unknown="whether anybody is worse off: sameness is a risk, not a harm, and clicks can rise with it. Held-out people, "
         "where there are any, see what exposed people made popular, so the true gap may be larger.",
@@ -264,7 +264,7 @@ WORDINGS: dict[str, Wording] = {
         up="engagement of the exposed is above the holdout's, and {metric} has become worse than the holdout's",
         down="engagement of the exposed is above the holdout's, and {metric} has become worse than the holdout's",
         moved="engagement of the exposed is above the holdout's, and {metric} has become worse than the holdout's",
-        over="engagement above the holdout's and {metric} worse than it no longer go together",
+        over="engagement above the holdout's no longer goes with worse {metric}",
         unknown="whether one causes the other, and whether it lasts. It speaks of the whole time since it watches, so a new harm "
         "shows late; the holdout also sees what exposed people made popular, so the true gap may be larger.",
         step="hold the next retrain; look at what gained clicks since then and brings no {metric}.",
@@ -280,16 +280,16 @@ WORDINGS: dict[str, Wording] = {
     "calibration_gap": Wording(
         up="scores foretell more where the model shows an item than where it does not",
         down="scores foretell less where the model shows an item than where it does not",
-        moved="at equal scores what exposed and held-out people are shown brings {metric} at different rates",
+        moved="at equal scores, what exposed and held-out people are shown brings {metric} at different rates",
         over="at equal scores exposed people and the holdout differ no more than before",
-        unknown="why: scores cannot be read as exposure-free probabilities, which is no proof that the model feeds on itself.",
+        unknown="why: a score no longer means the same where the model chooses, which is no proof that the model feeds on itself.",
         step="set no threshold by these scores and train on none of them as probabilities; recalibrate on what the holdout is shown.",
     ),
     "effective_sample": Wording(
-        up="weighted alike, what exposed people are shown is worth more than before to the next model",
-        down="weighted alike, what exposed people are shown is worth ever less to the next model",
-        moved="what exposed people are shown is worth another amount than before to the next model",
-        over="what exposed people are shown is worth as much as before to the next model",
+        up="what exposed people are shown can teach the next model more than before",
+        down="what exposed people are shown can teach the next model less than before",
+        moved="how much the next model can learn from what exposed people are shown has changed",
+        over="the next model can learn as much as before from what exposed people are shown",
         unknown="whether anybody is worse off: this is what can be learned from the data, not what people make of it.",
         step="raise the exploration share before the next retrain; trust no estimate that is weighted by these propensities.",
     ),

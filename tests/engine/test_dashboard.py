@@ -37,13 +37,18 @@ def plan(folder: Path, more: str = "") -> ModelPlan:
 
 
 def contents() -> dict[TopicPartition, list[Record]]:
-    slates = [
+    slates: list[dict[str, object]] = [
         {"slate": f"s{n}", "at": START + n * MINUTE, "who": f"u{n % 50}", "arm": "holdout" if n % 5 < 2 else "exposed"}
         for n in range(6 * 60)
     ]
-    shown = [{**slate, "shown": [{"item": f"i{n % 7}"}]} for n, slate in enumerate(slates)]
-    answers = [{"slate": slate["slate"], "at": slate["at"]} for slate in slates[::3]]
-    topics = {"slates": shown, "clicks": answers, "reads": answers, "returns": answers}
+    shown: list[dict[str, object]] = [{**slate, "shown": [{"item": f"i{n % 7}"}]} for n, slate in enumerate(slates)]
+    answers: list[dict[str, object]] = [{"slate": slate["slate"], "at": slate["at"]} for slate in slates[::3]]
+    topics: dict[str, list[dict[str, object]]] = {
+        "slates": shown,
+        "clicks": answers,
+        "reads": answers,
+        "returns": answers,
+    }
     return {
         TopicPartition(topic, 0): [
             Record(json.dumps(row).encode(), offset, START + 7 * HOUR) for offset, row in enumerate(rows)
