@@ -15,6 +15,7 @@ of the config, it is closed and not resolved.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -147,15 +148,20 @@ def part(alert: Alert, newest: Finding | None, *, alone: bool = False) -> Part:
         since=alert.since,
         origin=cause.origin,
         origin_reason=cause.origin_reason,
-        effect=evidence.effect,
-        relative=evidence.relative,
+        effect=_finite(evidence.effect),
+        relative=_finite(evidence.relative),
         unit=evidence.unit,
-        low=evidence.interval.low if evidence.interval is not None else None,
-        high=evidence.interval.high if evidence.interval is not None else None,
-        arms=dict(evidence.arms),
+        low=_finite(evidence.interval.low) if evidence.interval is not None else None,
+        high=_finite(evidence.interval.high) if evidence.interval is not None else None,
+        arms={arm: value for arm, value in evidence.arms.items() if _finite(value) is not None},
         n=dict(evidence.n),
         alone=alone,
     )
+
+
+def _finite(value: float | None) -> float | None:
+    """None for what JSON has no number for, so that a message reads the same before and after a restart."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +211,15 @@ def compose(policy: Policy, before: Alert | None, reads: Sequence[Read], closing
     return Composed(_continue(policy, open_, finding, rotting, crossing, closing.now), finding, frozenset(covers))
 
 
-def _listed(open_: Alert | None) -> dict[str, Part]:
-    if open_ is None:
-        return {}
-    parts = [msgspec.convert(p, Part) for p in open_.finding.evidence.detail.get("parts", ())]
-    return {p.watch: p for p in parts}
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    severity: Severity
+    alone: bool
+
+
+def _listed(open_: Alert | None) -> dict[str, _Listed]:
+    parts = () if open_ is None else open_.finding.evidence.detail.get("parts", ())
+    return {p["watch"]: _Listed(Severity(p["severity"]), p.get("alone", False)) for p in parts}
 
 
 def _rots(alert: Alert, *, listed: bool) -> bool:
@@ -220,7 +230,7 @@ def _rots(alert: Alert, *, listed: bool) -> bool:
 def _alone(
     policy: Policy,
     open_: Alert | None,
-    listed: Mapping[str, Part],
+    listed: Mapping[str, _Listed],
     rotting: Mapping[str, Alert],
     spoke: frozenset[str],
     *,
@@ -297,14 +307,10 @@ def _continue(
     frozen = [a.frozen for _, a in sorted(rotting.items())]
     why = "; ".join(dict.fromkeys(frozen)) if all(frozen) else ""
     severity = _SEVERITIES.get(crossing, open_.severity)
-    held, holds = (
-        [(p["watch"], p["severity"], p.get("alone", False)) for p in f.evidence.detail.get("parts", ())]
-        for f in (open_.finding, finding)
-    )
     if crossing is not Crossing.NONE:
         raised = msgspec.structs.replace(open_, severity=severity, finding=finding, frozen=why)
         return Decision(raised, (Kind.ESCALATED, severity), f"raised from {open_.severity} to {severity}")
-    if sorted(held) != sorted(holds):
+    if _listed(open_) != _listed(msgspec.structs.replace(open_, finding=finding)):
         changed = msgspec.structs.replace(open_, finding=finding, frozen=why)
         return Decision(changed, None, "its parts are now " + ", ".join(sorted(rotting)))
     if why != open_.frozen:

@@ -10,6 +10,7 @@ import pytest
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from monitor.alerting.alert import Alert, Kind, Phase, Severity
 from monitor.alerting.composite import DASHBOARD, Closing, Composed, Direction, Read, compose, trend
+from monitor.alerting.green import composite_message
 from monitor.alerting.message import TEXT_LIMIT, Context
 from monitor.alerting.policy import Policy
 from monitor.alerting.routing import Routing, notifications
@@ -310,6 +311,20 @@ def test_an_interval_stands_beside_the_size_that_it_is_of() -> None:
     found = msgspec.structs.replace(tail.finding, evidence=evidence)
     _, text = sent(composed(msgspec.structs.replace(tail, finding=found, first=found)))
     assert "-25 points [-27 to -23]" in text
+
+
+def test_a_figure_that_is_no_number_reads_the_same_after_a_restart() -> None:
+    tail = alert("concentration")
+    open_ended = Interval(low=float("-inf"), high=-0.1, kind="recent")
+    evidence = msgspec.structs.replace(
+        tail.finding.evidence, arms={"exposed": 0.4, "holdout": float("nan")}, interval=open_ended
+    )
+    found = msgspec.structs.replace(tail.finding, evidence=evidence)
+    made = opened(msgspec.structs.replace(tail, finding=found, first=found), SAME)
+    stored = msgspec.json.decode(msgspec.json.encode(made), type=Alert)
+    context = Context("feed")
+    assert composite_message(stored, Kind.FIRING, context) == composite_message(made, Kind.FIRING, context)
+    assert composed(NARROW, SAME, before=stored, spoke=()).decision.notify is None
 
 
 def test_what_was_tried_is_quoted_and_foreign_text_is_harmless() -> None:

@@ -6,13 +6,19 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from detectors.evidence import Crossing, Evidence, Mode
 from monitor.alerting.composite import DASHBOARD
+from monitor.alerting.policy import decide
 from monitor.clock import ManualClock
+from monitor.engine.dashboard import Said, gather, keep
 from monitor.events import TopicPartition
 from monitor.ingest.via_memory import MemorySource, Record
+from monitor.memory import ModelMemory, load
+from monitor.store.protocols import Image
 from monitor.store.via_memory import MemoryStore
 from monitor.testing import Run
-from monitor.watch.plan import ModelPlan
+from monitor.watch.finding import Finding, Origin
+from monitor.watch.plan import DashboardPlan, ModelPlan, WatchPlan
 from tests.scenarios.world import HOUR, MINUTE, START, configured
 
 MODEL = """
@@ -71,3 +77,43 @@ def test_a_watch_that_is_shown_and_never_sent_is_no_part(tmp_path: Path) -> None
     assert board is not None
     assert "divergence.reads" not in board.parts
     assert "divergence.returns" in board.parts
+
+
+def test_a_composite_that_is_told_to_nobody_speaks_for_nobody(tmp_path: Path) -> None:
+    for severity, spoken_for in (("info", frozenset[str]()), ("page", frozenset({"divergence.reads"}))):
+        made = plan(tmp_path, f"watch: {{ green_dashboard: {{ severity: {severity} }} }}\n")
+        assert made.dashboard is not None
+        memory = load(made, Image())
+        assert covered(memory, made.dashboard) == spoken_for
+
+
+def covered(memory: ModelMemory, board: DashboardPlan) -> frozenset[str]:
+    """Whom the composite speaks for when one part opens under engagement that rises."""
+    watches = {w.key: w for w in memory.plan.watches}
+    read, part = watches["clicks.engagement"], watches["divergence.reads"]
+    rises = {"exposed_change": 0.1, "exposed_low": 0.05, "exposed_high": 0.15}
+    said = [
+        judged(read, Evidence(mode=Mode.WATCHING, detail=rises)),
+        judged(part, Evidence(mode=Mode.RECOVERING, crossing=Crossing.PAGE)),
+    ]
+    for each in said:
+        if each.decision.alert is not None:
+            keep(memory, each.decision.alert)
+    gathered = gather(memory, board, said, START)
+    assert gathered is not None
+    assert gathered[0].decision.notify is not None
+    return gathered[1]
+
+
+def judged(watch: WatchPlan, evidence: Evidence) -> Said:
+    finding = Finding(
+        model="feed",
+        watch=watch.key,
+        detector=watch.detector,
+        incarnation=watch.incarnation,
+        start=START - HOUR,
+        end=START,
+        evidence=evidence,
+        origin=Origin.MODEL_INDUCED,
+    )
+    return Said(watch, finding, None, decide(watch.policy, None, finding, START))
