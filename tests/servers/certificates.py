@@ -25,8 +25,24 @@ class Issued:
     both: Path
 
 
+_SIGNS = x509.KeyUsage(
+    digital_signature=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 class Authority:
-    """Signs certificates into `folder`; `certificate` is what a client is to trust."""
+    """Signs certificates into `folder`; `certificate` is what a client is to trust.
+
+    They have the extensions that strict clients ask for (RFC 5280), as those of Python 3.13 do.
+    """
 
     def __init__(self, folder: Path, name: str = "authority") -> None:
         self._folder = folder
@@ -34,6 +50,10 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         unsigned = _builder(self._name, self._name, self._key, days=(-1, 30))
         unsigned = unsigned.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        unsigned = unsigned.add_extension(_SIGNS, critical=True)
+        unsigned = unsigned.add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False
+        )
         self.certificate = folder / f"{name}.pem"
         self.certificate.write_bytes(_pem(unsigned.sign(self._key, hashes.SHA256())))
 
@@ -45,6 +65,8 @@ class Authority:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         unsigned = _builder(subject, self._name, key, days)
         unsigned = unsigned.add_extension(x509.SubjectAlternativeName([x509.IPAddress(host)]), critical=False)
+        signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        unsigned = unsigned.add_extension(signer, critical=False)
         signed = _pem(unsigned.sign(self._key, hashes.SHA256()))
         secret = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
