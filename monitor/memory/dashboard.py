@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from monitor.memory.model import ModelMemory
+from monitor.store import codec
 from monitor.watch.finding import Finding
 
 _ROOM = "dashboard"
@@ -18,7 +19,7 @@ class _Page(msgspec.Struct, frozen=True):
 def keep_dashboard(memory: ModelMemory) -> None:
     """Note that the page has changed."""
     page = _Page(dict(sorted(memory.newest.items())), memory.remedies)
-    memory.page(_ROOM, "", msgspec.json.encode(page))
+    memory.page(_ROOM, "", codec.encode(page).encode())
 
 
 def restore_dashboard(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) -> None:
@@ -26,6 +27,6 @@ def restore_dashboard(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) 
     data = pages.get((_ROOM, ""))
     if data is None:
         return
-    page, same = msgspec.json.decode(data, type=_Page), {w.key: w.incarnation for w in memory.plan.watches}
+    page, same = codec.decode(data, _Page), {w.key: w.incarnation for w in memory.plan.watches}
     memory.newest = {key: f for key, f in page.newest.items() if same.get(key) == f.incarnation}
     memory.remedies = page.remedies

@@ -6,15 +6,15 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from detectors.evidence import Crossing, Evidence, Mode
+from detectors.evidence import Crossing, Evidence, Interval, Mode
 from monitor.alerting.composite import DASHBOARD
 from monitor.alerting.policy import decide
 from monitor.clock import ManualClock
 from monitor.engine.dashboard import Said, gather, keep
 from monitor.events import TopicPartition
 from monitor.ingest.via_memory import MemorySource, Record
-from monitor.memory import ModelMemory, load
-from monitor.store.protocols import Image
+from monitor.memory import ModelMemory, keep_dashboard, load
+from monitor.store.protocols import Image, Page
 from monitor.store.via_memory import MemoryStore
 from monitor.testing import Run
 from monitor.watch.finding import Finding, Origin
@@ -85,6 +85,17 @@ def test_a_composite_that_is_told_to_nobody_speaks_for_nobody(tmp_path: Path) ->
         assert made.dashboard is not None
         memory = load(made, Image())
         assert covered(memory, made.dashboard) == spoken_for
+
+
+def test_findings_with_endless_intervals_are_taken_up_after_a_restart(tmp_path: Path) -> None:
+    made = plan(tmp_path)
+    part = next(w for w in made.watches if w.key == "divergence.reads")
+    endless = Evidence(mode=Mode.WATCHING, interval=Interval(low=float("-inf"), high=0.1))
+    memory = load(made, Image())
+    memory.newest[part.key] = judged(part, endless).finding
+    keep_dashboard(memory)
+    again = load(made, Image(pages=[Page(room, key, data) for (room, key), data in memory.turn.pages.items()]))
+    assert again.newest == memory.newest
 
 
 def covered(memory: ModelMemory, board: DashboardPlan) -> frozenset[str]:
