@@ -59,7 +59,8 @@ class Lond:
     """Hypotheses that arrive one by one: how many have come, and how many were rejected.
 
     The t-th is tested at level alpha * gamma_t * (rejections so far + 1), gamma_t = c / ((t + 1) log^2(t + 1)), summing to 1.
-    The false discovery rate of all decisions is then at most alpha at every t, under any dependence.
+    The false discovery rate of all decisions is then at most alpha at every t, under any dependence. Tests may overlap, each
+    with the level of when it began: rejections since then only make the rate smaller.
     Source: Xu and Ramdas 2024, AISTATS, "Online multiple testing with e-values" (e-LOND).
 
     >>> after, rejected = Lond().decide(np.log(200.0), 0.05)

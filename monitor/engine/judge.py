@@ -13,7 +13,7 @@ from detectors import columns as cols
 from detectors import snapshot
 from detectors.columns import Bools, Cohort, Columns, Hash, Hashes, Ragged
 from detectors.detector import Family, Stream, Tick
-from detectors.evidence import Crossing, Evidence, Mode, Standing
+from detectors.evidence import Crossing, Evidence, Mode, Standing, Verdict
 from monitor.alerting.alert import Decided
 from monitor.alerting.message import Context
 from monitor.alerting.policy import decide
@@ -30,7 +30,7 @@ from monitor.memory import ARRIVALS, Bank, ModelMemory, OpenWindow, Span, banks
 from monitor.watch import trials
 from monitor.watch.finding import Finding
 from monitor.watch.plan import DAY, DashboardPlan, ModelPlan, WatchPlan
-from monitor.watch.verdicts import Word, together
+from monitor.watch.verdicts import NEWS, Word, together
 
 _MERGE_AT_MOST = DAY
 _OF_AN_ITEM = ("came", "score", "propensity")
@@ -206,8 +206,12 @@ class Judge:
         )
         by_hand = memory.rearmed.intersection(w.key for w in watches)
         memory.rearmed -= by_hand
+        self._begin_again(memory, [w for w in watches if w.key in by_hand])
         state, evidence = bank.test.close(
-            bank.params(list(rows)), snapshot.take_rows(bank.state, rows), [w.statistic for w in windows], tick
+            [self._at_its_level(memory, w).params for w in watches],
+            snapshot.take_rows(bank.state, rows),
+            [w.statistic for w in windows],
+            tick,
         )
         snapshot.put_rows(bank.state, rows, state)
         memory.turn.moved.update((bank.test.name, row) for row in rows.tolist())
@@ -216,6 +220,24 @@ class Judge:
             _Closed(watch, window.start, _by_hand(said) if watch.key in by_hand else _withheld(said, stale, why))
             for watch, window, said, stale, why in zip(watches, windows, evidence, staleness, reasons, strict=True)
         ]
+
+    def _begin_again(self, memory: ModelMemory, watches: Sequence[WatchPlan]) -> None:
+        """What a person has tested anew in an experiment is one more hypothesis."""
+        for name in sorted({w.experiment for w in watches if self._is_in_turn(w)}):
+            memory.in_turn = memory.in_turn.started(self._experiments[name].room)
+
+    def _is_in_turn(self, watch: WatchPlan) -> bool:
+        """Whether the watch compares the arms of an experiment that has its level from when it started."""
+        plan = self._experiments.get(watch.experiment)
+        return plan is not None and plan.false_discoveries is not None and watch.test.family is Family.DEPLOYMENT
+
+    def _at_its_level(self, memory: ModelMemory, watch: WatchPlan) -> WatchPlan:
+        """The watch with the alpha of its experiment; as it is where that has not started, or has an alpha of its own."""
+        if not self._is_in_turn(watch):
+            return watch
+        share = memory.in_turn.shares.get(self._experiments[watch.experiment].room, 1.0)
+        alpha = float(getattr(watch.params, "alpha", 0.0)) * share
+        return dataclasses.replace(watch, params=watch.params.model_copy(update={"alpha": alpha}))
 
     def speak(self, memory: ModelMemory, said: Sequence[Said], now: int) -> None:
         """Record what was decided and tell it; what the composite speaks for is not told by itself. `now`: event time, ms."""
@@ -252,7 +274,7 @@ class Judge:
         watch, start, evidence = closed.watch, closed.start, closed.evidence
         if watch.experiment:
             evidence = self._in_experiment(memory, watch, evidence)
-        evidence = foretelling.with_reach(memory, watch, evidence, end)
+        evidence = foretelling.with_reach(memory, self._at_its_level(memory, watch), evidence, end)
         if folded := evidence.detail.get("folded_exposures"):
             told = f"{watch.key}: {evidence.detail['folded']}"
             missing.keep_out(memory, f"{missing.ITEMS}.{watch.key}", start, int(folded), told)
@@ -299,9 +321,11 @@ class Judge:
         }
         alone = {o.key: bool(getattr(o.params, "alone", True)) for o in self._plan.watches if o.key in peers}
         peers = {key: msgspec.structs.replace(word, alone=alone[key]) for key, word in peers.items()}
-        alpha = float(getattr(watch.params, "alpha", 0.05))
+        alpha = float(getattr(self._at_its_level(memory, watch).params, "alpha", 0.05))
         evidence, word = together(watch.key, evidence, memory.words.get(watch.key), peers, alpha)
         memory.words[watch.key] = word
+        if evidence.crossing in NEWS and evidence.verdict in (Verdict.TREATMENT, Verdict.CONTROL):
+            memory.in_turn = memory.in_turn.discovered(self._experiments[watch.experiment].room)
         return evidence
 
     def _set_gate(self, memory: ModelMemory, watch: WatchPlan, finding: Finding) -> None:

@@ -149,9 +149,12 @@ class Slots:
             memory.page("drops", str(slot), None)
 
     def _enrol_in_experiments(self, memory: ModelMemory, slot: int, rows: Columns, shadows: Columns) -> None:
-        for experiment in self._plan.experiments:
+        for experiment in sorted(self._plan.experiments, key=lambda each: each.name):
             own = trials.enrolling(experiment, trials.members(experiment, trials.side_by_side(rows, shadows)))
             _observe(memory, memory.enrolled[experiment.name], own, slot)
+            starts = experiment.false_discoveries is not None and experiment.room not in memory.in_turn.shares
+            if starts and (own.unit != 0).any():
+                memory.in_turn = memory.in_turn.started(experiment.room)
 
     def _note_versions(self, memory: ModelMemory, slot: int, rows: Columns) -> None:
         """When each version was first seen; where they are too many, the one that is longest known and not here is forgotten."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from detectors.detector import AnyDetector, Params
+from detectors.detector import AnyDetector
 from monitor.alerting.alert import Alert
 from monitor.watch.plan import WatchPlan
 
@@ -40,10 +39,6 @@ class Bank:
     def row(self, watch: WatchPlan) -> int:
         """Where a watch's state stands."""
         return self._rows[watch.key]
-
-    def params(self, rows: Sequence[int]) -> list[Params]:
-        """Parameters of the given rows."""
-        return [self.watches[i].params for i in rows]
 
 
 @dataclass

@@ -19,6 +19,7 @@ from monitor.join.units import UnitTable
 from monitor.memory.banks import Bank, OpenWindow
 from monitor.memory.turn import Turn
 from monitor.watch.finding import Finding
+from monitor.watch.in_turn import InTurn
 from monitor.watch.near import Log
 from monitor.watch.plan import ModelPlan
 from monitor.watch.verdicts import Word
@@ -84,6 +85,7 @@ class ModelMemory:
     matured: dict[str, UnitTable] = field(default_factory=dict)
     enrolled: dict[str, UnitTable] = field(default_factory=dict)
     words: dict[str, Word] = field(default_factory=dict)
+    in_turn: InTurn = field(default_factory=InTurn)
     number: int = 0
     sequence: int = 0
     first_event: int | None = None

@@ -14,6 +14,7 @@ from monitor.ingest.identity import check_of, key_of
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.memory.banks import named
 from monitor.memory.model import ARRIVALS, Missing, ModelMemory, Span
+from monitor.watch.in_turn import InTurn
 from monitor.watch.plan import ModelPlan
 from monitor.watch.verdicts import Word
 
@@ -47,6 +48,7 @@ def restore_progress(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) -
     memory.rearmed = {key for key in p["rearmed"] if key in same}
     words = p.get("words", {})
     memory.words = {key: msgspec.convert(word, Word) for key, word in words.items() if key in same}
+    memory.in_turn = InTurn.unpacked(p.get("in_turn", InTurn().packed()), {e.room for e in memory.plan.experiments})
     memory.identities = {t: it for t, it in p.get("identities", {}).items() if t in memory.plan.topics()}
     memory.counters = Counter(p["counters"])
     if ARRIVALS in memory.lanes or ARRIVALS not in p["lanes"]:
@@ -111,6 +113,7 @@ def pack_progress(memory: ModelMemory) -> bytes:
             "standings": dict(sorted(memory.standings.items())),
             "paces": {key: [*pace] for key, pace in sorted(memory.paces.items())},
             "words": {key: msgspec.to_builtins(word) for key, word in sorted(memory.words.items())},
+            "in_turn": memory.in_turn.packed(),
             "versions": dict(sorted(memory.versions.items())),
             "counters": dict(sorted(memory.counters.items())),
             "arrivals": {

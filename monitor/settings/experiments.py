@@ -116,6 +116,10 @@ class ExperimentSettings(SettingsType):
             return (), self.treatment or ()
         return self.control or ("control",), self.treatment or ("treatment",)
 
-    def level(self) -> float:
-        """Alpha of the whole experiment."""
-        return self.alpha or (0.01 if self.kind in ("canary", "shadow") else 0.05)
+    def level(self, false_discoveries: float | None = None) -> float:
+        """Alpha of the whole experiment; of all of them together, where the model has `false_discoveries` for it."""
+        return self.in_turn(false_discoveries) or self.alpha or (0.01 if self.kind in ("canary", "shadow") else 0.05)
+
+    def in_turn(self, false_discoveries: float | None) -> float | None:
+        """The model's `false_discoveries` for a kind that asks which arm is better; None for the others."""
+        return false_discoveries if self.kind in ("ab", "interleaving") else None

@@ -267,6 +267,11 @@ class ModelSettings(SettingsType):
     experiments: dict[Name, ExperimentSettings] = Field(
         default={}, description="Releases and ideas that some get and others do not, compared once; by name."
     )
+    false_discoveries: Share | None = Field(
+        default=None,
+        description="Of all ab and interleaving experiments of this model that find a difference, one after the other over the years, "
+        "the expected share in which there is none. Each gets its alpha from it when it starts; default: the alpha of each.",
+    )
     rejects: RejectSettings = Field(
         default=RejectSettings(), description="How many records of a stream may be unusable."
     )

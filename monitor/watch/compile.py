@@ -129,6 +129,7 @@ def _experiment(model: ModelSettings, name: str, settings: ExperimentSettings) -
         answer=kinds.answer_of(model),
         outcome=settings.of or "",
         unit=repr(model.predictions.unit),
+        false_discoveries=settings.in_turn(model.false_discoveries),
     )
 
 
@@ -217,6 +218,7 @@ def _with_budgets(loaded: Loaded, plans: list[ModelPlan]) -> list[ModelPlan]:
     for plan in plans:
         for watch in plan.watches:
             by_team.setdefault(watch.team, []).append((plan.model, watch))
+    in_turn = {(p.model, e.name): e.false_discoveries for p in plans for e in p.experiments}
     spend: dict[tuple[str, str], tuple[Spend, str]] = {}
     for name, members in by_team.items():
         team = _team(loaded, name)
@@ -225,7 +227,7 @@ def _with_budgets(loaded: Loaded, plans: list[ModelPlan]) -> list[ModelPlan]:
         paging = [f if w.policy.may_page else None for f, (_, w) in zip(families, members, strict=True)]
         for (model, watch), page, warn in zip(members, shares(paging), shares(families), strict=True):
             each = Spend(page * pages.count / pages.period, warn * warnings.count / warnings.period)
-            told = _of_its_own(watch) or _budget(page, pages, warn, warnings)
+            told = _of_its_own(watch, in_turn.get((model, watch.experiment))) or _budget(page, pages, warn, warnings)
             spend[model, watch.key] = each, told
     return [
         replace(
@@ -238,12 +240,17 @@ def _with_budgets(loaded: Loaded, plans: list[ModelPlan]) -> list[ModelPlan]:
     ]
 
 
-def _of_its_own(watch: WatchPlan) -> str:
+def _of_its_own(watch: WatchPlan, false_discoveries: float | None) -> str:
     """What a watch costs that spends nothing of the budget, for its messages; "" for all others."""
     if watch.test.family is Family.QUALITY:
         return "a limit, not a test: it costs nothing of the budget"
     if watch.test.family is not Family.DEPLOYMENT:
         return ""
+    if false_discoveries is not None:
+        return (
+            "tested in turn, beside the budget: of this model's experiments that find a difference, at most "
+            f"{100 * false_discoveries:.2g} % on average are wrong"
+        )
     alpha = 100 * float(getattr(watch.params, "alpha", 0.0))
     return f"tested once, beside the budget: at most {alpha:.2g} % chance ever to say this without cause"
 

@@ -23,6 +23,11 @@ def _experiment(model: ModelSettings, name: str, e: ExperimentSettings) -> Itera
     yield from _fields(model, e)
     if e.window is not None and e.window % model.window:
         yield ("window",), "is no multiple of the model's window"
+    if e.alpha is not None and e.in_turn(model.false_discoveries):
+        yield (
+            ("alpha",),
+            "comes from the model's false_discoveries when the experiment starts; leave out one of the two",
+        )
     if "." in name:
         yield (), "the name of an experiment has no dot; its watches are called name.what"
     for metric in (*(e.metrics or ()), *((e.primary,) if e.primary else ())):

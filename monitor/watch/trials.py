@@ -31,6 +31,7 @@ class ExperimentPlan:
     identity             text of `experiment_id`, "" for any.
     slow                 ms beyond which an answer is slow; answer: the field that a shadow is compared by, "" if none.
     outcome              interleaving: the outcome whose items win.
+    false_discoveries    of the model, where the experiment has its level from `monitor.watch.in_turn`; else None.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ExperimentPlan:
     answer: str = ""
     outcome: str = ""
     unit: str = ""
+    false_discoveries: float | None = None
 
     @property
     def room(self) -> str:

@@ -14,7 +14,8 @@ import numpy as np
 from detectors.evidence import Crossing, Evidence, Standing, Verdict
 from detectors.families import e_bh
 
-_NEWS = (Crossing.WARN, Crossing.PAGE)
+NEWS = (Crossing.WARN, Crossing.PAGE)
+"""Crossings that somebody is told of."""
 
 
 class Word(msgspec.Struct, frozen=True, array_like=True):
@@ -66,7 +67,7 @@ def together(
         return said, word
     if not word.alone:
         return _among_others(key, said, word, others, alpha)
-    if said.crossing not in _NEWS:
+    if said.crossing not in NEWS:
         return said, word
     heard, told = _harm(said, others) if _is_harm(said) else _sound(key, said, others)
     return heard, msgspec.structs.replace(word, told=told)
@@ -117,7 +118,7 @@ def _among_others(
     chosen = e_bh(np.array([w.log_e for w in family.values()]), alpha)
     selected = {name: w.better for (name, w), is_in in zip(family.items(), chosen.tolist(), strict=True) if is_in}
     listed = ", ".join(f"{name} ({better} is better)" for name, better in sorted(selected.items()))
-    time_is_up = said.crossing in _NEWS
+    time_is_up = said.crossing in NEWS
     if time_is_up and all(w.ended for w in family.values()):
         reason = f"time is up; of {len(family)} metrics these differ: {listed or 'none'}"
         return msgspec.structs.replace(said, verdict=_preference(key, selected), reason=reason), word

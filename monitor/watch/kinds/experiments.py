@@ -95,7 +95,7 @@ def _ab(model: ModelSettings, name: str, e: ExperimentSettings, missing: dict[st
             better=model.metrics[metric].better,
             matters=model.metrics[metric].page_if_worse_by,
             treatment_share=e.share,
-            alpha=e.level() / (1 if len(chosen) == 1 else 2),
+            alpha=e.level(model.false_discoveries) / (1 if len(chosen) == 1 else 2),
             alone=metric == primary,
             at_most=e.at_most,
         )
@@ -108,7 +108,7 @@ def _interleaving(
     e: ExperimentSettings,
     missing: dict[str, str],  # noqa: ARG001 - as the others
 ) -> Iterator[Wanted]:
-    params = InterleavingParams(alpha=e.level(), at_most=e.at_most)
+    params = InterleavingParams(alpha=e.level(model.false_discoveries), at_most=e.at_most)
     yield _wanted(model, name, e, PREFERENCE, "interleaving", params, e.of or "", "warn")
 
 
