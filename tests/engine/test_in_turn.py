@@ -37,7 +37,7 @@ experiments:
   colour: { kind: ab, id: colour }
   layout: { kind: ab, id: layout }
 """
-MINUTES, A_MINUTE = 60, 20
+MINUTES, A_MINUTE = 60, 40
 
 
 @functools.cache
