@@ -33,6 +33,7 @@ from detectors.rejects import Rejects
 from detectors.risk import Risk
 from detectors.river_bank import RiverHint
 from detectors.sample_ratio import SampleRatio
+from detectors.sample_ratio_by_group import SampleRatioByGroup
 from detectors.shadow import Shadow
 from detectors.share_over import ShareOver
 from detectors.tail_collapse.detector import TailCollapse
@@ -47,6 +48,7 @@ _ALL: tuple[AnyDetector, ...] = (
     CohortQuantile(),
     CohortByGroup(),
     SampleRatio(),
+    SampleRatioByGroup(),
     Contamination(),
     Attrition(),
     NumericShift(),

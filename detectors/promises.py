@@ -51,6 +51,7 @@ PROMISES: dict[str, Promise] = {
     "risk": Promise.EXACT,
     "river_hint": Promise.NONE,
     "sample_ratio": Promise.EXACT,
+    "sample_ratio_by_group": Promise.EXACT,
     "shadow": Promise.EXACT,
     "share_over": Promise.EXACT,
     "tail_collapse": Promise.EXACT,

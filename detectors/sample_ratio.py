@@ -30,49 +30,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated
 
 import msgspec
 import numpy as np
-from pydantic import Field
-from scipy.special import logit
 
-from detectors import engine
+from detectors import engine, split
 from detectors.columns import Cohort, Columns, Floats, Ints
-from detectors.detector import Family, Needs, Params, Stream, Tick
-from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
-from detectors.increments import bernoulli, multinomial
+from detectors.detector import Family, Needs, Stream, Tick
+from detectors.evidence import Evidence, Standing
+from detectors.increments import bernoulli
 from detectors.math import dyadic
-from detectors.math.intervals import share_interval
 from detectors.power import Outlook, Reach, delay, smallest, walk_of
-
-LEVEL = 0.95
-START_LEVEL = 0.001
-"""Chance ever to alarm on a sound plan through the opening stake; on top of the spend."""
 
 NOBODY = "no unit of either cohort has been counted: is the unit mapped, and are the arms spelled as in the events?"
 
-_SHIFTS = np.array([-0.2, -0.1, -0.05, -0.02, 0.02, 0.05, 0.1, 0.2])
-_BETS = len(_SHIFTS) + 1
-_LOG_WEIGHTS = np.full(_BETS, -np.log(_BETS))
-_EDGES = np.array([-1.0, 1.0])
-_SMALLEST_REPAIR = 0.05
-_BACK = np.linspace(0.75, -0.5, _BETS)
+_LOG_WEIGHTS = np.full(split.BETS, -np.log(split.BETS))
 
 
-class SampleRatioParams(Params):
+class SampleRatioParams(split.SplitParams):
     """Parameters of `sample_ratio`."""
-
-    holdout_share: Annotated[float, Field(gt=0, lt=1, description="planned share of the holdout among both cohorts")]
-    tolerance: Annotated[
-        float,
-        Field(
-            ge=0, lt=1, description="deviation of the log odds that is nobody's concern; .01 is about 1 % of the share"
-        ),
-    ] = 0.01
-    expected_shift: Annotated[
-        float, Field(gt=0, lt=5, description="deviation of the log odds at which the interval is tightest")
-    ] = 0.1
 
 
 @dataclass(frozen=True)
@@ -113,9 +89,9 @@ class SampleRatio:
     def start(self, ps: Sequence[SampleRatioParams]) -> SampleRatioState:
         """Watching from the first window: there is nothing to learn. The mixture starts with its stake."""
         w = len(ps)
-        bank = engine.start(w, _BETS)
-        stake = np.full((w, _BETS), -np.inf)
-        stake[:, -1] = np.log(START_LEVEL) - _LOG_WEIGHTS[-1]
+        bank = engine.start(w, split.BETS)
+        stake = np.full((w, split.BETS), -np.inf)
+        stake[:, -1] = split.OPENING
         bank = replace(bank, page=stake, warn=stake.copy())
         return SampleRatioState(bank, dyadic.start(w, 2), np.zeros((w, 2)), np.zeros((w, 2)), np.zeros(w))
 
@@ -149,16 +125,14 @@ class SampleRatio:
         open_ = started.bank.mode == engine.RECOVERING
         live = ~tick.gated
         fresh = np.where((open_ & live)[:, None], s.fresh + window, s.fresh)
-        repaired = np.maximum(np.abs(s.broken) / 2.0, _SMALLEST_REPAIR)
         informative = window.sum(axis=1) > 0
-        increments = _increments(ps, window, s, share, repaired)
-        bank, verdict = engine.advance(
-            started.bank, increments, _LOG_WEIGHTS, tick, informative, np.ones(len(ps), np.bool_)
-        )
+        null = split.away(window, s.total, share, np.array([p.tolerance for p in ps]))
+        bets = split.increments(null, split.back(window, share, s.broken))
+        bank, verdict = engine.advance(started.bank, bets, _LOG_WEIGHTS, tick, informative, np.ones(len(ps), np.bool_))
         total = np.where(live[:, None], s.total + window, s.total)
         spans = dyadic.push(s.spans, window, live & informative)
         seen = replace(started, bank=bank, spans=spans, total=total, fresh=fresh)
-        deviation = _log_odds(_recent(seen, verdict)[0], share)
+        deviation = split.log_odds(_recent(seen, verdict)[0], share)
         ended = verdict.closed | verdict.restarted
         after = replace(
             seen,
@@ -174,7 +148,9 @@ def reach(p: SampleRatioParams, outlook: Outlook) -> Reach:
     """The smallest loss of held-out units found in time, after months of health: the opening stake is left out."""
     if outlook.units <= 0:
         return Reach(unknown="no new unit is counted")
-    lost = smallest(lambda part: _loss_delay(part, p, outlook), outlook.windows, 0.0, 0.999)
+    lost = smallest(
+        lambda part: loss_delay(part, p, outlook, _LOG_WEIGHTS[: len(split.SHIFTS)]), outlook.windows, 0.0, 0.999
+    )
     units = outlook.units * outlook.windows
     return Reach(
         effect=lost * p.holdout_share,
@@ -184,56 +160,15 @@ def reach(p: SampleRatioParams, outlook: Outlook) -> Reach:
     )
 
 
-def _loss_delay(part: float, p: SampleRatioParams, outlook: Outlook) -> float:
-    """Windows until it is found that a part of the holdout is lost."""
-    edge = p.tolerance * np.sign(_SHIFTS)
-    plan = np.full(len(_SHIFTS), p.holdout_share)
-    null, bet = bernoulli.tilted(plan, edge), bernoulli.tilted(plan, edge + _SHIFTS)
+def loss_delay(part: float, p: split.SplitParams, outlook: Outlook, log_weights: Floats) -> float:
+    """Windows until it is found that a part of the holdout is lost; `log_weights` of the bets on shifts."""
+    edge = p.tolerance * np.sign(split.SHIFTS)
+    plan = np.full(len(split.SHIFTS), p.holdout_share)
+    null, bet = bernoulli.tilted(plan, edge), bernoulli.tilted(plan, edge + split.SHIFTS)
     increments = bernoulli.log_increments(np.array([[1.0], [0.0]]), np.ones((2, 1)), null, bet)
     seen = p.holdout_share * (1.0 - part) / (1.0 - p.holdout_share * part)
     walk = walk_of(increments, np.array([seen, 1.0 - seen]), np.array([p.holdout_share, 1.0 - p.holdout_share]))
-    return delay(walk.over(outlook.units), _LOG_WEIGHTS[: len(_SHIFTS)], outlook)
-
-
-def _increments(
-    ps: Sequence[SampleRatioParams], window: Floats, s: SampleRatioState, share: Floats, repaired: Floats
-) -> engine.Increments:
-    """Bets on the share of the holdout, away from the tolerated plan; and back towards it from the break that was seen."""
-    n, held = window.sum(axis=1)[:, None], window[:, 1][:, None]
-    plan, tolerance = share[:, None], np.array([p.tolerance for p in ps])[:, None]
-    edge = tolerance * np.sign(_SHIFTS)
-    away = bernoulli.log_increments(held, n, bernoulli.tilted(plan, edge), bernoulli.tilted(plan, edge + _SHIFTS))
-    side = np.where(s.broken < 0, -1.0, 1.0)
-    still = bernoulli.tilted(plan, (side * repaired)[:, None])
-    back = bernoulli.tilted(plan, (side * repaired)[:, None] * _BACK[None, :])
-    return engine.Increments(
-        null=np.concatenate([away, _from_start(s.total, window, bernoulli.tilted(plan, tolerance * _EDGES))], axis=1),
-        critical=np.full((len(share), _BETS), -np.inf),  # a gate is open or shut: there is no worse
-        worse=bernoulli.log_increments(held, n, still, back),
-    )
-
-
-def _from_start(total: Floats, window: Floats, edges: Floats) -> Floats:
-    """What the window adds to the mixture's evidence against shares within `edges` (W, 2) since the start, shape (W, 1)."""
-    before, after = (
-        multinomial.log_value_outside(counts[:, 1], counts.sum(axis=1), edges[:, 0], edges[:, 1])
-        for counts in (total, total + window)
-    )
-    return (after - before)[:, None]
-
-
-def _log_odds(counts: Floats, share: Floats) -> Floats:
-    """Deviation of the holdout's log odds from plan; one unit, split as planned, is added so that it is finite."""
-    smoothed = (counts[:, 1] + share) / (counts.sum(axis=1) + 1.0)
-    result: Floats = logit(smoothed) - logit(share)
-    return result
-
-
-def _interval(
-    counts: Floats, share: Floats, ps: Sequence[SampleRatioParams], alpha: Floats | float
-) -> tuple[Floats, Floats]:
-    tau = np.array([p.expected_shift for p in ps])
-    return share_interval(counts[:, 1], counts.sum(axis=1), share, tau, alpha)
+    return delay(walk.over(outlook.units), log_weights, outlook)
 
 
 def _recent(s: SampleRatioState, verdict: engine.Verdict) -> tuple[Floats, Ints]:
@@ -246,65 +181,23 @@ def _recent(s: SampleRatioState, verdict: engine.Verdict) -> tuple[Floats, Ints]
 def _report(
     ps: Sequence[SampleRatioParams], s: SampleRatioState, verdict: engine.Verdict, tick: Tick
 ) -> list[Evidence]:
-    share = np.array([p.holdout_share for p in ps])
     recent, offered = _recent(s, verdict)
-    views = {
-        "since_start": (s.total, *_interval(s.total, share, ps, 1.0 - LEVEL)),
-        "recent": (recent, *_interval(recent, share, ps, (1.0 - LEVEL) / offered)),
-        "fresh": (s.fresh, *_interval(s.fresh, share, ps, 1.0 - LEVEL)),
-    }
     modes = engine.modes(s.bank)
     return [
         _evidence(
-            ps[i],
-            {kind: (sums[i], float(low[i]), float(high[i])) for kind, (sums, low, high) in views.items()},
+            p,
+            {"since_start": s.total[i], "recent": recent[i], "fresh": s.fresh[i]},
             int(offered[i]),
             engine.evidence(verdict, tick, modes, i),
         )
-        for i in range(len(ps))
+        for i, p in enumerate(ps)
     ]
 
 
-def _evidence(
-    p: SampleRatioParams, views: dict[str, tuple[Floats, float, float]], offered: int, base: Evidence
-) -> Evidence:
-    kind = "since_start"
-    if base.crossing is not Crossing.NONE:
-        kind = "recent"
-    elif base.mode is Mode.RECOVERING:
-        kind = "fresh"
-    if views[kind][0].sum() < 1:
+def _evidence(p: SampleRatioParams, views: dict[str, Floats], offered: int, base: Evidence) -> Evidence:
+    kind = split.view_of(base)
+    if views[kind].sum() < 1:
         kind = "since_start"
-    counts, low, high = views[kind]
-    exposed, held = int(counts[0]), int(counts[1])
-    n = exposed + held
-    interval = None
-    if n:
-        interval = Interval(
-            low=low - p.holdout_share,
-            high=high - p.holdout_share,
-            level=LEVEL,
-            kind=kind,
-            formula="share",
-            inputs={
-                "yes": float(held),
-                "n": float(n),
-                "planned": p.holdout_share,
-                "tau": p.expected_shift,
-                "alpha": (1.0 - LEVEL) / (offered if kind == "recent" else 1),
-            },
-        )
-    seen = held / n if n else None
-    if n == 0 and base.standing is Standing.OK:
+    if views[kind].sum() < 1 and base.standing is Standing.OK:
         base = msgspec.structs.replace(base, standing=Standing.INSUFFICIENT, reason=NOBODY)
-    return msgspec.structs.replace(
-        base,
-        n={"exposed": exposed, "holdout": held},
-        arms={"planned": p.holdout_share, "holdout": seen} if seen is not None else {"planned": p.holdout_share},
-        effect=seen - p.holdout_share if seen is not None else None,
-        relative=seen / p.holdout_share - 1.0 if seen is not None else None,
-        interval=interval,
-        unit="share of units",
-        margin=p.tolerance * p.holdout_share * (1.0 - p.holdout_share),
-        detail={"log_odds_deviation": float(_log_odds(counts[None], np.array([p.holdout_share]))[0])} if n else {},
-    )
+    return split.filled(p, views[kind], kind, (1.0 - split.LEVEL) / (offered if kind == "recent" else 1), base)

@@ -58,13 +58,13 @@ def add(a: ByGroup, rows: Columns, by: str) -> ByGroup:
     sums = keyed.add(
         keyed.KeyedSums(a.groups, a.sums), ids[grouped], np.concatenate([one * exposed, one * ~exposed], axis=1)
     )
-    return ByGroup(sums.keys, sums.sums, _first(joined(a.named, named)))
+    return ByGroup(sums.keys, sums.sums, some_of(joined(a.named, named)))
 
 
 def together(a: ByGroup, b: ByGroup) -> ByGroup:
     """Both as one."""
     sums = keyed.merge(keyed.KeyedSums(a.groups, a.sums), keyed.KeyedSums(b.groups, b.sums))
-    return ByGroup(sums.keys, sums.sums, _first(joined(a.named, b.named)))
+    return ByGroup(sums.keys, sums.sums, some_of(joined(a.named, b.named)))
 
 
 def units(a: ByGroup) -> tuple[int, int]:
@@ -86,7 +86,7 @@ def choose(a: ByGroup, min_holdout: int) -> Groups:
     by_size = np.argsort(-size, kind="stable")
     top = np.sort(by_size[enough[by_size]][:TOP])
     left = by_size[~np.isin(by_size, top)][:TOP]
-    return Groups(a.groups[top], _texts(a.named, a.groups[top]), _texts(a.named, a.groups[left]))
+    return Groups(a.groups[top], texts_of(a.named, a.groups[top]), texts_of(a.named, a.groups[left]))
 
 
 def sums_of(a: ByGroup, groups: Groups) -> Floats:
@@ -121,12 +121,13 @@ def _cells(ids: Hashes, groups: Groups) -> npt.NDArray[np.intp]:
     return np.where(groups.ids[at] == ids, at, TOP)
 
 
-def _texts(named: Named, ids: Hashes) -> Texts:
+def texts_of(named: Named, ids: Hashes) -> Texts:
+    """The texts of groups, in that order, as far as they were kept."""
     known = dict(zip(named.ids.tolist(), named.texts.tolist(), strict=True))
     return np.array([known.get(i, "a group without a text") for i in ids.tolist()] or None, object).ravel()[: len(ids)]
 
 
-def _first(named: Named) -> Named:
+def some_of(named: Named) -> Named:
     """At most 256 texts, those of the smallest identities: the same for every cut of the rows."""
     kept = chosen(named, np.arange(min(len(named.ids), _NAMED_AT_MOST)))
     return Named(kept.ids, kept.texts, np.zeros(len(kept.ids), np.int64))

@@ -30,6 +30,7 @@ REACHES: dict[str, Callable[[Any, Outlook], Reach]] = {
     "numeric_shift": numeric_shift.reach,
     "risk": labelled.risk,
     "sample_ratio": sample_ratio,
+    "sample_ratio_by_group": cohorts.sample_ratio_by_group,
     "shadow": experiments.shadow,
     "share_over": shares.share_over,
     "volume": blocks.volume,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.special import ndtri
 
@@ -18,10 +20,15 @@ from detectors.cohort_sticky.state import SCALES
 from detectors.columns import Floats
 from detectors.increments import ipw, mixture, rates, ratio
 from detectors.power import Outlook, Reach, delay, smallest, walk_of
+from detectors.sample_ratio import loss_delay
+from detectors.sample_ratio_by_group import SampleRatioByGroupParams
+from detectors.sample_ratio_by_group import state as splits
+from detectors.split import BETS as SPLIT_BETS
+from detectors.split import SHIFTS
 
 NOBODY = "no new unit is counted"
 GROUP = 0.1
-"""Part of all people in the group that the reach of `cohort_by_group` is told for."""
+"""Part of all people in the group that the reach of a watch by group is told for."""
 
 _LARGEST_RISE = 20.0
 _USUAL = 1.0 - np.array(QUANTILES)
@@ -53,6 +60,22 @@ def cohort_by_group(p: CohortByGroupParams, outlook: Outlook) -> Reach:
         learning=max(p.learn_units, p.min_holdout / p.holdout_share / GROUP) / outlook.units,
         counted=_arms(outlook, p.holdout_share),
         words=f"a {fall} by {100 * harm:.2g} % in a group with a tenth of people",
+    )
+
+
+def sample_ratio_by_group(p: SampleRatioByGroupParams, outlook: Outlook) -> Reach:
+    """The smallest loss of held-out units in a group of a tenth of people."""
+    if outlook.units <= 0:
+        return Reach(unknown=NOBODY)
+    group = replace(outlook, units=outlook.units * GROUP)
+    weights = np.full(len(SHIFTS), -np.log(splits.GROUPS * SPLIT_BETS))
+    lost = smallest(lambda part: loss_delay(part, p, group, weights), outlook.windows, 0.0, 0.999)
+    return Reach(
+        effect=lost * p.holdout_share,
+        relative=lost,
+        unit="share of units",
+        counted=_arms(group, p.holdout_share),
+        words=f"a loss of {100 * lost:.2g} % of the holdout in a group with a tenth of people",
     )
 
 

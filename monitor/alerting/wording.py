@@ -42,6 +42,14 @@ WORDINGS: dict[str, Wording] = {
         unknown="which people are missing or added. Until it is sound, no comparison with this holdout can be trusted.",
         step="ask the owner of the assignment what changed; take no decision from this holdout until then.",
     ),
+    "sample_ratio_by_group": Wording(
+        up="the holdout is larger than planned in one group of people",
+        down="the holdout is smaller than planned in one group of people",
+        moved="the holdout is not of its planned size in one group of people",
+        over="the holdout is of its planned size again, in the group in which it was not",
+        unknown="which people are missing or added. Groups must be of people: one that serving decides is never split as planned.",
+        step="ask the owner of the assignment what is different for this group: its app version, its region, its cache.",
+    ),
     "contamination": Wording(
         up="more people than allowed are mixed up between the holdout and the exposed ({metric})",
         down="more people than allowed are mixed up between the holdout and the exposed ({metric})",

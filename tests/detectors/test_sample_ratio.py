@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detectors import sample_ratio
+from detectors import split
 from detectors.columns import Bools, Floats
 from detectors.detector import Tick
 from detectors.evidence import Crossing, Evidence, Mode
@@ -39,7 +39,7 @@ def crossed(told: list[list[Evidence]], *what: Crossing) -> Bools:
 def test_a_sound_holdout_looked_at_in_each_of_a_thousand_windows_alarms_no_more_than_it_spends(share: float) -> None:
     watches, windows, spend = 200, 1_000, 0.05
     told = run(share, np.full((watches, windows), share), 1_000, spend=spend / windows, seed=404)
-    bound = spend + sample_ratio.START_LEVEL
+    bound = spend + split.START_LEVEL
     assert crossed(told, Crossing.PAGE).sum() / watches <= bound + 3 * np.sqrt(bound / watches)
 
 

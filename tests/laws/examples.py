@@ -45,6 +45,7 @@ from detectors.risk import RiskParams
 from detectors.river_bank import RiverHintParams
 from detectors.river_bank.state import Algorithm
 from detectors.sample_ratio import SampleRatioParams
+from detectors.sample_ratio_by_group import SampleRatioByGroupParams
 from detectors.shadow import Compare, ShadowParams
 from detectors.share_over import ShareOverParams
 from detectors.tail_collapse.detector import TailCollapseParams
@@ -292,6 +293,11 @@ EXAMPLES: dict[str, Example] = {
     "attrition": Example(AttritionParams(min_holdout=20), AttritionParams(apart_by=0.3, min_holdout=40), _coming),
     "sample_ratio": Example(
         SampleRatioParams(holdout_share=0.5), SampleRatioParams(holdout_share=0.5, expected_shift=0.3), healthy
+    ),
+    "sample_ratio_by_group": Example(
+        SampleRatioByGroupParams(holdout_share=0.5, by="label", min_units=20),
+        SampleRatioByGroupParams(holdout_share=0.5, by="label", expected_shift=0.3),
+        healthy,
     ),
     "cohort_by_group": Example(
         CohortByGroupParams(holdout_share=0.5, by="label", learn_units=500, min_holdout=10),

@@ -14,6 +14,7 @@ from detectors.divergence import DivergenceParams
 from detectors.loop_gain.detector import LoopGainParams
 from detectors.missing_rate import MissingRateParams
 from detectors.sample_ratio import SampleRatioParams
+from detectors.sample_ratio_by_group import SampleRatioByGroupParams
 from monitor.watch import kinds
 from tests.watch.configs import FEED, settings
 
@@ -282,6 +283,15 @@ def test_a_metric_is_judged_by_its_own_direction_and_margin_against_the_planned_
     watch = got(metrics={"clicks": {"of": "click", "better": "lower", "page_if_worse_by": "7%"}})["clicks"]
     assert watch.params == CohortBoundedParams(holdout_share=0.05, better="lower", page_if_worse_by=0.07)
     assert (watch.on, watch.metric) == ("clicks", "clicks")
+
+
+def test_a_holdout_is_judged_in_every_segment_of_people_and_warns_its_owner() -> None:
+    brought = got(predictions=predictions(segments=["platform", "country"]))
+    by = {key: (w.params, w.severity) for key, w in brought.items() if w.detector == "sample_ratio_by_group"}
+    assert by == {
+        "holdout.by.platform": (SampleRatioByGroupParams(holdout_share=0.05, by="segments.platform"), "warn"),
+        "holdout.by.country": (SampleRatioByGroupParams(holdout_share=0.05, by="segments.country"), "warn"),
+    }
 
 
 def test_a_broken_holdout_is_judged_by_its_planned_share_and_told_to_its_owner() -> None:

@@ -13,6 +13,7 @@ from detectors.cohort_sticky import CohortStickyParams
 from detectors.columns import Cohort
 from detectors.contamination import ContaminationParams
 from detectors.sample_ratio import SampleRatioParams
+from detectors.sample_ratio_by_group import SampleRatioByGroupParams
 from monitor.settings.mappings import SEGMENT_PREFIX
 from monitor.settings.model import HoldoutSettings, Metric, ModelSettings
 from monitor.watch.kinds.wanted import Wanted
@@ -48,6 +49,11 @@ def holdout(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
         rule = model.cohorts.holdout
         params, team = SampleRatioParams(holdout_share=rule.share), rule.team or model.team
         yield Wanted(HOLDOUT, "sample_ratio", params, "", model.window, "page", team=team)
+        for segment in model.predictions.segments:
+            by_group = SampleRatioByGroupParams(holdout_share=rule.share, by=SEGMENT_PREFIX + segment)
+            yield Wanted(
+                f"{HOLDOUT}.by.{segment}", "sample_ratio_by_group", by_group, "", model.window, "warn", team=team
+            )
         yield from _attrition(model, rule, team, missing)
         if model.cohorts.hash is None:
             yield Wanted(CROSSOVER, "contamination", ContaminationParams(), CROSSED, model.window, "page", team=team)

@@ -35,8 +35,10 @@ from detectors.numeric_shift import NumericShiftParams
 from detectors.risk import RiskParams
 from detectors.river_bank import RiverHintParams
 from detectors.river_bank.state import Algorithm
-from detectors.sample_ratio import START_LEVEL, SampleRatioParams
+from detectors.sample_ratio import SampleRatioParams
+from detectors.sample_ratio_by_group import SampleRatioByGroupParams
 from detectors.share_over import ShareOverParams
+from detectors.split import START_LEVEL
 from detectors.training_health import TrainingHealthParams
 from tests.benchmarks.calibrate.cells import ALONE, COMPARING, Cell, Noise
 from tests.benchmarks.calibrate.worlds import (
@@ -131,13 +133,23 @@ def _marks(rng: np.random.Generator, cell: Cell, streams: int) -> World:
 
 
 def _people_of_shares(rng: np.random.Generator, cell: Cell, streams: int) -> World:
+    return _people_held_out(rng, cell, streams, None)
+
+
+def _people_in_groups(rng: np.random.Generator, cell: Cell, streams: int) -> World:
+    return _people_held_out(rng, cell, streams, in_groups)
+
+
+def _people_held_out(
+    rng: np.random.Generator, cell: Cell, streams: int, columns: Callable[[Floats], dict[str, Column]] | None
+) -> World:
     odds = cell.held / (1.0 - cell.held)
 
     def held(worse: float) -> float:
         off = odds * float(np.exp(-_TOLERANCE * worse))
         return off / (1.0 + off)
 
-    return People(rng, cell, streams, bounded(cell, 0.0), wander=0.2, held=held)
+    return People(rng, cell, streams, bounded(cell, 0.0), wander=0.2, held=held, columns=columns)
 
 
 def _slates(rng: np.random.Generator, cell: Cell, streams: int) -> World:
@@ -183,6 +195,13 @@ ADAPTERS: dict[str, Adapter] = {
     "sample_ratio": Adapter(
         params=lambda cell: SampleRatioParams(holdout_share=cell.held),
         world=_people_of_shares,
+        cells=COMPARING,
+        extra=START_LEVEL,
+        truth=lambda cell, worse: -worse * _TOLERANCE * cell.held * (1.0 - cell.held),
+    ),
+    "sample_ratio_by_group": Adapter(
+        params=lambda cell: SampleRatioByGroupParams(holdout_share=cell.held, by="group"),
+        world=_people_in_groups,
         cells=COMPARING,
         extra=START_LEVEL,
         truth=lambda cell, worse: -worse * _TOLERANCE * cell.held * (1.0 - cell.held),
