@@ -182,22 +182,15 @@ def _report(
     ps: Sequence[SampleRatioParams], s: SampleRatioState, verdict: engine.Verdict, tick: Tick
 ) -> list[Evidence]:
     recent, offered = _recent(s, verdict)
-    modes = engine.modes(s.bank)
-    return [
-        _evidence(
-            p,
-            {"since_start": s.total[i], "recent": recent[i], "fresh": s.fresh[i]},
-            int(offered[i]),
-            engine.evidence(verdict, tick, modes, i),
-        )
-        for i, p in enumerate(ps)
-    ]
-
-
-def _evidence(p: SampleRatioParams, views: dict[str, Floats], offered: int, base: Evidence) -> Evidence:
-    kind = split.view_of(base)
-    if views[kind].sum() < 1:
-        kind = "since_start"
-    if views[kind].sum() < 1 and base.standing is Standing.OK:
-        base = msgspec.structs.replace(base, standing=Standing.INSUFFICIENT, reason=NOBODY)
-    return split.filled(p, views[kind], kind, (1.0 - split.LEVEL) / (offered if kind == "recent" else 1), base)
+    modes, views = engine.modes(s.bank), {"since_start": s.total, "recent": recent, "fresh": s.fresh}
+    bases, kinds = [], []
+    for row in range(len(ps)):
+        base = engine.evidence(verdict, tick, modes, row)
+        kind = split.view_of(base)
+        kinds.append(kind if views[kind][row].sum() >= 1 else "since_start")
+        if views[kinds[row]][row].sum() < 1 and base.standing is Standing.OK:
+            base = msgspec.structs.replace(base, standing=Standing.INSUFFICIENT, reason=NOBODY)
+        bases.append(base)
+    counts = np.array([views[kind][row] for row, kind in enumerate(kinds)])
+    looks = np.where(np.array(kinds) == "recent", offered, 1)
+    return split.filled(ps, counts, kinds, (1.0 - split.LEVEL) / looks, bases)

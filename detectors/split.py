@@ -6,6 +6,7 @@ odds that are off by up to 20 % in either direction; a ninth is a mixture over a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -97,8 +98,22 @@ def view_of(base: Evidence) -> str:
     return "fresh" if base.mode is Mode.RECOVERING else "since_start"
 
 
-def filled(p: SplitParams, counts: Floats, kind: str, alpha: float, base: Evidence) -> Evidence:
-    """`base` with the sizes `counts` [exposed, holdout], the share beside the plan, and its interval that misses with `alpha`."""
+def filled(
+    ps: Sequence[SplitParams], counts: Floats, kinds: Sequence[str], alpha: Floats, bases: Sequence[Evidence]
+) -> list[Evidence]:
+    """`bases` with the sizes `counts` (W, 2), the share beside the plan, and its interval, which misses with `alpha` (W,)."""
+    share, tau = np.array([p.holdout_share for p in ps]), np.array([p.expected_shift for p in ps])
+    low, high = share_interval(counts[:, 1], counts.sum(axis=1), share, tau, alpha)
+    off = log_odds(counts, share)
+    return [
+        _filled(p, counts[i], (float(low[i]), float(high[i])), float(off[i]), kinds[i], float(alpha[i]), bases[i])
+        for i, p in enumerate(ps)
+    ]
+
+
+def _filled(
+    p: SplitParams, counts: Floats, ends: tuple[float, float], off: float, kind: str, alpha: float, base: Evidence
+) -> Evidence:
     exposed, held = int(counts[0]), int(counts[1])
     n, sizes = exposed + held, {"exposed": exposed, "holdout": held}
     margin = p.tolerance * p.holdout_share * (1.0 - p.holdout_share)
@@ -113,8 +128,6 @@ def filled(p: SplitParams, counts: Floats, kind: str, alpha: float, base: Eviden
         "tau": p.expected_shift,
         "alpha": alpha,
     }
-    yes, of, planned, tau = (np.array([inputs[name]]) for name in ("yes", "n", "planned", "tau"))
-    low, high = (float(end[0]) for end in share_interval(yes, of, planned, tau, alpha))
     return msgspec.structs.replace(
         base,
         n=sizes,
@@ -122,8 +135,8 @@ def filled(p: SplitParams, counts: Floats, kind: str, alpha: float, base: Eviden
         effect=held / n - p.holdout_share,
         relative=held / n / p.holdout_share - 1.0,
         interval=Interval(
-            low=low - p.holdout_share,
-            high=high - p.holdout_share,
+            low=ends[0] - p.holdout_share,
+            high=ends[1] - p.holdout_share,
             level=LEVEL,
             kind=kind,
             formula="share",
@@ -131,5 +144,5 @@ def filled(p: SplitParams, counts: Floats, kind: str, alpha: float, base: Eviden
         ),
         unit="share of units",
         margin=margin,
-        detail={"log_odds_deviation": float(log_odds(counts[None], np.array([p.holdout_share]))[0])},
+        detail={"log_odds_deviation": off},
     )

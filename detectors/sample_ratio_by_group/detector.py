@@ -211,21 +211,25 @@ def _tell(
     tick: Tick,
 ) -> list[Evidence]:
     modes, loudest = engine.modes(s.bank), _loudest(s.bank)
-    told = []
-    for row, p in enumerate(ps):
+    views = {"since_start": s.total, "recent": recent, "fresh": s.fresh}
+    bases, kinds = [], []
+    places = np.where(s.accused >= 0, s.accused, loudest)
+    for row in range(len(ps)):
         base = engine.evidence(verdict, tick, modes, row)
-        views = {"since_start": s.total[row], "recent": recent[row], "fresh": s.fresh[row]}
-        place = int(s.accused[row] if s.accused[row] >= 0 else loudest[row])
         kind = split.view_of(base)
-        if views[kind][place].sum() < 1:
-            kind = "since_start"
-        if views["since_start"].sum() < 1 and base.standing is Standing.OK:
+        kinds.append(kind if views[kind][row, places[row]].sum() >= 1 else "since_start")
+        if s.total[row].sum() < 1 and base.standing is Standing.OK:
             base = msgspec.structs.replace(base, standing=Standing.INSUFFICIENT, reason=NOBODY)
-        alpha = (1.0 - split.LEVEL) / (int(offered[row]) if kind == "recent" else 1)
-        evidence = split.filled(p, views[kind][place], kind, alpha if kind == "fresh" else alpha / GROUPS, base)
-        open_ = base.crossing is not Crossing.NONE or base.mode is Mode.RECOVERING
-        off = _off(p, views[kind], alpha / GROUPS) if open_ else np.zeros(GROUPS, np.bool_)
-        told.append(_named(evidence, known[row], place, views[kind], off))
+        bases.append(base)
+    shown = np.array([views[kind][row] for row, kind in enumerate(kinds)])
+    alpha = (1.0 - split.LEVEL) / np.where(np.array(kinds) == "recent", offered, 1)
+    of_one = np.where(np.array(kinds) == "fresh", alpha, alpha / GROUPS)
+    told = []
+    filled = split.filled(ps, shown[np.arange(len(ps)), places], kinds, of_one, bases)
+    for row, (p, evidence) in enumerate(zip(ps, filled, strict=True)):
+        open_ = evidence.crossing is not Crossing.NONE or evidence.mode is Mode.RECOVERING
+        off = _off(p, shown[row], float(alpha[row]) / GROUPS) if open_ else np.zeros(GROUPS, np.bool_)
+        told.append(_named(evidence, known[row], int(places[row]), shown[row], off))
     return told
 
 
