@@ -6,6 +6,8 @@ those of all runs together.
 
 Held-out units are all kept. Where the exposed ones are too many, a share of them is kept, by a hash that has nothing to do with
 their assignment; who falls out is given back, with sums of nothing, so that whoever adds up changes stays exact.
+
+Whoever was erased stays in the changes given so far, and does not count a second time on coming back: see `monitor.join.units`.
 """
 
 from __future__ import annotations
@@ -21,13 +23,14 @@ from detectors.columns import Bools, Cohort, Hashes, Ints
 from detectors.math import keyed
 from detectors.math.keyed import KeyedSums
 from detectors.math.unit_sample import mixed
+from monitor.join.units import mark
 
 WIDTH = 4
 """Predictions and value since watching began, and the same from before."""
 
 _RATIO = 2
 _SALT = 0x6C6F6F70
-_META = "meta"
+_META, _GONE = "meta", "gone"
 _COHORT = npt.NDArray[np.int8]
 
 
@@ -65,6 +68,7 @@ class SumTable:
         self.folded = 0
         self.units = 0
         self._runs: dict[str, Run] = {}
+        self._gone: Hashes = np.zeros(0, np.uint64)
         self._made = 0
         self._dirty: dict[str, bytes | None] = {}
 
@@ -79,6 +83,8 @@ class SumTable:
         before, cohorts = self._look_up(units, cohort[known][first])
         kept = self._keeps(units, cohorts)
         new = kept & ~before.any(axis=1)
+        back = new & np.isin(mark(units), self._gone)
+        kept, new = kept & ~back, new & ~back
         room = self.cap - self.units
         given_back = _no_changes()
         if int(new.sum()) > room:
@@ -87,7 +93,7 @@ class SumTable:
             new &= kept
             kept[np.flatnonzero(new)[max(self.cap - self.units, 0) :]] = False
             new &= kept
-        self.folded += int((~kept).sum())
+        self.folded += int((~kept & ~back).sum())
         self.units += int(new.sum())
         run = Run(units[kept], cohorts[kept], now[kept])
         if len(run.unit):
@@ -102,7 +108,7 @@ class SumTable:
         )
 
     def erase(self, unit: int) -> None:
-        """Forget a unit. What it added to the changes given so far stays in whatever added them up: there it is no person's."""
+        """Forget a unit; it is not taken in again. What it added to changes so far stays where it was added up, no person's."""
         known = False
         for key, run in list(self._runs.items()):
             keep = run.unit != np.uint64(unit)
@@ -117,6 +123,8 @@ class SumTable:
                 self._dirty[key] = None
         if known:
             self.units -= 1
+            self._gone = np.union1d(self._gone, mark(np.array([unit], np.uint64)))
+            self._dirty[_GONE] = snapshot.pack(self._gone.tolist())
             self._dirty[_META] = snapshot.pack([self.began, self.halved, self.folded, self.units])
 
     def _added(self, unit: Hashes, values: Ints, slot: int) -> Ints:
@@ -188,6 +196,9 @@ class SumTable:
         for key in sorted(pages):
             if key == _META:
                 self.began, self.halved, self.folded, self.units = snapshot.unpack(pages[key])
+                continue
+            if key == _GONE:
+                self._gone = np.array(snapshot.unpack(pages[key]), np.uint64)
                 continue
             self._runs[key] = snapshot.unpack_record(Run, pages[key])
             self._made = int(key)

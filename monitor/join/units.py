@@ -77,7 +77,7 @@ class UnitTable:
         units, first = np.unique(unit[present], return_index=True)
         new = ~self.lookup(units, slot).known
         if epoch in self._gone:
-            new &= ~np.isin(_mark(units), self._gone[epoch])
+            new &= ~np.isin(mark(units), self._gone[epoch])
         units, cohorts = units[new], cohort[present][first[new]]
         runs = self._epochs.setdefault(epoch, {})
         room = max(self.cap - sum(len(r.unit) for r in runs.values()), 0)
@@ -107,7 +107,7 @@ class UnitTable:
                 keep = run.unit != np.uint64(unit)
                 if keep.all():
                     continue
-                self._gone[epoch] = np.union1d(self._gone.get(epoch, _mark(one)), _mark(one))
+                self._gone[epoch] = np.union1d(self._gone.get(epoch, mark(one)), mark(one))
                 self._dirty[_gone_key(epoch)] = snapshot.pack(self._gone[epoch].tolist())
                 if keep.any():
                     runs[key] = Run(run.unit[keep], run.slot[keep], run.cohort[keep])
@@ -156,6 +156,7 @@ def _gone_key(epoch: int) -> str:
     return f"{epoch}.{_GONE}.0"
 
 
-def _mark(units: Hashes) -> Hashes:
+def mark(units: Hashes) -> Hashes:
+    """What is kept of erased units: 20 bits of another hash, which one in a million units share."""
     marks: Hashes = mixed(units, _SALT) >> np.uint64(64 - _MARK_BITS)
     return marks

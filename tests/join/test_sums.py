@@ -116,7 +116,7 @@ def test_of_the_same_units_again_and_again_no_more_than_two_rows_each_are_held()
     assert sum(rows) <= 2 * table.units
 
 
-def test_a_unit_that_is_erased_is_unknown_here_and_after_a_restart() -> None:
+def test_a_unit_that_is_erased_is_unknown_and_not_taken_in_again_here_and_after_a_restart() -> None:
     table = SumTable("sums", 10**6, 0)
     units, cohort = np.arange(1, 41, dtype=np.uint64), np.zeros(40, np.int8)
     pages: dict[str, bytes | None] = {}
@@ -131,4 +131,5 @@ def test_a_unit_that_is_erased_is_unknown_here_and_after_a_restart() -> None:
     for each in (table, restored):
         assert each.units == 39
         changes = each.add(units[5:8], cohort[5:8], np.ones(3, np.int64), 9)
-        assert changes.before[:, 0].tolist() == [3, 0, 3]
+        assert (changes.unit.tolist(), changes.before[:, 0].tolist()) == ([6, 8], [3, 3])
+        assert (each.units, each.folded) == (39, 0)
