@@ -13,6 +13,7 @@ from detectors.power import Outlook
 from detectors.reaches.cohorts import rate_delay
 
 HOUR = 3_600_000
+STREAMS = 120
 
 
 def _windows(
@@ -44,10 +45,10 @@ def _pages(p: CohortRateParams, drawn: list[list[Happened]], spend: float) -> np
 def test_a_rate_at_the_tolerance_pages_no_more_often_than_it_spends(held: float, better: str) -> None:
     p = CohortRateParams.model_validate({"holdout_share": held, "better": better})
     edge = 1.1 if better == "lower" else 1 / 1.1
-    drawn = _windows(np.random.default_rng(71), 600, held, edge, 200)
+    drawn = _windows(np.random.default_rng(71), STREAMS, held, edge, 200)
     spend = 0.1 / 200
     paged = np.isfinite(_pages(p, drawn, spend)).mean()
-    assert paged <= 0.1 + 3 * np.sqrt(0.1 * 0.9 / 600)
+    assert paged <= 0.1 + 3 * np.sqrt(0.1 * 0.9 / STREAMS)
 
 
 def test_the_delay_of_a_rate_that_doubles_is_told_in_advance() -> None:

@@ -125,7 +125,6 @@ def test_what_an_outcome_means_belongs_to_the_identity_of_its_watches(tmp_path: 
         "clicks-of-regulars",
         "counts-fall",
         "counts-tail",
-        "flywheel.clicks",
         "regulars-part",
         "wrong",
     }

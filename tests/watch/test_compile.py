@@ -167,9 +167,8 @@ def test_the_holdouts_owner_is_told_of_the_holdout_and_the_models_team_of_the_re
     cohorts = {"field": "arm", "holdout": {"share": "5%", "team": "b"}}
     shared = {"notify": {"one": HERE, "two": HERE}, "teams": {"a": {"page": "one"}, "b": {"page": "two"}}}
     own = watches(plans(tmp_path, model(team="a", cohorts=cohorts), **shared).models[0])
-    told = own.keys() - {"flywheel"}  # shown, and told to nobody
-    assert {key: own[key].routing.page for key in told} == {
-        key: ("two",) if key in {"holdout", "crossover", "attrition"} else ("one",) for key in told
+    assert {key: own[key].routing.page for key in own} == {
+        key: ("two",) if key in {"holdout", "crossover", "attrition"} else ("one",) for key in own
     }
 
 

@@ -43,6 +43,7 @@ UNTILTED = (
 UNPAIRED = "needs a metric with as: engagement and one with as: quality, both with value: any"
 
 
+NO_QUALITY = "no metric says `as: quality`, so nobody can tell what feedback buys"
 NO_ENGAGEMENT = "no metric says `as: engagement`, so nobody can tell whether it is green"
 
 
@@ -60,7 +61,6 @@ def test_a_recommender_with_a_holdout_brings_its_cohorts_metrics_narrowing_silen
         "concentration",
         "homogenisation",
         "tail_collapse",
-        "flywheel",
         "freshness.predictions",
         "freshness.click",
         "freshness.holdout",
@@ -74,6 +74,7 @@ def test_a_recommender_with_a_holdout_brings_its_cohorts_metrics_narrowing_silen
         "calibration_gap",
         "loop_gain",
         "divergence",
+        "flywheel",
         "green_dashboard",
     }
 
@@ -113,6 +114,7 @@ def test_features_are_watched_by_their_type() -> None:
         "calibration_gap",
         "loop_gain",
         "divergence",
+        "flywheel",
         "green_dashboard",
     }
 
@@ -167,7 +169,7 @@ def test_without_cohorts_nothing_is_compared_and_the_reason_is_given() -> None:
         "calibration_gap": UNSCORED,
         "loop_gain": UNTILTED,
         "divergence": why,
-        "flywheel": why,
+        "flywheel": NO_QUALITY,
         "green_dashboard": NO_ENGAGEMENT,
     }
     rejects = ["rejects.predictions", "rejects.click"]
@@ -193,10 +195,9 @@ def test_without_units_nothing_that_counts_people_is_watched_and_the_reason_is_g
         "calibration_gap",
         "loop_gain",
         "divergence",
-        "flywheel",
     ]
     lacking = dict.fromkeys(["holdout", "clicks", *loop, "score", "missing"], why)
-    assert missing(predictions=given) == {**lacking, "green_dashboard": NO_ENGAGEMENT}
+    assert missing(predictions=given) == {**lacking, "flywheel": NO_QUALITY, "green_dashboard": NO_ENGAGEMENT}
     assert {w.detector for w in got(predictions=given).values()} == {"freshness", "rejects"}
 
 

@@ -35,11 +35,15 @@ def divergence(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted
 
 
 def flywheel(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
-    """Whether more feedback still buys quality: shown for every quality metric of a recommender, told to nobody unless asked."""
-    quality = _named(model, "quality")
-    if model.kind != "recommender" or not quality:
+    """Whether more feedback still buys quality, where a metric of a recommender says `as: quality`; told to nobody unless asked."""
+    quality = [name for name in _named(model, "quality") if "meaning" in model.metrics[name].model_fields_set]
+    if model.kind != "recommender":
         return
-    if why := why_no_contrast(model):
+    if (
+        why := why_no_contrast(model)
+        if quality
+        else "no metric says `as: quality`, so nobody can tell what feedback buys"
+    ):
         missing[FLYWHEEL] = why
         return
     window = max(model.period - model.period % model.window, model.window)
