@@ -141,6 +141,21 @@ def test_records_deleted_before_they_were_read_mark_the_windows_they_may_have_be
     assert START + 70 * MINUTE <= max(f.end for f in marked) <= START + 80 * MINUTE
     assert turns.memory.counters["slates.gaps"] == 1
     assert turns.memory.counters["slates.missed"] == 120
+    begun_before = {key for key, window in turns.memory.open.items() if window.start < START + 80 * MINUTE}
+    assert begun_before == {"attrition", "tail_collapse"}  # their windows are a day: until they end, the gap is kept
+
+
+def test_a_gap_is_forgotten_when_no_window_is_open_that_it_can_touch() -> None:
+    clock, plan = ManualClock(), shop_plan()
+    brief = with_watches(plan, (w for w in plan.watches if w.key not in ("attrition", "tail_collapse")))
+    source = MemorySource(shop_contents(HOURS))
+    run = Run(brief, source, MemoryStore(clock), clock, 60, 60, restart=True)
+    turns, lease = run.turns(), run.lease()
+    while turns.memory.clocks.get(("predictions", *SLATES), 0) < START + 40 * MINUTE:
+        turns.turn(lease)
+    source.forget(SLATES, turns.memory.offsets[SLATES] + 120)
+    run.to_the_end(turns)
+    assert turns.memory.counters["slates.gaps"] == 1
     assert not turns.memory.missing
 
 
