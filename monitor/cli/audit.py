@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -51,8 +52,8 @@ def verify(
     with --head: keep what this prints somewhere else.
     """
     store, models = _open(config, model)
-    known = _heads(head or [], models)
     try:
+        known = _heads(head or [], models)
         reports = [check(store, name, known.get(name)) for name in models]
     except StoreError as error:
         err.print(Text(str(error)))
@@ -81,18 +82,16 @@ def export(
         err.print(Text(f"--from {start} does not lie before the end of --to {end}"))
         raise typer.Exit(EXIT_CONFIG)
     store, models = _open(config, model)
-    target = sys.stdout.buffer if to is None else to.open("wb")
     try:
-        for name in models:
-            for line in lines_of(store, name, first, last):
-                target.write(msgspec.json.encode(line) + b"\n")
+        with nullcontext(sys.stdout.buffer) if to is None else to.open("wb") as target:
+            for name in models:
+                for line in lines_of(store, name, first, last):
+                    target.write(msgspec.json.encode(line) + b"\n")
     except StoreError as error:
         err.print(Text(str(error)))
         raise typer.Exit(EXIT_AWAY) from None
     finally:
         store.close()
-        if to is not None:
-            target.close()
 
 
 def _open(config: Path, model: str) -> tuple[Store, Sequence[str]]:
