@@ -25,7 +25,7 @@ retrained: weekly
 predictions: { topic: slates, id: slate, time: at, unit: who, items: { each: shown, id: item } }
 outcomes: { read: { topic: reads, time: at, match: { id: slate }, within: 1h } }
 cohorts: { field: arm, holdout: { share: 50% } }
-metrics: { reads: { of: read } }
+metrics: { reads: { of: read, as: quality } }
 watch:
   flywheel: { severity: warn }
   holdout: false
