@@ -1,9 +1,10 @@
 """`make soak`: five million events, one in a hundred of them garbage, through real servers; memory and commit time stay flat.
 
 The real daemon reads from a real Kafka, commits to a real PostgreSQL, and is looked at every second. Target: the median of the
-last quarter of the events is at most 1.1 of that of the second quarter, for resident memory and for the time of a commit. Other
-work of the machine slows a commit as it slows anything else: so that time is judged beside one transaction of fixed size, made on
-the same server in the same seconds; as it is on the clock it is reported.
+last quarter of the events is at most 1.1 of that of the second quarter, for resident memory and for the time of a commit. Run it on
+a quiet machine: other work slows a commit as it slows anything else. Beside it one transaction of fixed size is made on the same
+server in the same seconds; it is reported, not judged, as it gets faster by itself while a run goes on (.65 and .50 of its time in
+two runs), so that what is divided by it seems to grow.
 
 Predictions and clicks stand in one topic, in the order of their time: so every turn takes in the same stretch of event time, and
 closes the same number of windows. Of two topics that were all written before, the smaller one would be read to its end first; from
@@ -304,8 +305,8 @@ def main() -> None:
     )
     compared = (
         ("resident memory", last.rss / second.rss, MOST),
-        ("time of a commit, beside a fixed transaction", last.relative / second.relative, MOST),
-        ("time of a commit", last.commit / second.commit, None),
+        ("time of a commit", last.commit / second.commit, MOST),
+        ("time of a commit, beside a fixed transaction", last.relative / second.relative, None),
     )
     rows = [_row("soak: events read", read, "events", len(looks), EVENTS * 0.999, at_most=False)]
     rows += [
