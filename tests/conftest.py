@@ -34,8 +34,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Figures(Path(config.rootpath) / "build" / "TARGET.json"), "figures")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run on several processes: a file stays on one of them, and all that needs Kafka on one with one broker."""
+    """Where tests run on several processes: a file stays on one of them, and all that needs Kafka on one with one broker.
+
+    First, because pytest-xdist reads the groups in the same hook.
+    """
     for item in items:
         needs_kafka = "kafka" in item.keywords or _KAFKA & set(getattr(item, "fixturenames", ()))
         item.add_marker(pytest.mark.xdist_group("kafka" if needs_kafka else item.path.as_posix()))
