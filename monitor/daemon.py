@@ -140,6 +140,7 @@ class Daemon:
                 self._give_turn(turns, current, share)
             if all(map(self._rests, self._rest.values())):
                 self._clock.sleep(_WAIT_MS)
+        self._finish()
         self._give_back()
 
     def close(self) -> None:
@@ -195,6 +196,17 @@ class Daemon:
             rest.failures = 0
             self._told.part("store", True)
             self._told.model(turns.model, None)
+
+    def _finish(self) -> None:
+        """Commit what the turns have begun; what cannot be committed now is read again by whoever comes next."""
+        for turns in self._turns:
+            if self._lease is not None:
+                try:
+                    turns.finish(self._lease)
+                except LeaseLost:
+                    self._lost()
+                except Exception as error:  # noqa: BLE001 - whatever goes wrong, it must end, and the others must be committed
+                    self._told.model(turns.model, error)
 
     def _rests(self, rest: _Rest) -> bool:
         """Not yet to be tried again; a clock that was set back makes no rest longer."""

@@ -114,6 +114,23 @@ class ModelTurns:
         if not (commands or found) and self._too_soon(memory, observed.now):
             return None
         self._seen.arrivals, self._seen.idle, self._seen.committed = window, observed.idle, observed.now
+        return self._commit(memory, commands, observed, lease)
+
+    def finish(self, lease: Lease) -> Step | None:
+        """Commit the records that a turn has begun with, however few: nobody comes back to it. None if there are none.
+
+        On any error memory is thrown away and the error goes on. Raises `SourceError`, `StoreError`.
+        """
+        memory = self._memory
+        if memory is None or not memory.turn.records:
+            return None
+        try:
+            return self._commit(memory, (), self._observe(), lease)
+        except BaseException:
+            self.forget()
+            raise
+
+    def _commit(self, memory: ModelMemory, commands: Sequence[Command], observed: Observed, lease: Lease) -> Step:
         step = self.engine.close(memory, commands, observed)
         self._received = None
         began = time.perf_counter()

@@ -23,7 +23,7 @@ class Turns:
         self.model, self.clock = model, clock
         self.script = list(script)
         self.began: list[int] = []
-        self.forgotten = 0
+        self.forgotten = self.finished = 0
         self.during: Callable[[], object] = int
         self.source = MemorySource({})
 
@@ -33,6 +33,9 @@ class Turns:
         self.during()
         if self.script and (error := self.script.pop(0)) is not None:
             raise error
+
+    def finish(self, _lease: Lease) -> None:
+        self.finished += 1
 
     def forget(self) -> None:
         self.forgotten += 1

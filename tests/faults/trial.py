@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
@@ -116,11 +117,17 @@ class Trial:
         daemon.wait("all windows are closed", self.over, seconds=FINISHED_WITHIN)
         wanted = len(self.replayed.story.messages)
         daemon.wait("everything is delivered", lambda: self._delivered() >= wanted, seconds=90)
+        with contextlib.suppress(AssertionError):  # what is lost is counted afterwards
+            wait_until("all is read", lambda: self._unread() == 0, seconds=30)
         assert daemon.terminate() == 0
 
     def close(self) -> None:
         """Let go of the database."""
         self.outcome.store.close()
+
+    def _unread(self) -> int:
+        """Records that were produced and are not committed yet."""
+        return sum(self.topics.records.values()) - sum(_read(self.outcome).values())
 
     def _delivered(self) -> int:
         try:
