@@ -8,6 +8,7 @@ from detectors.calibration import Calibration
 from detectors.calibration_gap.detector import CalibrationGap
 from detectors.canary import Canary
 from detectors.category_shift import CategoryShift
+from detectors.churn import Churn
 from detectors.cohort_block import CohortBlock
 from detectors.cohort_bounded import CohortBounded
 from detectors.cohort_by_group import CohortByGroup
@@ -70,6 +71,7 @@ _ALL: tuple[AnyDetector, ...] = (
     TrainingHealth(),
     Divergence(),
     Flywheel(),
+    Churn(),
     EffectiveSample(),
     CalibrationGap(),
     TailCollapse(),

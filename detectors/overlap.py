@@ -20,7 +20,8 @@ from detectors.arms import Reading
 from detectors.columns import Columns, Floats, Hashes, Ints
 from detectors.math import bootstrap
 
-_ALL = np.uint64(2**64 - 1)
+EVERYBODY = np.uint64(2**64 - 1)
+"""`Seen.below` of an arm of which every unit is kept."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,14 @@ class Seen:
 def empty() -> Seen:
     """Nobody was shown anything."""
     none = np.zeros(0, np.uint64)
-    return Seen(np.zeros(0, np.int64), none, none.copy(), np.full(2, _ALL), np.zeros(2, np.int64))
+    return Seen(np.zeros(0, np.int64), none, none.copy(), np.full(2, EVERYBODY), np.zeros(2, np.int64))
 
 
 def of(rows: Columns, max_pairs: int) -> Seen:
     """What the policy chose for exposed units and what held-out units were shown, at most `max_pairs` of each arm."""
     shown = showings.chosen(showings.of(rows))
     exposures = np.bincount(shown.arm, minlength=2).astype(np.int64)
-    return _kept(shown.arm, rows.unit[shown.owner], shown.item, np.full(2, _ALL), exposures, max_pairs)
+    return _kept(shown.arm, rows.unit[shown.owner], shown.item, np.full(2, EVERYBODY), exposures, max_pairs)
 
 
 def merge(a: Seen, b: Seen, max_pairs: int) -> Seen:
@@ -99,7 +100,7 @@ def reading(a: Seen) -> Reading:
                 own[which] = np.where(overlaps > 0, -np.log(overlaps), np.nan)
             told[f"jaccard_{name}"] = float(overlaps[0] / (2.0 - overlaps[0]))
             told[f"items_per_unit_{name}"] = mean_items
-    told["sampled"] = bool((a.below < _ALL).any())
+    told["sampled"] = bool((a.below < EVERYBODY).any())
     return Reading(own[:, 0], own[:, 1:], units(a), a.exposures, told)
 
 

@@ -27,6 +27,7 @@ PROMISES: dict[str, Promise] = {
     "calibration_gap": Promise.LARGE_N,
     "canary": Promise.EXACT,
     "category_shift": Promise.EXACT,
+    "churn": Promise.NONE,
     "cohort_block": Promise.CALIBRATED,
     "cohort_bounded": Promise.EXACT,
     "cohort_by_group": Promise.EXACT,

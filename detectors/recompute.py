@@ -129,6 +129,7 @@ _EFFECTS: dict[str, Callable[[Evidence], tuple[float, float | None]]] = {
     "shadow": _mean_of_pairs,
     "contamination": _share,
     "flywheel": _share,
+    "churn": _share,
     "rejects": _share,
 }
 

@@ -42,6 +42,7 @@ _FEW_PERIODS = "it compares few periods of retraining, whose spread each period 
 UNTOLD: dict[str, str] = {
     "attrition": "it asks of all who were enrolled whether they came, and how many those are grows from day to day",
     "calibration_gap": _FEW_PERIODS,
+    "churn": "an insight, which alarms nobody by itself",
     "concentration": _FEW_PERIODS,
     "divergence": "it asks for three things at once, whose reach the watches of its two metrics tell one by one",
     "effective_sample": _FEW_PERIODS,

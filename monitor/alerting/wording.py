@@ -309,6 +309,14 @@ WORDINGS: dict[str, Wording] = {
         unknown="why: a model that is as good as it can get stalls as well, and so does one that learns only what it already believes.",
         step="look at the exploration share of the training data, and at what the labels of the last periods are about.",
     ),
+    "churn": Wording(
+        up="the model keeps replacing what it shows most (an insight, not a finding)",
+        down="the model keeps replacing what it shows most (an insight, not a finding)",
+        moved="the model keeps replacing what it shows most (an insight, not a finding)",
+        over="what the model shows most stays again",
+        unknown="why: a model that has learned something new replaces items as well, and no closed loop is known by this.",
+        step="train the same data twice: if what is shown most differs as much, retraining decides by chance what people see.",
+    ),
     "rejects": Wording(
         up="{metric}: too many records cannot be used",
         down="{metric}: too many records cannot be used",

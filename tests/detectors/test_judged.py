@@ -14,6 +14,7 @@ from tests.laws.examples import EXAMPLES, HOUR
 NOT_FOLLOWED = {
     "cohort_by_group": "it speaks of the one group that is worst, and is a comparison of randomised cohorts already",
     "calibration_gap": "a comparison of randomised cohorts, against a baseline of its own",
+    "churn": "an insight that is never paged, about what the exposed are shown",
     "cohort_rate": "a comparison of randomised cohorts, with nothing learned of the past",
     "divergence": "a comparison of randomised cohorts, against a baseline of its own",
     "effective_sample": "it counts what serving itself decides",

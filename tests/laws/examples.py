@@ -16,6 +16,7 @@ from detectors.calibration import CalibrationParams
 from detectors.calibration_gap.detector import CalibrationGapParams
 from detectors.canary import CanaryParams
 from detectors.category_shift import CategoryShiftParams
+from detectors.churn import ChurnParams
 from detectors.cohort_block import CohortBlockParams
 from detectors.cohort_bounded import CohortBoundedParams
 from detectors.cohort_by_group import CohortByGroupParams
@@ -158,6 +159,15 @@ def _answered_twice(rng: np.random.Generator, n: int, window: int) -> Columns:
     )
 
 
+def _ranked(rng: np.random.Generator, n: int, window: int) -> Columns:
+    """Items of which some are shown far more than others."""
+    rows = healthy(rng, n, window)
+    items = rows.fields["items"]
+    assert isinstance(items, Ragged)
+    drawn = np.minimum(rng.exponential(8.0, len(items.owners())), 59).astype(np.uint64) + np.uint64(1)
+    return rows.having(items=Ragged(items.starts, {**items.fields, "item": Hash(_spread(drawn))}))
+
+
 def _marked(rng: np.random.Generator, n: int, window: int) -> Columns:
     return healthy(rng, n, window).having(value=flag(rng.random(n) < 0.001))
 
@@ -289,6 +299,11 @@ EXAMPLES: dict[str, Example] = {
         FlywheelParams(min_units=20, least_gain=1e-6),
         FlywheelParams(versions=5, least_gain=1e-3, min_units=30),
         healthy,
+    ),
+    "churn": Example(
+        ChurnParams(top=10, min_units=20, at_most=0.01),
+        ChurnParams(top=12, min_units=30, max_pairs=1_000),
+        _ranked,
     ),
     "attrition": Example(AttritionParams(min_holdout=20), AttritionParams(apart_by=0.3, min_holdout=40), _coming),
     "sample_ratio": Example(

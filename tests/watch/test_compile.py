@@ -78,7 +78,8 @@ def test_an_override_of_no_watch_is_a_fault_with_its_line_and_the_names_there_ar
     written = (tmp_path / "loopwatch.yaml").read_text().splitlines()
     assert written[int(line) - 1].strip().startswith('"cliks":')
     assert (
-        "watch.cliks: is no watch of this model; it has attrition, clicks, clicks.returning, concentration," in sentence
+        "watch.cliks: is no watch of this model; it has attrition, churn, clicks, clicks.returning, concentration,"
+        in sentence
     )
 
 
@@ -168,8 +169,8 @@ def test_the_holdouts_owner_is_told_of_the_holdout_and_the_models_team_of_the_re
     shared = {"notify": {"one": HERE, "two": HERE}, "teams": {"a": {"page": "one"}, "b": {"page": "two"}}}
     own = watches(plans(tmp_path, model(team="a", cohorts=cohorts), **shared).models[0])
     assert {key: own[key].routing.page for key in own} == {
-        key: ("two",) if key in {"holdout", "crossover", "attrition"} else ("one",) for key in own
-    }
+        key: ("two",) if key in {"holdout", "crossover", "attrition"} else ("one",) for key in own if key != "churn"
+    } | {"churn": ()}
 
 
 def test_a_team_without_a_destination_is_warned_of_with_what_it_misses(tmp_path: Path) -> None:

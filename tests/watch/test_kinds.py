@@ -61,6 +61,7 @@ def test_a_recommender_with_a_holdout_brings_its_cohorts_metrics_narrowing_silen
         "concentration",
         "homogenisation",
         "tail_collapse",
+        "churn",
         "freshness.predictions",
         "freshness.click",
         "freshness.holdout",
@@ -177,6 +178,7 @@ def test_without_cohorts_nothing_is_compared_and_the_reason_is_given() -> None:
         "concentration",
         "homogenisation",
         "tail_collapse",
+        "churn",
         "freshness.predictions",
         "freshness.click",
         *rejects,
@@ -193,6 +195,7 @@ def test_without_units_nothing_that_counts_people_is_watched_and_the_reason_is_g
         "training_health",
         "effective_sample",
         "calibration_gap",
+        "churn",
         "loop_gain",
         "divergence",
     ]

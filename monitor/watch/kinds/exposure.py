@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from detectors.calibration_gap.detector import CalibrationGapParams
+from detectors.churn import ChurnParams
 from detectors.concentration import ConcentrationParams
 from detectors.detector import Params
 from detectors.effective_sample import EffectiveSampleParams
@@ -28,7 +29,11 @@ _WATCHES: dict[str, Params] = {
     "training_health": TrainingHealthParams(),
     "effective_sample": EffectiveSampleParams(),
     CALIBRATION_GAP: CalibrationGapParams(),
+    "churn": ChurnParams(),
 }
+
+_INSIGHTS = frozenset({"churn"})
+"""Shown, and told to nobody unless the config asks for it."""
 
 
 def narrowing(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
@@ -85,7 +90,8 @@ def _wanted(model: ModelSettings, name: str, params: Params, window: int) -> Wan
     """A watch on what is shown; the health of the training set is read from what it is taught, where that is known."""
     taught = labels_of(model)
     if not isinstance(params, TrainingHealthParams):
-        return Wanted(name, name, params, TRUTH + taught[0] if name == CALIBRATION_GAP else "", window, "warn")
+        severity = "info" if name in _INSIGHTS else "warn"
+        return Wanted(name, name, params, TRUTH + taught[0] if name == CALIBRATION_GAP else "", window, severity)
     trailing = params.trailing_periods if model.trained_on is None else _trained_periods(model)
     params = TrainingHealthParams(trailing_periods=trailing, labels=bool(taught))
     return Wanted(name, name, params, TRUTH + taught[0] if taught else "", window, "warn")

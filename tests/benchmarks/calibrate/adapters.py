@@ -330,6 +330,7 @@ def of(name: str) -> Adapter:
 HEALTHY_ONLY = {
     "cohort_sticky": "reads sums per unit over weeks, which the engine's tables keep; its own tests run them",
     "attrition": "asks of everybody enrolled whether they came; its own tests draw them",
+    "churn": "an insight, which promises no error rate; its own tests hold its figure to 0 where nothing changes",
     "flywheel": "an insight, which promises no error rate",
     "divergence": "reads sums per unit of two metrics, which the engine's tables keep; its own tests run them",
     "shadow": "one answer a request from each of two models; its own tests draw them",
