@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from detectors.columns import Columns, Numeric
 from monitor.engine.judge import Judge
 from monitor.engine.lanes import LONGEST_SILENCE, REJECTED, Lanes
 from monitor.memory import ARRIVALS, ModelMemory, OpenWindow
-from monitor.watch.plan import ModelPlan
+from monitor.watch.plan import ModelPlan, WatchPlan
 
 
 def close_arrivals(memory: ModelMemory, plan: ModelPlan, lanes: Lanes, judge: Judge, until: int) -> None:
@@ -19,7 +20,19 @@ def close_arrivals(memory: ModelMemory, plan: ModelPlan, lanes: Lanes, judge: Ju
 
     Of a silence that is longer than three days the rest is passed over: all was said, and years may lie in an old topic.
     """
-    watches, length = lanes.watches[ARRIVALS], plan.arrivals
+    _close(memory, plan, lanes.watches[ARRIVALS], judge, until)
+
+
+def close_last_arrivals(memory: ModelMemory, plan: ModelPlan, lanes: Lanes, judge: Judge) -> None:
+    """Where nothing will ever come again, judge what came last and could not be used. That nothing follows is no silence."""
+    watches = [watch for watch in lanes.watches[ARRIVALS] if "rejected" in watch.needs.columns]
+    last = max((start for windows in memory.arrivals.values() for start in windows), default=None)
+    if last is not None:
+        _close(memory, plan, watches, judge, last + plan.arrivals)
+
+
+def _close(memory: ModelMemory, plan: ModelPlan, watches: Sequence[WatchPlan], judge: Judge, until: int) -> None:
+    length = plan.arrivals
     if not watches:
         return
     if ARRIVALS not in memory.lanes:

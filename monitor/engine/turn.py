@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monitor.engine.arrivals import close_arrivals
+from monitor.engine.arrivals import close_arrivals, close_last_arrivals
 from monitor.engine.erasure import erase
 from monitor.engine.intake import Intake
 from monitor.engine.judge import Judge
@@ -72,6 +72,8 @@ class Engine:
         arrivals = self._replayed_until(memory, until) if self._replay else observed.arrivals_until
         if arrivals is not None:
             close_arrivals(memory, self.plan, self._lanes, self._judge, arrivals)
+        if self._replay and observed.finished:
+            close_last_arrivals(memory, self.plan, self._lanes, self._judge)
         return build_step(memory, observed.record(), [c.number for c in commands], self._description)
 
     def _obey(self, memory: ModelMemory, commands: Sequence[Command]) -> None:
