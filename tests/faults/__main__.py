@@ -2,6 +2,9 @@
 
 Targets: in every run nothing lost, nothing doubled, and findings, alerts and messages as if nothing had happened; at least a
 hundred kills; a cluster of three brokers included. Arguments are parts of names: only those faults are run.
+
+Each fault's row is kept as soon as it is over, so an interrupted run leaves what it measured; rows over all of them are those of a
+whole run.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from rich.table import Table
 
 from monitor.simulate import open_bandit
 from monitor.store.via_sql import upgrade
-from tests.benchmarks.targets import Row, publish
+from tests.benchmarks.targets import Row, keep, publish
 from tests.e2e import streams
 from tests.faults import cases
 from tests.faults.trial import Trial, Verdict
@@ -33,6 +36,7 @@ from tests.servers.postgres import PostgresCluster
 from tests.servers.webhook import webhook
 
 COMMAND = "make faults"
+LINES, TARGETS = Path("build/faults.json"), Path("build/TARGET.json")
 KILLS = 100
 AWAY_SECONDS = 60.0
 
@@ -84,8 +88,8 @@ def all_cases(database: cases.Database) -> Iterator[Case]:
     yield Case("SIGKILL at every commit boundary", cases.killed_at_every_commit, options=(("turn_records", 5_000),))
 
 
-def run(names: list[str]) -> list[Line]:
-    """Run the faults whose names hold one of `names`, or all."""
+def run(names: list[str], over: Callable[[list[Line]], None]) -> list[Line]:
+    """Run the faults whose names hold one of `names`, or all; `over` hears of the lines so far after each."""
     lines: list[Line] = []
     with tempfile.TemporaryDirectory(prefix="loopwatch-faults-") as scratch, ExitStack() as stack:
         folder = Path(scratch)
@@ -118,12 +122,14 @@ def run(names: list[str]) -> list[Line]:
         for number, case in enumerate(wanted):
             Console(stderr=True).print(f"{number + 1} of {len(wanted)}: {case.name} ...")
             lines.append(_told(tried(case, f"trial-{number}")))
+            over(lines)
         seed = 0
         while _named("SIGKILL at random moments", names) and _kills(lines) < KILLS:
             seed += 1
             options = (("turn_records", 200),)
             happen = partial(cases.killed, times=KILLS - _kills(lines), seed=seed)
             lines.append(_told(tried(Case("SIGKILL at random moments", happen, options=options), f"kills-{seed}")))
+            over(lines)
             if not lines[-1].times:
                 break
     return lines
@@ -165,7 +171,7 @@ def _told(line: Line) -> Line:
 
 def main() -> None:
     """Run, print, write build/faults.json and its rows."""
-    lines = run(sys.argv[1:])
+    lines = run(sys.argv[1:], _keep)
     table = Table(title="make faults", title_justify="left")
     for name in (
         "fault",
@@ -185,28 +191,34 @@ def main() -> None:
         cells = (line.times, f"{v.read:,}", v.lost, v.doubled, equal, v.repeated, took)
         table.add_row(line.fault, *map(str, cells))
     Console(width=160).print(table)
-    path = Path("build/faults.json")
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode([asdict(line) for line in lines])) + b"\n")
-    publish(_rows(lines), Path("build/TARGET.json"))
+    publish([*_own_rows(lines), *([] if sys.argv[1:] else _rows(lines))], TARGETS)
     if not all(line.verdict.sound() for line in lines):
         raise SystemExit(1)
 
 
-def _rows(lines: list[Line]) -> list[Row]:
-    def row(name: str, value: float, unit: str, target: float, met: bool) -> Row:
-        return Row(
-            name=name,
-            value=value,
-            unit=unit,
-            low=value,
-            high=value,
-            n=len(lines),
-            target=target,
-            met=met,
-            command=COMMAND,
-        )
+def _keep(lines: list[Line]) -> None:
+    """What was measured so far, in files."""
+    LINES.parent.mkdir(exist_ok=True)
+    LINES.write_bytes(msgspec.json.format(msgspec.json.encode([asdict(line) for line in lines])) + b"\n")
+    keep(_own_rows(lines), TARGETS)
 
+
+def _own_rows(lines: list[Line]) -> list[Row]:
+    """A row a fault: how much was lost, doubled, repeated without a reason or told otherwise, of so many times."""
+    rows = []
+    for fault in dict.fromkeys(line.fault for line in lines):
+        own = [line for line in lines if line.fault == fault]
+        amiss = sum(line.verdict.amiss() for line in own)
+        rows.append(_row(f"faults: {fault}", amiss, "things amiss", 0, amiss == 0, sum(line.times for line in own)))
+    return rows
+
+
+def _row(name: str, value: float, unit: str, target: float, met: bool, n: int) -> Row:
+    return Row(name=name, value=value, unit=unit, low=value, high=value, n=n, target=target, met=met, command=COMMAND)
+
+
+def _rows(lines: list[Line]) -> list[Row]:
+    row = partial(_row, n=len(lines))
     lost, doubled = sum(line.verdict.lost for line in lines), sum(line.verdict.doubled for line in lines)
     sound = sum(line.verdict.sound() for line in lines)
     boundaries = sum(line.times for line in lines if "every commit" in line.fault)

@@ -42,10 +42,14 @@ class Verdict:
     repeated: int
     unexplained: int
 
+    def amiss(self) -> int:
+        """Events lost, events doubled, messages repeated without a reason, and which of the three was told otherwise."""
+        otherwise = [self.findings, self.alerts, self.messages].count(False)
+        return self.lost + self.doubled + self.unexplained + otherwise
+
     def sound(self) -> bool:
         """Nothing lost, nothing doubled, and nothing told otherwise."""
-        equal = self.findings and self.alerts and self.messages
-        return equal and not (self.lost or self.doubled or self.unexplained)
+        return not self.amiss()
 
 
 @dataclass
