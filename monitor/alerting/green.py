@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import html
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from detectors.evidence import Evidence
 from monitor.alerting.alert import Alert, Kind, Severity
+from monitor.alerting.compared import COMPARED, Cohorts, cohorts_of, reworded
 from monitor.alerting.composite import HARM, Part, Trend
-from monitor.alerting.message import TITLE_LIMIT, Context, changes, fit, footer
+from monitor.alerting.message import TITLE_LIMIT, Context, changes, compared_with, fit, footer
 from monitor.alerting.wording import wording_of
 from monitor.alerting.words import code, cut, difference, duration, escape, link, moment, number, percent
 from monitor.watch.finding import Origin
@@ -27,41 +29,40 @@ def composite_message(alert: Alert, kind: Kind, context: Context) -> tuple[str, 
     ending = {Kind.RESOLVED: "resolved", Kind.CLOSED: "closed, not recovered", Kind.ESCALATED: f"now {alert.severity}"}
     said = ending.get(kind, str(alert.severity))
     shown = alert.finding if kind is not Kind.RESOLVED else alert.first
-    title = cut(f"{escape(context.model, 40)}: {_headline(shown.evidence)}", TITLE_LIMIT - len(said) - 2)
+    title = cut(f"{escape(context.model, 40)}: {_headline(shown.evidence, alert.labels)}", TITLE_LIMIT - len(said) - 2)
     return f"{title}: {said}", fit([*lines, *footer(alert, kind, context)])
 
 
-def _headline(evidence: Evidence) -> str:
+def _headline(evidence: Evidence, labels: Mapping[str, str]) -> str:
     """Both halves, with the size of the first part."""
     trends, parts = _read(evidence)
     green = " and ".join(f"{escape(t.metric, 40)} {t.direction}" for t in trends) or "engagement is not known"
     if not parts:
         return f"{green}, and nothing rots beneath it any more"
-    return f"{green}, and beneath it {_sentence(parts[0])}, {_size(parts[0], interval=False)}"
+    return f"{green}, and beneath it {_sentence(parts[0], labels)}, {_size(parts[0], interval=False)}"
 
 
 def _told(alert: Alert, context: Context) -> list[str]:
     evidence = alert.finding.evidence
-    trends, parts = _read(evidence)
+    trends, parts, labels = *_read(evidence), alert.labels
     harm, risk = [p for p in parts if p.detector == HARM], [p for p in parts if p.detector != HARM]
     lines = [
         f"{_LOUD.get(alert.severity, 'Info')}: engagement looks well, and this rots beneath it.",
-        *[f"*Green:* {_trend(t)}" for t in trends],
-        *_table(trends, parts),
+        *[f"*Green:* {_trend(t, labels)}" for t in trends],
+        *_table(trends, parts, cohorts_of(labels)),
     ]
     if harm:
-        lines += ["*Harm, measured against the holdout:*", *map(_line, harm[:_SHOWN])]
-    lines += ["*Exposure risk, no proof of harm:*", *map(_line, risk[:_SHOWN])] if risk else []
+        against = reworded("Harm, measured against the holdout:", labels.get(COMPARED))
+        lines += [f"*{against}*", *_lines(harm, labels)]
+    lines += ["*Exposure risk, no proof of harm:*", *_lines(risk, labels)] if risk else []
     if len(risk) > _SHOWN:
         lines.append(f"and {len(risk) - _SHOWN} more: `loopwatch status`")
     lines.append(f"*Likely origin: {_origin(alert)}*")
     lines.append(f"*Changed near then:* {changes(context)}")
     unknown = "how long the harm lasts" if harm else "whether people are worse off: none of these measures quality"
-    lines.append(
-        f"*Cannot know:* {unknown}. Held-out people see items that the exposed made popular, so the true gap may be larger."
-    )
-    if context.holdout:
-        lines.append(f"*Holdout:* {escape(context.holdout, 200)}")
+    larger = "Held-out people see items that the exposed made popular, so the true gap may be larger."
+    lines.append(f"*Cannot know:* {unknown}. {reworded(larger, labels.get(COMPARED))}")
+    lines += compared_with(alert, context)
     remedies = evidence.detail.get("remedies", ())
     lines += [f"*Tried in a simulation:* {escape(' '.join(remedies), 700)}"] if remedies else []
     ask = "" if remedies else f" To try remedies: {code(f'loopwatch remedies {shlex.quote(alert.model)}')}"
@@ -76,7 +77,7 @@ def _over(alert: Alert) -> list[str]:
         "Resolved: every part of it has recovered.",
         f"*Lasted* {duration(ended - began)}: {moment(began)} to {moment(ended)}.",
         "*It began with:*",
-        *map(_line, _read(alert.first.evidence)[1][:_SHOWN]),
+        *_lines(_read(alert.first.evidence)[1], alert.labels),
     ]
 
 
@@ -84,7 +85,7 @@ def _closed(alert: Alert) -> list[str]:
     return [
         f"Closed: {escape(alert.frozen, 200)}. Whether it recovered is not known. What of it is still watched speaks for itself.",
         "*Last said:*",
-        *map(_line, _read(alert.finding.evidence)[1][:_SHOWN]),
+        *_lines(_read(alert.finding.evidence)[1], alert.labels),
     ]
 
 
@@ -96,7 +97,7 @@ def _read(evidence: Evidence) -> tuple[list[Trend], list[Part]]:
     )
 
 
-def _trend(trend: Trend) -> str:
+def _trend(trend: Trend, labels: Mapping[str, str]) -> str:
     text = (
         f"{escape(trend.metric, 40)} {trend.direction}: {percent(trend.change, sign=True)} since the baseline "
         f"{_bounds(trend.low, trend.high)}"
@@ -104,7 +105,8 @@ def _trend(trend: Trend) -> str:
     if trend.holdout_change is None or trend.holdout_low is None or trend.holdout_high is None:
         return f"{text}; nobody is held out, so this is an association"
     held = _bounds(trend.holdout_low, trend.holdout_high)
-    return f"{text}; held-out people {percent(trend.holdout_change, sign=True)} {held}"
+    others = reworded("held-out people", labels.get(COMPARED))
+    return f"{text}; {others} {percent(trend.holdout_change, sign=True)} {held}"
 
 
 def _bounds(low: float, high: float) -> str:
@@ -112,7 +114,7 @@ def _bounds(low: float, high: float) -> str:
     return f"[{number(100 * low, decimals, sign=True)} to {number(100 * high, decimals, sign=True)}]"
 
 
-def _table(trends: list[Trend], parts: list[Part]) -> list[str]:
+def _table(trends: list[Trend], parts: list[Part], cohorts: Cohorts) -> list[str]:
     """Changes of both cohorts side by side, at most 36 columns."""
     rows = [
         (p.watch, p.arms["exposed"] - 1.0, p.arms["holdout"] - 1.0)
@@ -122,7 +124,7 @@ def _table(trends: list[Trend], parts: list[Part]) -> list[str]:
     rows += [(t.metric, t.change, t.holdout_change) for t in trends if t.holdout_change is not None]
     if not rows:
         return []
-    lines = [f"{'since then':<15} {'exposed':>9} {'held out':>10}"]
+    lines = [f"{'since then':<15} {cohorts.heads[0]:>9} {cohorts.heads[1]:>10}"]
     for name, exposed, held in rows[:_SHOWN]:
         lines.append(f"{name[:15]:<15} {percent(exposed, 0, sign=True):>9} {percent(held, 0, sign=True):>10}")
     counted = next((p.n for p in parts if {"exposed", "holdout"} <= p.n.keys()), trends[0].n if trends else {})
@@ -132,15 +134,20 @@ def _table(trends: list[Trend], parts: list[Part]) -> list[str]:
     return [f"```\n{html.escape(body, quote=False)}\n```"]
 
 
-def _sentence(part: Part) -> str:
+def _sentence(part: Part, labels: Mapping[str, str]) -> str:
     direction = part.effect if part.effect is not None else part.relative
-    return wording_of(part.detector).sentence(direction).format(metric=escape(part.metric, 40))
+    return wording_of(part.detector, labels.get(COMPARED)).sentence(direction).format(metric=escape(part.metric, 40))
 
 
-def _line(part: Part) -> str:
+def _lines(parts: list[Part], labels: Mapping[str, str]) -> list[str]:
+    return [_line(part, labels) for part in parts[:_SHOWN]]
+
+
+def _line(part: Part, labels: Mapping[str, str]) -> str:
+    names = cohorts_of(labels).names
     since = f", since about {moment(part.since)}" if part.since is not None else ""
-    counted = ", ".join(f"{escape(arm, 20)} {n:,}" for arm, n in part.n.items()) or "units not counted"
-    return f"• {_sentence(part)}: {_size(part)}{since}; {counted} ({escape(part.watch, 40)})"
+    counted = ", ".join(f"{escape(names.get(arm, arm), 20)} {n:,}" for arm, n in part.n.items()) or "units not counted"
+    return f"• {_sentence(part, labels)}: {_size(part)}{since}; {counted} ({escape(part.watch, 40)})"
 
 
 def _size(part: Part, *, interval: bool = True) -> str:

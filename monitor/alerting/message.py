@@ -10,10 +10,12 @@ import html
 import math
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from detectors.evidence import Crossing, Evidence, Interval, Verdict
 from monitor.alerting.alert import Alert, Kind, Severity
+from monitor.alerting.compared import COMPARED, cohorts_of, reworded
 from monitor.alerting.wording import Wording, wording_of
 from monitor.alerting.words import (
     DISTANCE,
@@ -53,7 +55,7 @@ class Context:
     runbook    web address, or "".
     budget     one phrase, such as "1st page of this 28 d, at most 1 false expected".
     changes    what changed near `since`, newest first, with its time; unchanged: what was looked at and did not.
-    holdout    one sentence on the holdout: how large, whether sound, what is blind.
+    holdout    one sentence on those the exposed are compared with: how many, whether sound, what is blind.
     rehearsal  the model is still in rehearsal.
     """
 
@@ -100,7 +102,7 @@ _STEPS = {
 def message(alert: Alert, kind: Kind, context: Context) -> tuple[str, str]:
     """The title (lock screen, at most `TITLE_LIMIT`) and the text (mrkdwn, at most `TEXT_LIMIT`), both escaped."""
     split = "experiment" in alert.labels and alert.finding.detector == "sample_ratio"
-    words = wording_of("split" if split else alert.finding.detector)
+    words = wording_of("split" if split else alert.finding.detector, alert.labels.get(COMPARED))
     if kind is Kind.CLOSED:
         body = _end(alert, words)
     else:
@@ -139,11 +141,11 @@ def _degradation(alert: Alert, words: Wording, context: Context) -> list[str]:
     finding = alert.finding
     evidence = finding.evidence
     sentence = words.sentence(_direction(evidence)).format(metric=_metric(alert))
-    origin, why = _ORIGINS[finding.origin]
+    origin, why = (reworded(text, alert.labels.get(COMPARED)) for text in _ORIGINS[finding.origin])
     lines = [
         f"{_LOUD[alert.severity]}: {sentence}.{_reason(evidence)}",
         f"*Size:* {_size(evidence)}",
-        *_counts(evidence),
+        *_counts(alert),
         f"*Where:* {_where(alert)}",
         f"*Since:* {_since(alert)}",
         f"*Likely origin: {origin}.* {_sentence(finding.origin_reason or why)}",
@@ -152,11 +154,19 @@ def _degradation(alert: Alert, words: Wording, context: Context) -> list[str]:
     ]
     if finding.missing:
         lines.append(f"*Data is missing:* {escape('; '.join(finding.missing), 300)}.")
-    if context.holdout:
-        lines.append(f"*Holdout:* {escape(context.holdout, 200)}")
+    lines += compared_with(alert, context)
     step = _STEPS.get(evidence.verdict, words.step).format(metric=_metric(alert), rearm=_rearm(alert))
     runbook = f" {link(context.runbook, 'runbook')}" if context.runbook else ""
     return [*lines, f"*Next:* {step}{runbook}"]
+
+
+def compared_with(alert: Alert, context: Context) -> list[str]:
+    """How sound those are whom the exposed are compared with, and what that comparison cannot say, as markup."""
+    cohorts, sound = cohorts_of(alert.labels), escape(context.holdout, 200)
+    if cohorts.caveat:
+        sound = sound[:1].upper() + sound[1:]
+    said = " ".join(text for text in (cohorts.caveat, sound) if text)
+    return [f"*{cohorts.title}:* {said}"] if said else []
 
 
 def _rearm(alert: Alert) -> str:
@@ -171,7 +181,7 @@ def _recovery(alert: Alert, words: Wording) -> list[str]:
         f"Resolved: {words.over.format(metric=_metric(alert))}.{_reason(evidence)}",
         f"*Lasted* {duration(ended - began)}: {moment(began)} to {moment(ended)}.",
         f"*Size now:* {_size(evidence)}",
-        *_counts(evidence),
+        *_counts(alert),
         f"*Where:* {_where(alert)}",
     ]
 
@@ -183,7 +193,7 @@ def _end(alert: Alert, words: Wording) -> list[str]:
         f"Closed: {escape(alert.frozen, 200)}. Whether it recovered is not known, and nobody looks any more.",
         f"*Last said:* {words.sentence(_direction(evidence)).format(metric=_metric(alert))}.",
         f"*Size then:* {_size(evidence)}",
-        *_counts(evidence),
+        *_counts(alert),
         f"*Where:* {_where(alert)}",
         f"*Since:* {_since(alert)}",
     ]
@@ -262,16 +272,17 @@ def _why_missing(evidence: Evidence, otherwise: str) -> str:
     return escape(evidence.reason, 200).rstrip(".") or otherwise
 
 
-def _counts(evidence: Evidence) -> list[str]:
+def _counts(alert: Alert) -> list[str]:
     """The table of the arms; where no units were counted, also the sentence that says why."""
-    table = [_table(evidence)] if evidence.n or evidence.arms else []
+    evidence = alert.finding.evidence
+    table = [_table(evidence, cohorts_of(alert.labels).names)] if evidence.n or evidence.arms else []
     if evidence.n:
         return table
     return [*table, f"*n:* not computable because {_why_missing(evidence, 'the evidence counts no units')}."]
 
 
-def _table(evidence: Evidence) -> str:
-    """One row an arm, at most 36 columns."""
+def _table(evidence: Evidence, names: Mapping[str, str]) -> str:
+    """One row an arm, by its name in `names` or its own; at most 36 columns."""
     arms = list(dict.fromkeys([*evidence.arms, *evidence.n]))
     unit = "value" if is_share(evidence.unit) else one_line(evidence.unit, 12) or "value"
     shown = _decimals(evidence.interval, evidence.unit)
@@ -284,7 +295,11 @@ def _table(evidence: Evidence) -> str:
     for arm in arms[:_ARMS_SHOWN]:
         measured = cell(evidence.arms[arm], evidence.unit, 12, shown) if arm in evidence.arms else ""
         rows.append(
-            (one_line(arm, 11), measured, cell(evidence.n[arm], "", 11) if arm in evidence.n else "not counted")
+            (
+                one_line(names.get(arm, arm), 11),
+                measured,
+                cell(evidence.n[arm], "", 11) if arm in evidence.n else "not counted",
+            )
         )
     lines = [f"{name:<11} {measured:>12} {count:>11}" for name, measured, count in rows]
     if len(arms) > _ARMS_SHOWN:
@@ -297,7 +312,8 @@ def _where(alert: Alert) -> str:
     labels = alert.labels
     parts = [f"watch {escape(alert.watch, 60)}"]
     parts += [f"{name} {escape(labels[name], 60)}" for name in ("metric", "version", "segment") if labels.get(name)]
-    arms = list(alert.finding.evidence.n or alert.finding.evidence.arms)
+    names = cohorts_of(alert.labels).names
+    arms = [names.get(arm, arm) for arm in alert.finding.evidence.n or alert.finding.evidence.arms]
     if len(arms) > 1:
         parts.append(" against ".join(escape(arm, 20) for arm in arms[:3]))
     return ", ".join(parts)

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+
+from monitor.alerting.compared import reworded
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,8 +356,9 @@ GENERIC = Wording(
 )
 
 
-def wording_of(detector: str) -> Wording:
-    """The vocabulary of a detector: its own, that of hints for `river_*`, else a general one."""
-    if detector.startswith("river_"):
-        return HINT
-    return WORDINGS.get(detector, GENERIC)
+def wording_of(detector: str, compared: str | None = None) -> Wording:
+    """The vocabulary of a detector: its own, that of hints for `river_*`, else a general one; said of what is `compared`."""
+    words = HINT if detector.startswith("river_") else WORDINGS.get(detector, GENERIC)
+    if compared is None:
+        return words
+    return Wording(**{each.name: reworded(getattr(words, each.name), compared) for each in fields(words)})

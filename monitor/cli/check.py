@@ -12,6 +12,7 @@ from rich.text import Text
 
 from detectors.promises import promise_of
 from monitor import app as house
+from monitor.alerting import compared
 from monitor.alerting.words import duration
 from monitor.cli import foretell, reference
 from monitor.cli.terminal import (
@@ -68,6 +69,8 @@ def check(
             cost = f"{w.spend.page * 28 * DAY:.2g}" if w.spend.page else "-"
             table.add_row(w.key, w.detector, duration(w.window), loudest, cost, promise_of(w.detector))
         out.print(table)
+        if caveat := compared.of(plan.compared).caveat:
+            out.print(Text(f"  {compared.of(plan.compared).title.lower()}: {caveat}"))
         for why in plan.not_watched:
             out.print(Text(f"  not watched: {why}"))
         foretell.tell(read, plan, traffic, events_per_day)

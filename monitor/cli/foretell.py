@@ -76,7 +76,7 @@ def tell(read: house.Config, plan: ModelPlan, traffic: Traffic | None, events: f
         store.close()
     if not told:
         out.print(Text("    nothing has been seen yet: say --units-per-day, and --mean METRIC=MEAN for each metric"))
-    if not plan.has_holdout:
+    if not plan.compares_people:
         _buy(plan, traffic)
     if traffic is not None:
         expected = traffic.units * (1 + len(plan.outcomes)) if events is None else events

@@ -10,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from detectors.comparison import Comparison
 from detectors.evidence import Standing
 from monitor.cli.operate import opened, plan_of, request
 from monitor.cli.terminal import DEFAULT_CONFIG, EXIT_FAULT, ConfigPath, err, out, progress_bar
@@ -74,7 +75,7 @@ def seen_of(store: Reader, plan: ModelPlan) -> Seen | str:
         periods=max(1, min(len(judged), 9)),
         items_left=known.arms["exposed"],
         explored=float(health.arms.get("explored", 0.0)) if health is not None else 0.0,
-        holdout=known.n.get("holdout", 0) / people if people else 0.0,
+        holdout=known.n.get("holdout", 0) / people if people and plan.compared is Comparison.HOLDOUT else 0.0,
         gain=(gain.effect or 0.0, gain.interval.low, gain.interval.high)
         if bounded and gain is not None and gain.interval is not None
         else None,

@@ -29,7 +29,12 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 1,
     people: Annotated[int, typer.Option(min=100, help="How many people there are.")] = Shape().people,
     periods: Annotated[int, typer.Option(min=1, help="Days, each ending with a retraining.")] = Shape().periods,
-    holdout: Annotated[float, typer.Option(help="Share of people who are shown random items only.")] = Shape().holdout,
+    holdout: Annotated[
+        float, typer.Option(help="Share of people who are shown random items only; 0 for none.")
+    ] = Shape().holdout,
+    old_version: Annotated[
+        float, typer.Option(help="Share of people whom the first model goes on serving, as version ranker-0.")
+    ] = Shape().old_version,
     kafka: Annotated[
         Path | None,
         typer.Option("--kafka", "-k", help="Write to the Kafka of this config instead, under its topic_prefix."),
@@ -41,7 +46,7 @@ def simulate(
     Into Kafka the world's days end yesterday, so that a daemon which is told `start: earliest` takes no event for one of the future.
     """
     try:
-        shape = Shape(people=people, periods=periods, holdout=holdout)
+        shape = Shape(people=people, periods=periods, holdout=holdout, old_version=old_version)
     except ValueError as error:
         err.print(Text(str(error)))
         raise typer.Exit(EXIT_CONFIG) from None

@@ -15,6 +15,7 @@ from detectors.columns import Bools, Cohort, Columns, Hash, Hashes, Ragged
 from detectors.detector import Family, Stream, Tick
 from detectors.evidence import Crossing, Evidence, Mode, Standing, Verdict
 from monitor.alerting.alert import Decided
+from monitor.alerting.compared import reworded
 from monitor.alerting.message import Context
 from monitor.alerting.policy import decide
 from monitor.alerting.rehearsal import Rehearsal
@@ -70,7 +71,7 @@ class Judge:
             self._origins.count(memory, slot, rows)
         if not self._lanes.watches[lane] and not self._lanes.taught.get(lane):
             return
-        if not self._plan.has_holdout:
+        if not self._plan.compares_people:
             rows = dataclasses.replace(rows, cohort=np.full(len(rows), Cohort.EXPOSED, np.int8))
         voters = memory.voters if lane == PREDICTIONS else memory.matured.get(lane)
         if voters is not None and len(rows):
@@ -130,7 +131,7 @@ class Judge:
             return rows
         if watch.needs.past is not None:
             return self._summed(memory, watch, rows, slot)
-        if not self._plan.has_holdout and "items" in watch.needs.columns:
+        if not self._plan.compares_people and "items" in watch.needs.columns:
             rows = _all_exposed(rows)
         return _with_value(watch, rows if watch.cohort is None else rows.take(rows.cohort == watch.cohort))
 
@@ -282,6 +283,8 @@ class Judge:
             missing.keep_out(memory, f"{missing.ITEMS}.{watch.key}", start, 0, "")
         lost = missing.of_window(memory, self._lanes, watch, start, end)
         where, why, evidence = self._origins.tell(memory, watch, start, end, evidence, lost)
+        if not watch.experiment:
+            evidence = msgspec.structs.replace(evidence, reason=reworded(evidence.reason, self._plan.compared))
         finding = Finding(
             model=self._plan.model,
             watch=watch.key,
@@ -337,7 +340,8 @@ class Judge:
         is_shut = bool(spans) and spans[-1].end is None
         if evidence.mode is Mode.RECOVERING:
             since = spans[-1].start if is_shut else min(evidence.change_at or finding.start, finding.start)
-            spans[-1 if is_shut else len(spans) :] = [Span(since, None, f"{watch.key}: {_trouble(evidence)}")]
+            why = reworded(_trouble(evidence), self._plan.compared)
+            spans[-1 if is_shut else len(spans) :] = [Span(since, None, f"{watch.key}: {why}")]
         elif is_shut:
             spans[-1] = msgspec.structs.replace(spans[-1], end=finding.end)
         oldest = self._lanes.oldest(memory)
@@ -350,7 +354,7 @@ class Judge:
         near = self._origins.near(memory, since, finding.end, self._plan.slot)
         rehearsal = Rehearsal(armed=memory.armed, first_event=memory.first_event, duration_ms=self._plan.rehearsal)
         holdout = ""
-        if self._plan.has_holdout and (
+        if self._plan.compares_people and (
             isinstance(watch, DashboardPlan) or (watch.needs.contrast and not watch.experiment)
         ):
             holdout = self._state_of_holdout(memory)

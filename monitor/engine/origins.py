@@ -56,7 +56,7 @@ class Origins:
 
     def follow(self, memory: ModelMemory, watch: WatchPlan, prep: Any, slot: int, rows: Columns) -> None:
         """Add a slot's rows, of all cohorts, to the two sides of a watch; nothing while the holdout is broken."""
-        if not self._plan.has_holdout or watch.experiment:
+        if not self._plan.compares_people or watch.experiment:
             return
         end = slot + self._plan.slot
         if memory.shut_between(slot, end, self._gates):
@@ -125,8 +125,8 @@ class Origins:
                 watched=_watched(self._plan, watch),
                 detector=watch.detector,
                 moves=moves,
-                randomised=self._plan.has_holdout,
-                broken=memory.shut_between(since, end, self._gates) if self._plan.has_holdout else "",
+                compared=self._plan.compared,
+                broken=memory.shut_between(since, end, self._gates) if self._plan.compares_people else "",
                 trouble=self._trouble(memory, since, end, missing),
                 versions=changes.exposed,
                 of_holdout=changes.holdout,

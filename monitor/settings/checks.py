@@ -82,9 +82,9 @@ def _check_outcomes(model: ModelSettings, say: Say) -> None:
 def _check_cohorts(model: ModelSettings, teams: Sequence[str], say: Say) -> None:
     if model.cohorts is None:
         return
-    team = model.cohorts.holdout.team
+    team = None if model.others is None else model.others.team
     if team is not None and team not in teams:
-        say(("cohorts", "holdout", "team"), one_of(team, teams, "a team"))
+        say(("cohorts", str(model.comparison), "team"), one_of(team, teams, "a team"))
     if model.cohorts.hash is not None and model.predictions.unit is None:
         say(("cohorts", "hash"), "a hash rule needs predictions.unit")
 

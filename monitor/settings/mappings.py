@@ -114,8 +114,8 @@ def _placed(settings: SettingsType) -> Iterator[FieldSpec]:
 
 
 def _cohort(cohorts: CohortSettings) -> CohortRule:
-    if cohorts.hash is not None:
-        return CohortHash(cohorts.hash.salt, cohorts.holdout.share)
+    if cohorts.hash is not None and cohorts.others is not None:
+        return CohortHash(cohorts.hash.salt, cohorts.others.share)
     exposed, holdout, exploration = cohorts.arms()
     named = ((exposed, Cohort.EXPOSED), (holdout, Cohort.HOLDOUT), (exploration, Cohort.EXPLORATION))
     return CohortField(cohorts.field or (), tuple((arm, cohort) for arms, cohort in named for arm in arms))

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, GetJson
 from pydantic_core import CoreSchema
 
 from detectors.catalogue import DETECTORS
+from detectors.comparison import Comparison
 from detectors.detector import Params
 from monitor.settings.base import SettingsType, also_as
 from monitor.settings.experiments import Arms, ExperimentSettings
@@ -47,12 +48,12 @@ class ArmSettings(SettingsType):
     arms: Arms = Field(description="Their texts, as the events spell them.")
 
 
-class HoldoutSettings(SettingsType):
-    """Who is kept from the model's effect."""
+class OthersSettings(SettingsType):
+    """Whom the exposed are compared with, drawn at random."""
 
-    share: Share = Field(description="Planned share of the held-out among the units of both cohorts.")
+    share: Share = Field(description="Planned share of these people among the units of both cohorts.")
     arms: Arms | None = Field(
-        default=None, description="Texts of the field that mean holdout; default: holdout. Not with hash."
+        default=None, description="Texts of the field that mean them; default: the name of this key. Not with hash."
     )
     rotates: PositiveDuration | None = Field(
         default=None,
@@ -66,12 +67,17 @@ class HoldoutSettings(SettingsType):
         default=None,
         description="A moment at which everybody was assigned afresh, if rotates; default: 1970-01-01T00:00:00Z, a Thursday.",
     )
+    team: Name | None = Field(
+        default=None, description="Who is told when the assignment is broken; default: the model's team."
+    )
+
+
+class HoldoutSettings(OthersSettings):
+    """Who is kept from the model's effect."""
+
     policies: Arms | None = Field(
         default=None,
         description="Values of predictions.policy that held-out people may be served by; any other is told as leakage.",
-    )
-    team: Name | None = Field(
-        default=None, description="Who is told when the holdout is broken; default: the model's team."
     )
 
 
@@ -82,35 +88,59 @@ class HashRule(SettingsType):
 
 
 class CohortSettings(SettingsType):
-    """How to tell who was exposed and who was held out: from a field of the prediction, or by a hash rule."""
+    """Who is exposed, and whom they are compared with: people held out, or people served by the version before.
+
+    Who belongs where stands in a field of the prediction, or follows from a hash rule.
+    """
 
     field: FieldPath | None = Field(default=None, description="The prediction's field that names the arm.")
     hash: HashRule | None = Field(default=None, description="The hash rule that your serving uses.")
     exposed: ArmSettings | None = Field(
         default=None, description="Arms that see the model; default: exposed. Not with hash."
     )
-    holdout: HoldoutSettings = Field(description="Who is kept from the model's effect.")
+    holdout: HoldoutSettings | None = Field(default=None, description="Who is kept from the model's effect.")
+    old_version: OthersSettings | None = Field(
+        default=None,
+        description="Instead of a holdout: people drawn at random to be served by the version before, at the same time. Comparisons "
+        "then tell the versions apart; both feed the same loop, so what it does to both is not seen. field may be the version's; a "
+        "name that stays (current, previous) needs no change at the next release.",
+    )
     exploration: ArmSettings | None = Field(
         default=None, description="Arms that are shown things at random. Not with hash."
     )
 
     @model_validator(mode="after")
     def _one_rule(self) -> Self:
+        if (self.holdout is None) == (self.old_version is None):
+            raise sentence(
+                "needs either holdout (people kept from the model) or old_version (people served by the version before)"
+            )
         if (self.field is None) == (self.hash is None):
             raise sentence("needs either field or hash")
-        if self.hash is not None and (self.exposed or self.exploration or self.holdout.arms):
-            raise sentence("a hash rule knows no arms; keep only hash and holdout.share")
+        others = self.others
+        if self.hash is not None and (self.exposed or self.exploration or (others is not None and others.arms)):
+            raise sentence(f"a hash rule knows no arms; keep only hash and {self.comparison}.share")
         arms = [arm for arms in self.arms() for arm in arms]
         twice = sorted({arm for arm in arms if arms.count(arm) > 1})
         if twice:
             raise sentence(f"the arm {twice[0]!r} stands in two cohorts, or twice in one")
         return self
 
+    @property
+    def comparison(self) -> Comparison:
+        """What the exposed are compared with."""
+        return Comparison.HOLDOUT if self.old_version is None else Comparison.OLD_VERSION
+
+    @property
+    def others(self) -> OthersSettings | None:
+        """Whom the exposed are compared with."""
+        return self.holdout or self.old_version
+
     def arms(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-        """Texts of the field that mean exposed, holdout and exploration."""
+        """Texts of the field that mean exposed, those they are compared with, and exploration."""
         return (
             self.exposed.arms if self.exposed else ("exposed",),
-            self.holdout.arms or ("holdout",),
+            (self.others.arms if self.others else None) or (str(self.comparison),),
             self.exploration.arms if self.exploration else (),
         )
 
@@ -277,3 +307,13 @@ class ModelSettings(SettingsType):
     )
     caps: CapSettings = Field(default=CapSettings(), description="How much may be remembered.")
     event_limits: EventLimits = Field(default=EventLimits(), description="What one event may be.")
+
+    @property
+    def others(self) -> OthersSettings | None:
+        """The people with whom the exposed are compared; None if there are none."""
+        return None if self.cohorts is None else self.cohorts.others
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """What the exposed are compared with; None: with their own past alone."""
+        return None if self.cohorts is None else self.cohorts.comparison

@@ -15,6 +15,7 @@ from monitor.ingest.mapping import TRUTH, EventMapping
 from monitor.join.joiner import Match
 from monitor.settings import ConfigError, Loaded, ModelSettings, mappings
 from monitor.settings.experiments import ExperimentSettings
+from monitor.settings.model import CohortSettings
 from monitor.settings.quantities import Rate
 from monitor.settings.service import DEFAULT_TEAM, TeamSettings
 from monitor.settings.streams import OutcomeSettings
@@ -33,6 +34,9 @@ from monitor.watch.plan import (
 from monitor.watch.refusals import refusals
 from monitor.watch.spend import shares
 from monitor.watch.trials import ExperimentPlan
+
+_NO_HOLDOUT = frozenset({"old_version"})
+"""What stands under `cohorts` instead of a holdout; left out where it is not there, as it was before there was such a thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +95,19 @@ def _plan(loaded: Loaded, model: ModelSettings, streams: tuple[EventMapping, ...
         caps=Caps(**model.caps.model_dump()),
         rehearsal=loaded.settings.rehearsal,
         runbook=model.runbook or "",
-        has_holdout=model.cohorts is not None,
-        epoch=model.cohorts.holdout.rotates if model.cohorts is not None else None,
-        epoch_since=(model.cohorts.holdout.since or 0) if model.cohorts is not None else 0,
-        holdout_policies=None if model.cohorts is None else model.cohorts.holdout.policies,
+        compared=model.comparison,
+        epoch=model.others.rotates if model.others is not None else None,
+        epoch_since=(model.others.since or 0) if model.others is not None else 0,
+        holdout_policies=_policies(model),
         hash_key=key_of(model.model, None if ids is None else ids.secret.get_secret_value()),
         not_watched=tuple(f"{key}: {why}" for key, why in watched.missing.items()),
         dashboard=_dashboard(loaded, model, kinds.composite(model, watched.watches)),
     )
+
+
+def _policies(model: ModelSettings) -> tuple[str, ...] | None:
+    held_out = None if model.cohorts is None else model.cohorts.holdout
+    return None if held_out is None else held_out.policies
 
 
 def _dashboard(loaded: Loaded, model: ModelSettings, wanted: kinds.Composite | None) -> DashboardPlan | None:
@@ -110,7 +119,8 @@ def _dashboard(loaded: Loaded, model: ModelSettings, wanted: kinds.Composite | N
         reads=wanted.reads,
         policy=Policy(
             may_page=wanted.severity == "page",
-            labels={"team": model.team, "metric": ", ".join(read.metric for read in wanted.reads)},
+            labels={"team": model.team, "metric": ", ".join(read.metric for read in wanted.reads)}
+            | kinds.comparison_of(model),
         ),
         routing=Routing() if wanted.severity == "info" else Routing(tuple(team.page or ()), tuple(team.digest or ())),
         team=model.team,
@@ -180,7 +190,7 @@ def _about(model: ModelSettings, wanted: kinds.Wanted) -> str:
     if wanted.experiment:
         parts += _about_experiment(model, wanted)
     elif test.needs(wanted.params).contrast:
-        parts.append(model.cohorts.model_dump(exclude={"holdout": {"team"}}) if model.cohorts is not None else None)
+        parts.append(_about_cohorts(model.cohorts))
     if wanted.on in model.metrics:
         for metric in (model.metrics[name] for name in (wanted.on, test.needs(wanted.params).beside) if name):
             parts += [metric.value, *_joined(model.outcomes[metric.of])]
@@ -191,6 +201,14 @@ def _about(model: ModelSettings, wanted: kinds.Wanted) -> str:
         read = {wanted.on, *test.needs(wanted.params).columns}
         parts.append([f for f in mappings(model)[0].fields if f.name in read])
     return repr(parts)
+
+
+def _about_cohorts(cohorts: CohortSettings | None) -> dict[str, object] | None:
+    """Who is in which cohort; who is told of it is no part of that."""
+    if cohorts is None:
+        return None
+    told = cohorts.model_dump(exclude={"holdout": {"team"}, "old_version": {"team"}})
+    return {name: value for name, value in told.items() if value is not None or name not in _NO_HOLDOUT}
 
 
 def _joined(outcome: OutcomeSettings) -> tuple[object, ...]:

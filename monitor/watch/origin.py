@@ -38,6 +38,10 @@ three.
                       a comparison, without a holdout       associated
                       else                                  cannot know
 
+Where the exposed are compared with people drawn to an old version (`detectors.comparison`), both feed the same loop and live in the
+same world, so the table says less: whoever moved alone, it is version_change; what moved both alike is one of loop and world, and
+cannot be known.
+
 A version that changes so often that more than a tenth of the weeks before lie as near to a change explains nothing by its time,
 and counts as none; so an unrelated shift is blamed on a version in at most a tenth of cases.
 """
@@ -49,10 +53,12 @@ from enum import StrEnum
 
 import numpy as np
 
+from detectors.comparison import Comparison
 from detectors.detector import Family
 from detectors.evidence import Crossing, Evidence, Mode
 from detectors.math import bootstrap
 from detectors.sides import Move, Moves
+from monitor.alerting.compared import reworded
 from monitor.watch.finding import Origin
 
 SHOWN = 0.95
@@ -92,7 +98,7 @@ class Case:
     """What is known of a shift.
 
     moves         how far each cohort moved, or why that cannot be told.
-    randomised    there is a holdout, and by the config it was drawn at random; alone: why there is none.
+    compared      with what the exposed are compared, by the config at random; None: with nobody; alone: why.
     broken        why the holdout cannot be trusted in that time, or "".
     trouble       what of the data is known to be at fault in that time, or "".
     versions      of the exposed (of everybody, without cohorts); of_holdout: of the held out; version: what changed.
@@ -103,7 +109,7 @@ class Case:
     watched: Watched = Watched.OTHER
     detector: str = ""
     moves: Moves | str = "its figures are not followed by cohort"
-    randomised: bool = False
+    compared: Comparison | None = None
     alone: str = "there is no randomised holdout to compare with"
     broken: str = ""
     trouble: str = ""
@@ -111,6 +117,11 @@ class Case:
     of_holdout: Versions = Versions.UNKNOWN
     version: str = ""
     inputs_moved: tuple[str, ...] = ()
+
+    @property
+    def randomised(self) -> bool:
+        """Whether people were drawn at random to be compared with the exposed."""
+        return self.compared in (Comparison.HOLDOUT, Comparison.OLD_VERSION)
 
 
 def speaks(evidence: Evidence) -> bool:
@@ -123,11 +134,14 @@ def of(case: Case) -> tuple[Origin, str]:
     if case.trouble:
         return Origin.DATA_QUALITY, case.trouble
     if fixed := _BY_DETECTOR.get((case.family, case.detector)) or _FIXED.get(case.family):
-        return fixed
+        return fixed[0], reworded(fixed[1], case.compared)
     if not case.randomised:
         return _by_time(case, case.alone)
     if case.broken:
-        return Origin.UNKNOWN, f"the holdout cannot be trusted in that time: {case.broken}"
+        whose = "holdout" if case.compared is Comparison.HOLDOUT else "assignment to versions"
+        return Origin.UNKNOWN, f"the {whose} cannot be trusted in that time: {case.broken}"
+    if case.compared is Comparison.OLD_VERSION:
+        return _between_versions(case)
     return _without_moves(case, case.moves) if isinstance(case.moves, str) else _by_moves(case, case.moves)
 
 
@@ -179,13 +193,13 @@ def bounds(change: float, se: float) -> tuple[float, float]:
     return change - radius, change + radius
 
 
-def told(moves: Moves) -> str:
+def told(moves: Moves, names: tuple[str, str] = ("exposed", "held out")) -> str:
     """Both changes and the gap, in words and figures."""
     gap, se = difference(moves)
     what = f"{moves.name}: " if moves.name else ""
     change = ", ".join(
         f"{who} {_figure(move.change, move.se, moves)}"
-        for who, move in (("exposed", moves.exposed), ("held out", moves.held_out))
+        for who, move in zip(names, (moves.exposed, moves.held_out), strict=True)
     )
     return f"{what}{change}; the gap between them changed by {_figure(gap, se, moves)} since the baseline"
 
@@ -240,6 +254,36 @@ def _of_both(case: Case, moves: Moves, said: str) -> tuple[Origin, str]:
             f"exposed people differ from a randomised holdout, as they did before; what is new moved both: {said}",
         )
     return Origin.EXTERNAL_DRIFT, f"exposed and held-out people moved alike: {said}"
+
+
+_VERSIONS = ("new version", "old version")
+_WHO = {
+    Sector.EXPOSED: "only people of the new version moved",
+    Sector.HOLDOUT: "only people of the old version moved",
+    Sector.APART: "people of the two versions moved in opposite directions",
+    Sector.BOTH: "people of the new version moved otherwise than those of the old",
+    Sector.UNDECIDED: "",
+}
+
+
+def _between_versions(case: Case) -> tuple[Origin, str]:
+    """Of people drawn at random to one of two versions: what only one did to its own is the version's, what both did is open."""
+    compares = case.family in (Family.COHORT, Family.LOOP)
+    if isinstance(case.moves, str):
+        who, said = "", case.moves
+    else:
+        where, said = sector(case.moves), told(case.moves, _VERSIONS)
+        if where is Sector.BOTH and not compares:
+            return (
+                Origin.UNKNOWN,
+                f"people of both versions moved alike, by the loop they share or by the world: {said}",
+            )
+        who = _WHO[where] if where is not Sector.BOTH or gap_changed(case.moves) else ""
+    if who:
+        return Origin.VERSION_CHANGE, f"{who}: {said}"
+    if case.family is Family.COHORT:
+        return Origin.VERSION_CHANGE, f"people drawn to the new version differ from those drawn to the old; {said}"
+    return _by_time(case, f"nothing tells who moved: {said}")
 
 
 def _without_moves(case: Case, why: str) -> tuple[Origin, str]:

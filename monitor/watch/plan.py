@@ -8,6 +8,7 @@ from hashlib import blake2b
 
 from detectors.catalogue import DETECTORS
 from detectors.columns import Cohort
+from detectors.comparison import Comparison
 from detectors.detector import AnyDetector, Needs, Params
 from monitor.alerting.composite import DASHBOARD, Read
 from monitor.alerting.policy import Policy
@@ -176,6 +177,7 @@ class ModelPlan:
     epoch        length of a randomisation, after which every unit is assigned afresh; None: one for ever.
     epoch_since  a time at which one began.
     dashboard    the composite over the loop family, where there is one.
+    compared     what the exposed are compared with; None: with their own past alone.
     holdout_policies   values of the column `policy` that held-out units may be served by; None: nobody said.
     """
 
@@ -198,11 +200,16 @@ class ModelPlan:
     epoch_since: int = 0
     caps: Caps = Caps()
     runbook: str = ""
-    has_holdout: bool = False
+    compared: Comparison | None = None
     holdout_policies: tuple[str, ...] | None = None
     hash_key: bytes = field(default=b"", repr=False)
     dashboard: DashboardPlan | None = None
     not_watched: tuple[str, ...] = ()
+
+    @property
+    def compares_people(self) -> bool:
+        """Whether people are drawn at random to be compared with the exposed."""
+        return self.compared in (Comparison.HOLDOUT, Comparison.OLD_VERSION)
 
     def wait(self, outcome: OutcomePlan) -> int:
         """How long after its end a slot closes in an outcome's lane, ms.

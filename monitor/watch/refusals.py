@@ -36,7 +36,8 @@ def refusals(model: ModelSettings) -> Iterator[Refusal]:
     yield from experiments(model)
     for name, problem in kinds.unknown(model):
         yield ("watch", name), problem
-    if model.cohorts is not None and model.cohorts.holdout.policies and model.predictions.policy is None:
+    held_out = None if model.cohorts is None else model.cohorts.holdout
+    if held_out is not None and held_out.policies and model.predictions.policy is None:
         yield ("cohorts", "holdout", "policies"), "says nothing without predictions.policy: map who chose the output"
     for wanted in kinds.watches_of(model).watches:
         if DETECTORS[wanted.detector].needs(wanted.params).stream is Stream.ARRIVALS:
@@ -62,16 +63,16 @@ def refusals(model: ModelSettings) -> Iterator[Refusal]:
 
 def _rotation(model: ModelSettings) -> Iterator[Refusal]:
     """A holdout that rotates must leave time for outcomes, and be assigned by somebody who says so."""
-    if model.cohorts is None:
+    rule = model.others
+    if model.cohorts is None or rule is None:
         return
-    rule = model.cohorts.holdout
-    here = ("cohorts", "holdout")
+    here = ("cohorts", str(model.comparison))
     if rule.rotates is None:
         if rule.since is not None:
             yield (*here, "since"), "says when a rotation began, but nothing rotates; write rotates, or leave it out"
         return
     if model.cohorts.hash is not None:
-        yield (*here, "rotates"), "a hash rule keeps the same people held out; name the arm by cohorts.field to rotate"
+        yield (*here, "rotates"), "a hash rule keeps the same people apart; name the arm by cohorts.field to rotate"
     since = rule.since or 0
     if rule.rotates % model.window or since % model.window:
         yield (*here, "rotates"), f"it must begin and end with windows, of {duration_text(model.window)} each"
@@ -85,7 +86,7 @@ def _rotation(model: ModelSettings) -> Iterator[Refusal]:
 
 def _names(model: ModelSettings) -> Iterator[Refusal]:
     for reserved, meaning in (
-        (kinds.HOLDOUT, "the predictions to people held out"),
+        (kinds.HOLDOUT, "the predictions to people the exposed are compared with"),
         (ARRIVALS, "the count of arrivals"),
     ):
         if reserved in model.outcomes:
@@ -147,10 +148,10 @@ def _contrast(model: ModelSettings, settings: WatchSettings) -> Iterator[Refusal
             f"the watch compares exposed and holdout, so it cannot look at {settings.cohort} alone; leave it out",
         )
     share = getattr(settings.detector.params(), "holdout_share", None) if settings.detector is not None else None
-    if model.cohorts is not None and share is not None and share != model.cohorts.holdout.share:
+    if model.others is not None and share is not None and share != model.others.share:
         yield (
             ("detector", "holdout_share"),
-            f"{share:g} is not the planned share of cohorts.holdout, {model.cohorts.holdout.share:g}; evidence rests on it",
+            f"{share:g} is not the planned share of cohorts.{model.comparison}, {model.others.share:g}; evidence rests on it",
         )
     if settings.detector is not None and DETECTORS[settings.detector.kind].needs(settings.detector.params()).past:
         yield from _sticky(model, settings.detector, settings.on)
@@ -170,10 +171,10 @@ def _sticky(model: ModelSettings, placed: DetectorSettings, on: str | None) -> I
         yield ("detector", "engagement"), f"{beside}: {told}"
     elif beside and on in allowed and model.metrics[beside].of == model.metrics[on].of:
         yield ("detector", "engagement"), f"{beside} and {on} are made of the same outcome, so they cannot part"
-    if model.cohorts is not None and model.cohorts.holdout.rotates is not None:
+    if model.others is not None and model.others.rotates is not None:
         yield (
             ("detector",),
-            f"{placed.kind} is for people who stay held out, and cohorts.holdout.rotates; use cohort_bounded",
+            f"{placed.kind} is for people who stay in one cohort, and cohorts.{model.comparison}.rotates; use cohort_bounded",
         )
 
 

@@ -30,7 +30,7 @@ def test_a_plan_carries_what_the_engine_needs_to_know_of_the_model(tmp_path: Pat
     assert made.outcomes == (OutcomePlan("click", Match.ID, 30 * MINUTE),)
     assert made.metrics == (MetricPlan("clicks", "click", "any"),)
     assert (made.streams(), made.arrivals) == (("predictions", "click"), 2 * MINUTE)
-    assert (made.runbook, made.has_holdout) == ("https://wiki.example/feed", True)
+    assert (made.runbook, made.compares_people) == ("https://wiki.example/feed", True)
 
 
 @pytest.mark.parametrize(

@@ -410,9 +410,21 @@ def test_every_quality_metric_is_held_against_every_engagement_metric() -> None:
         ),
         (
             {"cohorts": FEED["cohorts"] | {"holdout": {"share": "10%", "rotates": "7d"}}},
-            "it sums what each person does while they stay held out, and cohorts.holdout.rotates",
+            "it sums what each person does while they stay in one cohort, and cohorts.holdout.rotates",
+        ),
+        (
+            {"cohorts": {"field": "build", "old_version": {"share": "30%", "rotates": "7d"}}},
+            "it sums what each person does while they stay in one cohort, and cohorts.old_version.rotates",
         ),
     ],
 )
 def test_what_cannot_be_held_against_anything_is_told_with_its_reason(changes: dict[str, Any], why: str) -> None:
     assert missing(**_diverging(**changes))["divergence"] == why
+
+
+def test_people_drawn_to_an_old_version_are_compared_as_held_out_ones_are_and_none_of_them_can_leak() -> None:
+    versions = {"field": "build", "exposed": {"arms": ["42"]}, "old_version": {"arms": ["41"], "share": "30%"}}
+    assert [*got(cohorts=versions)] == [*got()]
+    assert got(cohorts=versions)["clicks"].params == CohortBoundedParams(holdout_share=0.3)
+    assert got(cohorts=versions)["freshness.holdout"].metric == "old_version"
+    assert missing(cohorts=versions)["leakage"] == "nobody is held out: both versions are the model's"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from detectors.comparison import Comparison
 from detectors.detector import Family
 from detectors.evidence import Crossing, Evidence, Mode
 from detectors.sides import Move, Moves
@@ -28,7 +29,7 @@ def found(family: Family, **known: Any) -> Origin:
 
 
 def with_holdout(family: Family, exposed: float, held_out: float, **known: Any) -> Origin:
-    return found(family, randomised=True, moves=moved(exposed, held_out), **known)
+    return found(family, compared=Comparison.HOLDOUT, moves=moved(exposed, held_out), **known)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -116,14 +117,14 @@ def test_a_version_that_changed_then_is_only_associated_without_a_holdout() -> N
 
 def test_a_comparison_of_randomised_cohorts_needs_no_baseline_but_a_shift_does() -> None:
     early = "there is no baseline yet to compare the cohorts with"
-    assert found(Family.COHORT, randomised=True, moves=early) is Origin.MODEL_INDUCED
-    assert origin.of(Case(family=Family.SHIFT, randomised=True, moves=early)) == (Origin.UNKNOWN, early)
+    assert found(Family.COHORT, compared=Comparison.HOLDOUT, moves=early) is Origin.MODEL_INDUCED
+    assert origin.of(Case(family=Family.SHIFT, compared=Comparison.HOLDOUT, moves=early)) == (Origin.UNKNOWN, early)
 
 
 def test_a_gap_that_was_there_and_a_drift_of_both_are_told_apart_from_a_gap_that_grew() -> None:
-    where, why = origin.of(Case(family=Family.COHORT, randomised=True, moves=moved(1.0, 1.0)))
+    where, why = origin.of(Case(family=Family.COHORT, compared=Comparison.HOLDOUT, moves=moved(1.0, 1.0)))
     assert (where, "as they did before" in why) == (Origin.MODEL_INDUCED, True)
-    where, why = origin.of(Case(family=Family.COHORT, randomised=True, moves=moved(1.5, 1.0)))
+    where, why = origin.of(Case(family=Family.COHORT, compared=Comparison.HOLDOUT, moves=moved(1.5, 1.0)))
     assert (where, "otherwise than the holdout" in why) == (Origin.MODEL_INDUCED, True)
 
 
@@ -155,3 +156,27 @@ def test_both_changes_and_the_gap_are_told_with_their_intervals() -> None:
         "values up to 3: exposed +8.0 points [5.9 to 10.1], held out +0.0 points [-4.2 to 4.2]; "
         "the gap between them changed by +8.0 points [3.3 to 12.7] since the baseline"
     )
+
+
+def between_versions(family: Family, exposed: float, old: float) -> tuple[Origin, str]:
+    return origin.of(Case(family=family, compared=Comparison.OLD_VERSION, moves=moved(exposed, old)))
+
+
+def test_between_versions_whoever_moved_alone_is_the_versions_doing_and_what_moved_both_cannot_be_known() -> None:
+    for family in (Family.COHORT, Family.LOOP, Family.SHIFT):
+        where, why = between_versions(family, 1.0, 0.0)
+        assert (where, why[:37]) == (Origin.VERSION_CHANGE, "only people of the new version moved:")
+        where, why = between_versions(family, 0.0, 1.0)
+        assert (where, why[:37]) == (Origin.VERSION_CHANGE, "only people of the old version moved:")
+    where, why = between_versions(Family.SHIFT, 1.0, 1.0)
+    assert (where, "by the loop they share or by the world" in why) == (Origin.UNKNOWN, True)
+    assert between_versions(Family.LOOP, 1.0, 1.0)[0] is Origin.UNKNOWN
+    assert between_versions(Family.LOOP, 2.0, 1.1)[0] is Origin.VERSION_CHANGE
+    assert between_versions(Family.COHORT, 1.0, 1.0)[0] is Origin.VERSION_CHANGE
+
+
+def test_a_broken_assignment_to_versions_is_called_so() -> None:
+    broken = Case(family=Family.LOOP, compared=Comparison.OLD_VERSION, moves=moved(1.0, 0.0), broken="it is 20 %")
+    assert origin.of(broken)[1] == "the assignment to versions cannot be trusted in that time: it is 20 %"
+    _, why = origin.of(Case(family=Family.INTEGRITY, compared=Comparison.OLD_VERSION))
+    assert why.startswith("who is served by the old version is not as planned")

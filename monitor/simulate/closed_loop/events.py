@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import heapq
 import io
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,9 +17,9 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from detectors.columns import Ints
+from detectors.columns import Bools, Floats, Ints
 from monitor.simulate.closed_loop.shape import Mode, Shape
-from monitor.simulate.closed_loop.world import Period, periods, request
+from monitor.simulate.closed_loop.world import FIRST, Period, periods, request
 
 SLATES, CLICKS, READS, RETURNS = "loop.slates", "loop.clicks", "loop.reads", "loop.returns"
 TOPICS = (SLATES, CLICKS, READS, RETURNS)
@@ -38,7 +39,10 @@ class Event(NamedTuple):
 
 
 class Truth(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened in a period, as only the world knows it: means over slates of the truly exposed and held out."""
+    """What happened in a period, as only the world knows it: means over slates of the truly exposed and held out.
+
+    `effective_items` are those of the model as it is retrained; NaN (null in a file) for a holdout of nobody.
+    """
 
     period: int
     start: int
@@ -137,7 +141,7 @@ def _slate(period: Period, shape: Shape, row: int, person: str, slate: str, time
         "time": time,
         "person": person,
         "arm": "holdout" if period.held_out[row] else "exposed",
-        "version": period.version,
+        "version": FIRST if period.old[row] else period.version,
         "policy": "model" if period.by_model[row] else "random",
         "tilted": bool(period.tilted[row]),
         "shown": shown,
@@ -146,14 +150,20 @@ def _slate(period: Period, shape: Shape, row: int, person: str, slate: str, time
 
 def _truth(period: Period, shape: Shape, first_day: int) -> Truth:
     ours = period.by_model
-    shown = np.bincount(period.items[ours][:, : shape.slots - shape.explored].ravel(), minlength=shape.items)
+    shown = np.bincount(
+        period.items[ours & ~period.old][:, : shape.slots - shape.explored].ravel(), minlength=shape.items
+    )
     total = int(shown.sum())
     return Truth(
         period=period.number,
         start=first_day + (period.number - 1) * DAY,
         effective_items=total * (total - 1) / max(int((shown * (shown - 1)).sum()), 1),
         click_exposed=float(period.clicked[ours].any(axis=1).mean()),
-        click_holdout=float(period.clicked[~ours].any(axis=1).mean()),
+        click_holdout=_mean(period.clicked[~ours].max(axis=1, initial=False)),
         return_exposed=float(period.true_return[ours].mean()),
-        return_holdout=float(period.true_return[~ours].mean()),
+        return_holdout=_mean(period.true_return[~ours]),
     )
+
+
+def _mean(values: Bools | Floats) -> float:
+    return float(values.mean()) if len(values) else math.nan

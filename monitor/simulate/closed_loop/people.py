@@ -30,12 +30,14 @@ class People:
     """U people: `taste` (U, 6) drifts; `loyalty` (U,) is how readily each comes back; `held_out` (U,) is drawn once.
 
     `shown_model`: who is shown the model's slates: all the others, and some of those where the assignment is broken.
+    `old_version`: whom the model serves as it was first trained.
     """
 
     taste: Floats
     loyalty: Floats
     held_out: Bools
     shown_model: Bools
+    old_version: Bools
 
 
 def catalogue(rng: np.random.Generator, shape: Shape) -> Catalogue:
@@ -56,13 +58,13 @@ def changed(catalogue: Catalogue, mode: Mode) -> Catalogue:
 
 
 def people(rng: np.random.Generator, shape: Shape, mode: Mode) -> People:
-    """People of a world, each held out by an own coin."""
+    """People of a world, each held out, and each served by the old version, by an own coin."""
     taste = rng.standard_normal((shape.people, DIMENSIONS)) * _TASTE
     loyalty = 0.5 * rng.standard_normal(shape.people)
     coin = rng.random(shape.people)
     held_out = coin < shape.holdout * (0.6 if mode is Mode.BROKEN_ASSIGNMENT else 1.0)
     leaks = rng.random(shape.people) < (0.11 if mode is Mode.BROKEN_ASSIGNMENT else 0.0)
-    return People(taste, loyalty, held_out, ~held_out | leaks)
+    return People(taste, loyalty, held_out, ~held_out | leaks, rng.random(shape.people) < shape.old_version)
 
 
 def affinity(catalogue: Catalogue, taste: Floats, items: Ints) -> Floats:

@@ -54,7 +54,8 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     people, items, periods   how many; a period is a day, and ends with a retraining.
     slots, explored          places in a slate, of which the last `explored` hold items drawn at random.
     active                   chance that a person asks for a slate in a period, the same for everybody.
-    holdout                  planned share of people who are shown random items only, and are never trained on.
+    holdout                  planned share of people who are shown random items only, and are never trained on; 0: nobody.
+    old_version              share of people whom the model goes on serving as it was first trained, under its own version.
     memory                   periods of logs that the model is trained on.
     taste_drift              share of the way that a taste moves towards an item at a click.
     tilt, tilted             loop gain: strength of the paired tilt of scores, and the share of requests that are tilted.
@@ -69,6 +70,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     explored: int = 1
     active: float = 0.7
     holdout: float = 0.1
+    old_version: float = 0.0
     memory: int = 3
     taste_drift: float = 0.02
     tilt: float = 0.2
@@ -77,9 +79,11 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     event_at: int = 8
 
     def __post_init__(self) -> None:
-        for name in ("active", "holdout"):
-            if not 0.0 < getattr(self, name) < 1.0:
-                raise ValueError(f"{name}: found {getattr(self, name)}, allowed is a share between 0 and 1")
+        if not 0.0 < self.active < 1.0:
+            raise ValueError(f"active: found {self.active}, allowed is a share between 0 and 1")
+        for name in ("holdout", "old_version"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ValueError(f"{name}: found {getattr(self, name)}, allowed is 0 or a share below 1")
         if not 0 <= self.explored < self.slots <= self.items:
             raise ValueError(
                 f"slots: found {self.slots} with {self.explored} explored and {self.items} items; "

@@ -20,6 +20,9 @@ from monitor.simulate.closed_loop import recommender
 from monitor.simulate.closed_loop.people import Catalogue, People
 from monitor.simulate.closed_loop.shape import Mode, Shape
 
+FIRST = "ranker-0"
+"""The version that those are served by who keep the first model."""
+
 _WEIGHT_AT_MOST = 10.0
 _CROSSED = 0.03
 
@@ -36,7 +39,7 @@ class Period:
     clicked, pleased   (n, k); only what was clicked can please.
     returned           whether the person came back the next day, (n,).
     true_return        the chance of it, (n,): what no monitor can see.
-    version            of the model.
+    version, old       of the model; who was served by it as it was first trained, under `FIRST`, (n,).
     """
 
     number: int
@@ -52,6 +55,7 @@ class Period:
     returned: Bools
     true_return: Floats
     version: str
+    old: Bools
 
 
 def request(number: int, person: int) -> str:
@@ -99,6 +103,7 @@ class _Model:
         self._share = np.zeros(shape.items)
         self._trained = 0
         self.scores = np.zeros((shape.people, shape.items))
+        self.first = self.scores
 
     def version(self, number: int) -> str:
         """Of the model that serves a period."""
@@ -142,6 +147,7 @@ class _Model:
         if mode is Mode.EXPLORATION_ONLY:
             self._logs = deque([sum(self._logs, start=sp.csr_array(counts.shape))], maxlen=2)
         self.scores = recommender.scores(sp.csr_array(sum(self._logs, start=sp.csr_array(counts.shape))))
+        self.first = self.scores if self._trained == 1 else self.first
 
 
 def _serve(
@@ -157,8 +163,10 @@ def _serve(
     person = np.flatnonzero((shown.random(shape.people) < shape.active) | (number == 0))
     n, policy = len(person), shape.slots - shape.explored
     by_model = people.shown_model[person]
+    old = people.old_version[person] & by_model
+    scores = np.where(old[:, None], model.first[person], model.scores[person])
     tilted, pair = model.tilted(number, person) & by_model, model.pairs(number)
-    logits = model.scores[person] / model.temperature(number) + shape.tilt * np.sign(pair) * tilted[:, None]
+    logits = scores / model.temperature(number) + shape.tilt * np.sign(pair) * tilted[:, None]
     slate = np.concatenate(
         [recommender.slates(shown, logits, policy), shown.integers(0, shape.items, (n, shape.explored))], axis=1
     )
@@ -170,7 +178,7 @@ def _serve(
     true_return = folk.chance_of_return(
         people.loyalty[person], pleased.sum(axis=1), (clicked & ~pleased).sum(axis=1), regret=regret
     )
-    score = np.take_along_axis(model.scores[person], slate, axis=1)
+    score = np.take_along_axis(scores, slate, axis=1)
     held_out = people.held_out[person]
     if mode is Mode.BROKEN_ASSIGNMENT:
         held_out = held_out ^ (held_out & (shown.random(n) < _CROSSED))
@@ -188,4 +196,5 @@ def _serve(
         acted.random(n) < true_return,
         true_return,
         model.version(number),
+        old,
     )

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from detectors.comparison import Comparison
 from detectors.detector import Params
+from monitor.alerting.compared import COMPARED
 from monitor.alerting.composite import DASHBOARD
 from monitor.settings.model import ModelSettings, WatchSettings
 from monitor.watch.kinds.contrasts import HOLDOUT, holdout, metrics
@@ -30,6 +32,7 @@ __all__ = [
     "Watched",
     "answer_of",
     "arrival_window",
+    "comparison_of",
     "composite",
     "labels",
     "margins",
@@ -113,5 +116,11 @@ def _brought(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
 
 def labels(model: ModelSettings, wanted: Wanted) -> Mapping[str, str]:
     """Stable labels of a watch's alerts."""
+    about = comparison_of(model) if not wanted.experiment else {}
     experiment = {"experiment": wanted.experiment} if wanted.experiment else {}
-    return {"team": wanted.team or model.team, "metric": wanted.metric or wanted.on or wanted.key} | experiment
+    return {"team": wanted.team or model.team, "metric": wanted.metric or wanted.on or wanted.key} | experiment | about
+
+
+def comparison_of(model: ModelSettings) -> dict[str, str]:
+    """The label that says what the exposed are compared with, where that is no holdout."""
+    return {COMPARED: str(model.comparison)} if model.comparison not in (None, Comparison.HOLDOUT) else {}

@@ -58,8 +58,8 @@ def why_no_divergence(model: ModelSettings, engagement: list[str], quality: list
         return why
     if not engagement or not quality:
         return "needs a metric with as: engagement and one with as: quality, both with value: any"
-    if model.cohorts is not None and model.cohorts.holdout.rotates is not None:
-        return "it sums what each person does while they stay held out, and cohorts.holdout.rotates"
+    if model.others is not None and model.others.rotates is not None:
+        return f"it sums what each person does while they stay in one cohort, and cohorts.{model.comparison}.rotates"
     if {model.metrics[name].of for name in engagement} == {model.metrics[name].of for name in quality}:
         return "engagement and quality are made of the same outcome, so they cannot part"
     return ""

@@ -27,7 +27,10 @@ def refused(model: ModelSettings) -> Iterator[Wanted]:
 
 
 def silence(model: ModelSettings) -> Iterator[Wanted]:
-    """Freshness of the predictions, of every outcome, and of the holdout."""
-    streams = [PREDICTIONS, *model.outcomes, *([HOLDOUT] if model.cohorts is not None else [])]
+    """Freshness of the predictions, of every outcome, and of predictions to whom the exposed are compared with."""
+    streams = [PREDICTIONS, *model.outcomes, *([HOLDOUT] if model.others is not None else [])]
     for stream in streams:
-        yield Wanted(f"freshness.{stream}", "freshness", FreshnessParams(), stream, arrival_window(model), "page")
+        of = str(model.comparison) if stream == HOLDOUT else ""
+        yield Wanted(
+            f"freshness.{stream}", "freshness", FreshnessParams(), stream, arrival_window(model), "page", metric=of
+        )
