@@ -24,7 +24,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import logsumexp
 
 from detectors.columns import Bools, Floats, Ints
 from detectors.detector import Tick
@@ -192,7 +191,7 @@ def advance(
     total_warn = _least(warn + log_weights, claims)
     hit_warn = runs_warn & ~hit_page & (total_warn >= 0)
     hit_critical = live & (bank.level == _PAGE) & (_least(critical + log_weights, claims) >= 0)
-    ended = logsumexp(recovery + log_weights, axis=-1) - np.log(claims)
+    ended = np.logaddexp.reduce(recovery + log_weights, axis=-1) - np.log(claims)
     recovered = waits & clear & ~hit_page & (ended >= 0)
 
     drift, rested = _drift(bank.drift, increments.null, runs_page)
@@ -297,7 +296,7 @@ def _accumulate(log_m: Floats, log_l: Floats, log_spend: Floats, rows: Bools) ->
 
 def _least(log_m: Floats, claims: int) -> Floats:
     """Log of the smallest of the blocks' mixtures, (W,)."""
-    mixtures: Floats = logsumexp(_blocks(log_m, claims), axis=-1)
+    mixtures: Floats = np.logaddexp.reduce(_blocks(log_m, claims), axis=-1)
     return np.asarray(mixtures.min(axis=-1))
 
 

@@ -36,7 +36,7 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from detectors import periods
 from detectors.columns import Cohort, Columns, Floats, Ints
@@ -153,7 +153,7 @@ class Flywheel:
         scale = np.array([_means(a)[0, 0] for a in stats])
         least = np.array([p.least_gain for p in ps]) * scale
         live = counted & np.isfinite(se)
-        stalled = slope + norm.isf((1.0 - LEVEL) / 2.0) * se < least
+        stalled = slope + ndtri((1.0 + LEVEL) / 2.0) * se < least
         low = np.stack([stalled, np.zeros_like(stalled), np.zeros_like(stalled)], axis=1)
         after, crossed = periods.judge(s, low, slope > least, tick, live)
         level = np.where(by_hand & (crossed == Crossing.NONE), Crossing.RECOVERED, crossed)
@@ -224,7 +224,7 @@ def _tell(
         standing, reason = Standing.INSUFFICIENT, "feedback has not grown by enough to tell what more of it buys"
     known = standing is Standing.OK
     labels = int(after.labels[row])
-    radius = float(norm.isf((1.0 - LEVEL) / 2.0)) * se
+    radius = float(ndtri((1.0 + LEVEL) / 2.0)) * se
     if crossing is Crossing.WARN:
         reason = (
             f"the flywheel has stalled: over {p.versions} periods ten times the labels bought {slope:+.3g} of quality, at most "

@@ -19,7 +19,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp
 
 from detectors.columns import Bools, Floats, Ints
 
@@ -58,7 +57,7 @@ def advance(test: OneShot, log_l: Floats, live: Bools, at: Ints, level: Floats |
 
 def log_values(test: OneShot) -> Floats:
     """Log of E, the plain average over the bets, shape (W,)."""
-    value: Floats = logsumexp(test.log_e, axis=-1) - np.log(test.log_e.shape[-1])
+    value: Floats = np.logaddexp.reduce(test.log_e, axis=-1) - np.log(test.log_e.shape[-1])
     return value
 
 

@@ -74,18 +74,23 @@ def _plain(record: Any) -> Any:
     return record
 
 
+def _parts(kind: Any) -> tuple[tuple[str, Any], ...]:
+    """A dataclass's fields, each with its type where that is a dataclass itself, else None."""
+    return _parts_of(kind)
+
+
 @cache
-def _types(kind: Any) -> dict[str, Any]:
-    """Types of a dataclass's fields; reading them takes longer than a small record does."""
-    return get_type_hints(kind)
+def _parts_of(kind: Any) -> tuple[tuple[str, Any], ...]:
+    hints = get_type_hints(kind)
+    return tuple((f.name, hints[f.name] if is_dataclass(hints[f.name]) else None) for f in fields(kind))
 
 
 def _record(kind: type[T], values: Any) -> T:
-    hints = _types(kind)  # type: ignore[arg-type]  # mypy: a class is hashable
-    names = [f.name for f in fields(kind)]  # type: ignore[arg-type]  # callers pass dataclasses
+    parts = _parts(kind)
+    names = [name for name, _ in parts]
     if not isinstance(values, dict) or set(values) != set(names):
         raise SnapshotError(f"not a {kind.__name__}: its fields are {', '.join(names)}")
-    return kind(**{n: _record(hints[n], values[n]) if is_dataclass(hints[n]) else values[n] for n in names})
+    return kind(**{name: _record(part, values[name]) if part else values[name] for name, part in parts})
 
 
 def pack_record(record: Any) -> bytes:
@@ -100,21 +105,20 @@ def unpack_record(kind: type[T], data: bytes) -> T:
 
 def take_rows(state: T, rows: npt.NDArray[np.intp]) -> T:
     """The state of the given watches, in that order (a copy)."""
-    return type(state)(
+    kind = type(state)
+    return kind(
         **{
-            f.name: take_rows(getattr(state, f.name), rows)
-            if is_dataclass(getattr(state, f.name))
-            else getattr(state, f.name)[rows]
-            for f in fields(state)  # type: ignore[arg-type]  # a state is a dataclass
+            name: take_rows(getattr(state, name), rows) if inner else getattr(state, name)[rows]
+            for name, inner in _parts(kind)
         }
     )
 
 
 def put_rows(state: T, rows: npt.NDArray[np.intp], part: T) -> None:
     """Write `part`, the state of the given watches, into `state`, in place."""
-    for f in fields(state):  # type: ignore[arg-type]  # a state is a dataclass
-        whole, piece = getattr(state, f.name), getattr(part, f.name)
-        if is_dataclass(whole):
+    for name, inner in _parts(type(state)):
+        whole, piece = getattr(state, name), getattr(part, name)
+        if inner:
             put_rows(whole, rows, piece)
         else:
             whole[rows] = piece
@@ -122,13 +126,11 @@ def put_rows(state: T, rows: npt.NDArray[np.intp], part: T) -> None:
 
 def stack_rows(states: Sequence[T]) -> T:
     """Several states as one, watch axes joined. At least one state."""
-    first = states[0]
-    return type(first)(
+    kind = type(states[0])
+    return kind(
         **{
-            f.name: stack_rows([getattr(s, f.name) for s in states])
-            if is_dataclass(getattr(first, f.name))
-            else np.concatenate([getattr(s, f.name) for s in states])
-            for f in fields(first)  # type: ignore[arg-type]  # a state is a dataclass
+            name: (stack_rows if inner else np.concatenate)([getattr(s, name) for s in states])
+            for name, inner in _parts(kind)
         }
     )
 

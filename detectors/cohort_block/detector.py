@@ -41,7 +41,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import logsumexp
 
 from detectors import engine
 from detectors.cohort_block import report, window
@@ -219,7 +218,7 @@ def _dry_run(
         spend = np.log(np.where(tick.page > 0, tick.page, tick.warn))
     moved = np.logaddexp(s.trial, spend[:, None]) + _against(harm, margin, deviation, kappa)
     trial = np.where(running[:, None], moved, s.trial)
-    failed = running & (logsumexp(trial + _LOG_WEIGHTS, axis=1) >= 0)
+    failed = running & (np.logaddexp.reduce(trial + _LOG_WEIGHTS, axis=1) >= 0)
     half = np.array([p.learn_days for p in ps]) / 2.0
     begins = active & (s.tried == _NOT_YET) & (_elapsed(s, tick) >= half)
     learned, margin, _ = _calibrated(ps, s)

@@ -73,14 +73,12 @@ def share_sequence(yes: Floats, n: Floats, alpha: Floats | float) -> tuple[Float
 
 def _within(average: Floats, size: Floats, room: Floats) -> tuple[Floats, Floats]:
     """The means m with KL(average, m) <= room, by bisection; (0, 1) where size is 0."""
-    low_out, low_in = np.zeros(average.shape), average.copy()
-    high_in, high_out = average.copy(), np.ones(average.shape)
+    out, into = np.stack([np.zeros(average.shape), np.ones(average.shape)]), np.stack([average, average])
     for _ in range(_BISECTIONS):
-        low, high = (low_out + low_in) / 2.0, (high_in + high_out) / 2.0
-        low_far, high_far = _divergence(average, low) > room, _divergence(average, high) > room
-        low_out, low_in = np.where(low_far, low, low_out), np.where(low_far, low_in, low)
-        high_out, high_in = np.where(high_far, high, high_out), np.where(high_far, high_in, high)
-    return np.where(size > 0, low_out, 0.0), np.where(size > 0, high_out, 1.0)
+        middle = (out + into) / 2.0
+        far = _divergence(average, middle) > room
+        out, into = np.where(far, middle, out), np.where(far, into, middle)
+    return np.where(size > 0, out[0], 0.0), np.where(size > 0, out[1], 1.0)
 
 
 def _divergence(p: Floats, q: Floats) -> Floats:

@@ -18,6 +18,7 @@ SEEN = 30.0
 
 _HOUR_MS = 3_600_000
 _ERRORS = 2.0
+_NEIGHBOURS = np.array([-1, 0, 1])
 
 
 @dataclass(frozen=True)
@@ -80,23 +81,21 @@ def expect(rates: Rates, at: Ints, overdispersion: Floats) -> tuple[Floats, Floa
     both, for this hour and its two neighbours, less two standard errors: half-open hours, a clock that is put back and a
     weekend then make no silence.
     """
-    rows, hour = np.arange(len(at)), hour_of_week(at)
-    day = Rates(_by_day(rates.records), _by_day(rates.minutes))
-    known = day.minutes[rows, hour] >= SEEN
-    week_seen = rates.minutes[rows, hour] >= SEEN
-    likely = np.where(week_seen, _rate(rates)[rows, hour], _rate(day)[rows, hour])
-    least = np.full(len(at), np.inf)
-    for view in (rates, day):
-        rate = _rate(view)
-        low = np.maximum(rate - _ERRORS * np.sqrt(overdispersion[:, None] * rate / np.maximum(view.minutes, 1.0)), 0.0)
-        low = np.where(view.minutes >= SEEN, low, np.inf)
-        for shift in (-1, 0, 1):
-            least = np.minimum(least, low[rows, (hour + shift) % HOURS])
+    rows, around = np.arange(len(at))[:, None], hour_of_week(at)[:, None] + _NEIGHBOURS
+    week = Rates(rates.records[rows, around % HOURS], rates.minutes[rows, around % HOURS])
+    day = Rates(_of_day(rates.records)[rows, around % 24], _of_day(rates.minutes)[rows, around % 24])
+    rate, minutes = (np.stack(each) for each in ((_rate(week), _rate(day)), (week.minutes, day.minutes)))
+    low = np.maximum(rate - _ERRORS * np.sqrt(overdispersion[:, None] * rate / np.maximum(minutes, 1.0)), 0.0)
+    least = np.where(minutes >= SEEN, low, np.inf).min(axis=(0, 2))
+    week_seen, known = minutes[:, :, 1] >= SEEN
+    likely = np.where(week_seen, *rate[:, :, 1])
     return np.where(known, likely, 0.0), np.where(known, least, 0.0), known
 
 
-def _by_day(values: Floats) -> Floats:
-    return np.tile(values.reshape(-1, 7, 24).sum(axis=1), 7)
+def _of_day(values: Floats) -> Floats:
+    """Sums over the days of the week, (W, 24)."""
+    sums: Floats = values.reshape(-1, 7, 24).sum(axis=1)
+    return sums
 
 
 def _rate(rates: Rates) -> Floats:

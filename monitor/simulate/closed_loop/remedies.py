@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from detectors.columns import Bools, Ints
 from detectors.loop_gain import estimate, pairs
@@ -193,7 +193,7 @@ def tried(seen: Seen, temperature: float, seeds: int) -> Iterator[Tried]:
 
 def _interval(values: Sequence[float]) -> tuple[float, float, float]:
     mean, n = float(np.mean(values)), len(values)
-    radius = float(student.isf(0.025, n - 1) * np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else float("inf")
+    radius = float(stdtrit(n - 1, 0.975) * np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else float("inf")
     return mean, mean - radius, mean + radius
 
 
