@@ -8,8 +8,8 @@ Null: of the votes at least half the reference's share are for the tail (`page_i
 level .001, is granted on top. Critical: an eighth. Exact for votes that are independent given the past. The share of each version
 that was live is told beside it, so that a change of version can be held against what came after it.
 
-Items drawn at random, and what held-out people are shown, have no vote. Where a catalogue is renewed all the time the head
-ages and the tail grows by itself: watch categories there.
+Items drawn at random, and what held-out people are shown, have no vote; so while nobody knows who is held out, nothing is
+said of items. Where a catalogue is renewed all the time the head ages and the tail grows by itself: watch categories there.
 
 Source: Shumailov et al. 2024, Nature 631 (tails vanish first); I1 (`increments.bernoulli`).
 
@@ -126,7 +126,7 @@ class TailCollapse:
 
     def needs(self, p: TailCollapseParams) -> Needs:
         """`items` with the field `item`, or a category as `value`; `voting`: the unit's first window of the day."""
-        return Needs(Stream.PREDICTIONS, (p.of, "voting"), value=Value.CATEGORY)
+        return Needs(Stream.PREDICTIONS, (p.of, "voting"), value=Value.CATEGORY, gated=p.of == "items")
 
     def start(self, ps: Sequence[TailCollapseParams]) -> TailCollapseState:
         """Without a reference."""

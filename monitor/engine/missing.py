@@ -107,16 +107,17 @@ def of_window(memory: ModelMemory, lanes: Lanes, watch: WatchPlan, start: int, e
     """
     if watch.needs.stream is Stream.ARRIVALS:
         return ()
-    mine = [m for m in memory.missing if _concerns(m.kind, watch)]
+    by_outcome = watch.needs.stream is Stream.OUTCOMES or any(watch.on == m.name for m in memory.plan.metrics)
+    mine = [m for m in memory.missing if _concerns(m.kind, watch, by_outcome=by_outcome)]
     return _touching(mine, start, end, lanes.reach(watch, memory.plan))
 
 
-def _concerns(kind: str, watch: WatchPlan) -> bool:
+def _concerns(kind: str, watch: WatchPlan, *, by_outcome: bool) -> bool:
     """Whether what is missing can touch a watch: sums and items are a watch's own."""
     table, _, whose = kind.partition(".")
     if table in (SUMS, ITEMS):
         return whose in (watch.key, beside(watch.key))
-    return table != WAITING or watch.needs.stream is Stream.OUTCOMES
+    return table != WAITING or by_outcome
 
 
 def tell(memory: ModelMemory, lanes: Lanes, start: int, end: int) -> None:

@@ -90,9 +90,14 @@ def _sums(plan: ModelPlan) -> Iterator[tuple[str, SumTable]]:
 
 
 def _voters_at_maturity(plan: ModelPlan) -> dict[str, UnitTable]:
-    """A table for each outcome whose truth is watched by votes."""
+    """A table for each outcome whose truth, or a metric of which, is watched by votes."""
     watched = {w.on for w in plan.watches if "voting" in w.needs.columns}
-    return {o.name: UnitTable(f"{VOTERS}.{o.name}", plan.caps.units, DAY) for o in plan.outcomes if o.truth in watched}
+    of_metrics = {m.outcome for m in plan.metrics if m.name in watched}
+    return {
+        o.name: UnitTable(f"{VOTERS}.{o.name}", plan.caps.units, DAY)
+        for o in plan.outcomes
+        if o.truth in watched or o.name in of_metrics
+    }
 
 
 def _restore_sums(memory: ModelMemory, pages: dict[str, bytes]) -> None:

@@ -126,8 +126,6 @@ def _placed(model: ModelSettings, settings: WatchSettings) -> Iterator[Refusal]:
         yield from _value(model, kind, needs, on)
     if needs.contrast:
         yield from _contrast(model, settings)
-    if "voting" in needs.columns and on in model.metrics and needs.stream is Stream.PREDICTIONS:
-        yield ("on",), f"{kind} looks at predictions as they come, so it cannot be placed on a metric"
     predictions = model.predictions
     for column in ("probability", "score"):
         if column in needs.columns and getattr(predictions, column) is None:

@@ -33,6 +33,9 @@ LONGER = {Mode.CLOSED_PLANTED_HARM: 18, Mode.FROZEN_EXTERNAL_DRIFT: 14, Mode.VER
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "examples" / "closed-loop.yaml"
 COMPOSITE = "green_dashboard"
 LEVEL = "click-level"
+LEARNT = 12_000
+"""Votes, one a person and day, behind the reference of that watch."""
+
 GATES = ("holdout", "crossover", "leakage")
 FALL = 0.9
 _BEYOND = 1.96
@@ -113,7 +116,9 @@ def course(mode: Mode, seed: int, shape: Shape | None = None) -> Course:
 def _example(shape: Shape) -> str:
     """The shipped config with this world's holdout, and a watch on everybody's clicks: what tells of a change of the world."""
     text = EXAMPLE.read_text(encoding="utf-8").replace("share: 10%", f"share: {shape.holdout:.0%}")
-    return f"{text}\nwatch: {{ {LEVEL}: {{ detector: {{ kind: river_hint }}, on: clicks }} }}\n"
+    return (
+        f"{text}\nwatch: {{ {LEVEL}: {{ detector: {{ kind: numeric_shift, learn_units: {LEARNT} }}, on: clicks }} }}\n"
+    )
 
 
 def naive(world: Sequence[Period]) -> dict[str, int | None]:

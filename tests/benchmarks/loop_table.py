@@ -9,7 +9,7 @@ import numpy as np
 from detectors.evidence import Standing
 from monitor.simulate.closed_loop.shape import Mode
 from monitor.watch.finding import Origin
-from tests.benchmarks.loop_modes import COMPOSITE, GATES, LONGER, SHAPE, Course
+from tests.benchmarks.loop_modes import COMPOSITE, GATES, LEVEL, LONGER, SHAPE, Course
 from tests.benchmarks.targets import Row
 
 BY = 4
@@ -130,8 +130,8 @@ def _harms(c: Course) -> list[int]:
 
 
 def _called(c: Course, origin: Origin) -> bool:
-    """Something was told in or after the event's period, and all of it with this origin."""
-    told = [a.origin for a in c.alerts if a.period >= SHAPE.event_at]
+    """The watch on everybody's clicks told in or after the event's period, and with this origin alone."""
+    told = [a.origin for a in c.alerts if a.watch == LEVEL and a.period >= SHAPE.event_at]
     return bool(told) and set(told) == {str(origin)}
 
 

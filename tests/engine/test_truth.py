@@ -25,6 +25,9 @@ watch:
   missing: false
   risk: { page_if_worse_by: 20% }
 """
+LEVEL = """  frauds-of-all: { detector: { kind: numeric_shift }, on: frauds }
+metrics: { frauds: { of: fraud, better: lower } }
+"""
 EVENTS = 110_000
 BETWEEN_MS = 3_000
 WORSE_FROM = 75_000
@@ -59,7 +62,7 @@ def ended(folder: Path, worse_from: int, model: str = MODEL) -> Ended:
 
 @pytest.fixture(scope="module")
 def worse(tmp_path_factory: pytest.TempPathFactory) -> Ended:
-    return ended(tmp_path_factory.mktemp("worse"), WORSE_FROM)
+    return ended(tmp_path_factory.mktemp("worse"), WORSE_FROM, MODEL + LEVEL)
 
 
 def test_fraud_that_came_true_more_often_than_told_pages_when_it_is_known(worse: Ended) -> None:
@@ -73,6 +76,18 @@ def test_fraud_that_came_true_more_often_than_told_pages_when_it_is_known(worse:
         assert alert.first.evidence.detail["label_coverage"] == 1.0  # silence is a label here
     (risk,) = worse.alerts("risk")
     assert risk.first.evidence.arms["now"] > 1.2 * risk.first.evidence.arms["reference"]
+
+
+def test_a_shift_of_a_metric_is_seen_in_everybody_once_its_outcomes_are_known(worse: Ended) -> None:
+    (alert,) = worse.alerts("frauds-of-all")
+    assert alert.severity in (Severity.PAGE, Severity.CRITICAL)
+    assert alert.since is not None
+    assert abs(alert.since - (START + WORSE_FROM * BETWEEN_MS)) <= 2 * HOUR
+    votes = {f.end: f.evidence.n for f in worse.told.findings if f.watch == "frauds-of-all"}
+    risks = {f.end: f.evidence.n for f in worse.told.findings if f.watch == "risk"}
+    first = min(votes)
+    assert votes.keys() == risks.keys()
+    assert votes[first]["reference"] < 1_200  # a vote a card and day
 
 
 def test_what_to_expect_is_learned_from_what_matured_and_told_of_what_comes(worse: Ended) -> None:

@@ -105,10 +105,6 @@ def test_an_override_of_what_cannot_be_watched_is_a_fault_with_the_reason(tmp_pa
             "watch.m.on: id is no number of a prediction, and river_hint looks at numbers; allowed: clicks",
         ),
         (
-            {"watch": {"m": {"detector": {"kind": "numeric_shift"}, "on": "clicks"}}},
-            "watch.m.on: numeric_shift looks at predictions as they come",
-        ),
-        (
             {
                 "predictions": {"topic": "t", "score": "s"},
                 "watch": {"m": {"detector": {"kind": "numeric_shift"}, "on": "score"}},
