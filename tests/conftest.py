@@ -6,7 +6,7 @@ Where one cannot be run, its tests are skipped with a line that says what is the
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -32,6 +32,13 @@ def pytest_configure(config: pytest.Config) -> None:
     """The process that hears all reports writes down what tests measured; with several, only they run tests."""
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Figures(Path(config.rootpath) / "build" / "TARGET.json"), "figures")
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """One process more than `-n auto` takes: the one that has the tests of Kafka mostly waits for it."""
+    processors = yield
+    return processors + 1
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -102,7 +109,7 @@ def postgres_cluster() -> Iterator[PostgresCluster]:
     """One PostgreSQL for the whole session."""
     from tests.servers.postgres import NoPostgres, PostgresCluster
 
-    cluster = PostgresCluster()
+    cluster = PostgresCluster(durable=False)
     try:
         cluster.start()
     except NoPostgres as error:
