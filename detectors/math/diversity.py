@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import bdtrc
 
 from detectors.columns import Floats, Ints
 
@@ -45,10 +46,9 @@ def coverage(counts: Ints, exposures: int, at_least: int = 5) -> float:
     total = int(counts.sum())
     if total == 0 or exposures <= 0:
         return 0.0
-    from scipy.stats import binom  # the largest of the libraries: loaded where exposures are counted
-
     values, items = np.unique(counts, return_counts=True)
-    chance = binom.sf(at_least - 1, values, min(exposures / total, 1.0))
+    enough, share = values >= at_least, min(exposures / total, 1.0)
+    chance = np.where(enough, bdtrc(at_least - 1, np.where(enough, values, at_least), share), 0.0)
     return float(np.sum(chance * items) / len(counts))
 
 
