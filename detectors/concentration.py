@@ -7,6 +7,10 @@ there from the start is silent, and so is whatever narrows both cohorts. Each ar
 beside it, so that the origin can be read. Without a holdout the exposed are compared with their own baseline, which shows
 an association only.
 
+Or, with `slice`, items drawn at random for the exposed stand in place of a holdout's (`detectors.draws`): weighted by their chances
+they are a catalogue shown alike, so what is told is how much narrower the policy chooses than what may be shown, and a catalogue that
+shrinks is silent. What people do is in both, so their part in it stays an association.
+
 Only what the policy chose counts among the exposed: items drawn at random (`items.explored`) are left out.
 
 Null: effective items of the exposed, relative to the holdout, have fallen by no more than `page_if_items_fall_by`. A period is
@@ -49,16 +53,20 @@ Chamandy, Muralidharan, Najmi and Naidu 2012 (the bootstrap).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import Field
 
-from detectors import arms, exposures
-from detectors.arms import ArmsParams, ArmsState
+from detectors import arms, draws, exposures
+from detectors.arms import ArmsParams, ArmsState, Reading
 from detectors.arms_report import Words
 from detectors.columns import Columns
 from detectors.detector import Family, Needs, Stream, Tick
-from detectors.evidence import Evidence
+from detectors.evidence import Evidence, Standing
+
+LEFT_OUT = 0.1
+"""Share of the draws that may carry no propensity."""
 
 _WORDS = Words(
     figure="effective_items",
@@ -78,6 +86,18 @@ class ConcentrationParams(ArmsParams):
         int,
         Field(ge=1_000, le=20_000_000, description="items counted one by one in a period, 24 bytes each; see `folded`"),
     ] = 1_000_000
+    slice: Annotated[
+        bool, Field(description="whether items drawn at random for the exposed stand in place of a holdout's")
+    ] = False
+    catalogue: Annotated[
+        int,
+        Field(ge=0, description="with slice: items that may be drawn, if draws count by their chances; 0: all alike"),
+    ] = 0
+
+    @property
+    def drawn_of(self) -> int | None:
+        """What `detectors.exposures.of` asks for."""
+        return self.catalogue if self.slice else None
 
     @property
     def margin(self) -> float:
@@ -103,21 +123,21 @@ class Concentration:
         """Learning."""
         return arms.start(len(ps))
 
-    def prepare(self, p: ConcentrationParams, s: ArmsState, row: int) -> int:
-        """The cap on items."""
-        return p.max_items
+    def prepare(self, p: ConcentrationParams, s: ArmsState, row: int) -> ConcentrationParams:
+        """What is counted, and the cap on items."""
+        return p
 
-    def empty(self, prep: int) -> exposures.Exposures:
+    def empty(self, prep: ConcentrationParams) -> exposures.Exposures:
         """Nobody was shown anything."""
         return exposures.empty()
 
-    def fold(self, prep: int, a: exposures.Exposures, rows: Columns) -> exposures.Exposures:
+    def fold(self, prep: ConcentrationParams, a: exposures.Exposures, rows: Columns) -> exposures.Exposures:
         """Add what exposed and held-out units were shown."""
-        return exposures.merge(a, exposures.of(rows, "items", prep), prep)
+        return exposures.merge(a, exposures.of(rows, "items", prep.max_items, prep.drawn_of), prep.max_items)
 
-    def merge(self, prep: int, a: exposures.Exposures, b: exposures.Exposures) -> exposures.Exposures:
+    def merge(self, prep: ConcentrationParams, a: exposures.Exposures, b: exposures.Exposures) -> exposures.Exposures:
         """Counts add; see `detectors.exposures`."""
-        return exposures.merge(a, b, prep)
+        return exposures.merge(a, b, prep.max_items)
 
     def size(self, a: exposures.Exposures) -> int:
         """Units of the smaller cohort; of the exposed alone where nobody is held out."""
@@ -132,4 +152,27 @@ class Concentration:
         tick: Tick,
     ) -> tuple[ArmsState, list[Evidence]]:
         """Advance by one period."""
-        return arms.close(ps, s, [exposures.reading(a) for a in stats], tick, _WORDS)
+        return arms.close(ps, s, [_reading(p, a) for p, a in zip(ps, stats, strict=True)], tick, _WORDS)
+
+
+def _reading(p: ConcentrationParams, a: exposures.Exposures) -> Reading:
+    """The figures of a period; draws that stand for too little are refused, and nothing is told of them."""
+    reading = exposures.reading(a)
+    if not p.slice:
+        return reading
+    drawn, unknown = int(a.shown[1]), int(a.shown[2])
+    worth = draws.worth(float(a.weight[1, 0]), float(a.squares[1, 0]))
+    refused = reading.refused
+    if unknown > LEFT_OUT * (drawn + unknown):
+        refused = (
+            Standing.NOT_COMPUTABLE,
+            f"{unknown:,} of {drawn + unknown:,} items drawn at random carry no propensity (items.propensity), and the others "
+            "cannot stand for them",
+        )
+    elif 0 < worth < p.min_exposures:
+        refused = (
+            Standing.INSUFFICIENT,
+            f"the {drawn:,} items drawn at random in this period are worth {worth:,.0f} that count alike; at least "
+            f"{p.min_exposures:,} are needed",
+        )
+    return replace(reading, detail=reading.detail | {"draws_worth": worth}, refused=refused)

@@ -1,7 +1,8 @@
 """Who was shown which items in one period: the statistic under the concentration of exposure.
 
 Of the exposed only what the policy chose counts: items marked `explored` were drawn at random, and would hide how narrow the
-policy is. Of the holdout everything counts. Three integer tables, each bounded in memory whatever the catalogue and the traffic:
+policy is. Of the holdout everything counts. Where nobody is held out, those items themselves can stand in its place, weighted
+(`detectors.draws`). Three integer tables, each bounded in memory whatever the catalogue and the traffic:
 
 - items: exact counts of the exposed and the holdout for at most `max_items` items. Beyond, those with the smallest mixed
   hashes are kept, which is a uniform sample of the items and depends on nothing but the set of items seen; the exposures of
@@ -16,12 +17,12 @@ Source: Alon, Matias and Szegedy 1999, JCSS 58 (second frequency moment); Charik
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from detectors import showings
+from detectors import draws, showings
 from detectors.arms import Reading
 from detectors.arms_report import ARMS
 from detectors.columns import Columns, Floats, Hashes, Ints
@@ -37,9 +38,10 @@ _SIGN = np.uint64(63)
 class Exposures:
     """Counts by item and cohort. The arm axis is (exposed, holdout); run 0 has weight 1, the others are replicates.
 
-    items, counts          (n,) mixed item hashes, ascending; (n, 2) exposures.
+    items, counts          (n,) mixed item hashes, ascending; (n, 2) exposures, each once.
     slots, slot_sums       (k,) slots in use, ascending; (k, 2 * runs) signed weighted exposures, arm-major.
-    weight, squares        (2, runs) sums over all exposures of the unit's weight, and of its square.
+    weight, squares        (2, runs) sums over all exposures of their weight times the unit's, and of its square.
+    shown                  (3,) exposures of each arm, and draws that were left out for want of a propensity.
     exposed, holdout       mixed unit hashes; see `detectors.math.distinct`.
     """
 
@@ -49,6 +51,7 @@ class Exposures:
     slot_sums: Ints
     weight: Ints
     squares: Ints
+    shown: Ints
     exposed: Hashes
     holdout: Hashes
 
@@ -63,6 +66,7 @@ def empty() -> Exposures:
         slot_sums=np.zeros((0, 2 * _RUNS), np.int64),
         weight=np.zeros((2, _RUNS), np.int64),
         squares=np.zeros((2, _RUNS), np.int64),
+        shown=np.zeros(3, np.int64),
         exposed=none.copy(),
         holdout=none.copy(),
     )
@@ -79,19 +83,27 @@ def merge(a: Exposures, b: Exposures, max_items: int) -> Exposures:
         slot_sums=slots.sums,
         weight=a.weight + b.weight,
         squares=a.squares + b.squares,
+        shown=a.shown + b.shown,
         exposed=distinct.add(a.exposed, b.exposed),
         holdout=distinct.add(a.holdout, b.holdout),
     )
 
 
-def of(rows: Columns, column: str, max_items: int) -> Exposures:
+def of(rows: Columns, column: str, max_items: int, drawn_of: int | None = None) -> Exposures:
     """What `rows` show to exposed and held-out units; rows without a unit and items without an identity are left out.
+
+    drawn_of   None, or: instead of held-out units, what was drawn at random for the exposed; see `detectors.draws.against`.
 
     KeyError if there is no such column, TypeError if it is no list of items.
     """
-    chosen = showings.chosen(showings.of(rows, column))
+    shown, unknown = showings.of(rows, column), 0
+    if drawn_of is None:
+        chosen = showings.chosen(shown)
+        counted = np.ones(len(chosen.item), np.int64)
+    else:
+        chosen, counted, unknown = draws.against(shown, rows, drawn_of)
     if not len(chosen.item):
-        return empty()
+        return replace(empty(), shown=np.array([0, 0, unknown], np.int64))
     owner, item, arm = chosen.owner, chosen.item, chosen.arm
     people, of_unit = np.unique(rows.unit[owner], return_inverse=True)
     weight = np.concatenate([np.ones((len(people), 1), np.int64), bootstrap.weights(people)], axis=1)
@@ -100,11 +112,14 @@ def of(rows: Columns, column: str, max_items: int) -> Exposures:
     slots, of_slot = np.unique(bootstrap.mix(keys) & np.uint64(SLOTS - 1), return_inverse=True)
     sign = 1 - 2 * (bootstrap.mix(keys) >> _SIGN).astype(np.int64)
     cell = of_slot[of_item] * 2 + arm
-    by_exposure = sign[of_item]
+    by_exposure = sign[of_item] * counted
     sums = np.stack(
         [_sums(cell, by_exposure * weight[of_unit, run], 2 * len(slots)).reshape(-1, 2) for run in range(_RUNS)], axis=2
     )
-    times = np.stack([_sums(of_unit, arm == which, len(people)) for which in (0, 1)])
+    times, times_squared = (
+        np.stack([_sums(of_unit, np.where(arm == which, each, 0), len(people)) for which in (0, 1)])
+        for each in (counted, counted**2)
+    )
     mixed = bootstrap.mix(people)
     return Exposures(
         items=keys[:max_items],
@@ -112,7 +127,8 @@ def of(rows: Columns, column: str, max_items: int) -> Exposures:
         slots=slots,
         slot_sums=sums.reshape(len(slots), 2 * _RUNS),
         weight=times @ weight,
-        squares=times @ weight**2,
+        squares=times_squared @ weight**2,
+        shown=np.append(np.bincount(arm, minlength=2), unknown).astype(np.int64),
         exposed=distinct.add(np.zeros(0, np.uint64), mixed[times[0] > 0]),
         holdout=distinct.add(np.zeros(0, np.uint64), mixed[times[1] > 0]),
     )
@@ -132,9 +148,10 @@ def reading(a: Exposures) -> Reading:
     """How concentrated the exposures of each arm are: the logarithms of their effective items."""
     total, self_pairs = a.weight.astype(np.float64), a.squares.astype(np.float64)
     sketched = np.sum(a.slot_sums.astype(np.float64) ** 2, axis=0).reshape(2, _RUNS)
-    folded = int(a.weight[:, 0].sum() - a.counts.sum())
-    if folded == 0:
-        sketched[:, 0] = np.sum(a.counts.astype(np.float64) ** 2, axis=0)
+    folded = int(a.shown[:2].sum() - a.counts.sum())
+    for arm in (0, 1):
+        if folded == 0 and (each := _each(a, arm)):
+            sketched[arm, 0] = np.sum((each * a.counts[:, arm].astype(np.float64)) ** 2)
     logs = diversity.log_effective_items(diversity.unbiased_hhi(sketched, total, self_pairs))
     people = np.array(units(a), np.int64)
     told: dict[str, Any] = {
@@ -147,7 +164,13 @@ def reading(a: Exposures) -> Reading:
             f"{folded:,} exposures are of items beyond the cap: effective items come from 16,384 signed sums "
             "(relative error about 1 %), the other figures from a uniform sample of the items"
         )
-    return Reading(logs[:, 0], logs[:, 1:], people, a.weight[:, 0], told)
+    return Reading(logs[:, 0], logs[:, 1:], people, a.shown[:2], told)
+
+
+def _each(a: Exposures, arm: int) -> float:
+    """The weight of every exposure of an arm where all weigh alike; else 0."""
+    n, total, squares = int(a.shown[arm]), int(a.weight[arm, 0]), int(a.squares[arm, 0])
+    return total / n if n and squares * n == total**2 else 0.0
 
 
 def figures(a: Exposures) -> dict[str, float]:

@@ -1,7 +1,8 @@
-"""The words for whom the exposed are compared with, where nobody is held out.
+"""The words for what the exposed are compared with, where nobody is held out.
 
 Detectors know two cohorts, exposed and holdout, and so do our sentences about them. `reworded` says the same of an old version beside
-a new one. It is for sentences of ours: names and texts of others come into them later.
+a new one, and of items drawn at random beside those that the model chooses. It is for sentences of ours: names and texts of others
+come into them later.
 """
 
 from __future__ import annotations
@@ -38,6 +39,14 @@ _VERSIONS = Cohorts(
     "Both versions feed the same loop, so what it does to both is not in this difference.",
 )
 
+_DRAWS = Cohorts(
+    {"exposed": "chosen", "holdout": "at random"},
+    ("chosen", "at random"),
+    "Compared with what is drawn at random",
+    "The draws stand in the same people's lists, so what the model does to people is in both: their part in it is only associated.",
+)
+_HELD_OUT_OR = {Comparison.OLD_VERSION: _VERSIONS, Comparison.SLICE: _DRAWS}
+
 _OF_VERSIONS = {
     "exposed and held-out people": "people of both versions",
     "between the holdout and the exposed": "between the old and the new version",
@@ -62,12 +71,35 @@ _OF_VERSIONS = {
     "compare the versions live since then; if one of them started it, roll it back": "roll the new version back, or find out "
     "what in it does this",
 }
-_FOUND = re.compile(r"\b(" + "|".join(sorted(map(re.escape, _OF_VERSIONS), key=len, reverse=True)) + r")(?!\w)", re.I)
+_LED = "what people do is in both, so how far they led the model there is not told"
+_OF_DRAWS = {
+    "held-out people, where there are any, see what exposed people made popular, so the true gap may be larger": _LED,
+    "held-out people see items that the exposed made popular, so the true gap may be larger": _LED,
+    "exposed people see": "by the model's choice people see",
+    "held-out people see": "drawn at random they would see",
+    "exposed people": "people",
+    "exposed units": "units",
+    "items shown to held-out units": "items drawn at random",
+    "held-out units": "units with an item drawn at random",
+    "nobody of the holdout was shown anything": "nothing was drawn at random",
+}
+
+
+def _finding(words: Mapping[str, str]) -> re.Pattern[str]:
+    return re.compile(
+        r"\b(" + "|".join(sorted(map(re.escape, words), key=len, reverse=True)) + r")(?!\w)", re.IGNORECASE
+    )
+
+
+_WORDS = {
+    str(compared): (_finding(words), words)
+    for compared, words in ((Comparison.OLD_VERSION, _OF_VERSIONS), (Comparison.SLICE, _OF_DRAWS))
+}
 
 
 def of(compared: str | None) -> Cohorts:
     """How the cohorts are called, by what the exposed are compared with."""
-    return _VERSIONS if compared == Comparison.OLD_VERSION else _HELD_OUT
+    return _HELD_OUT if compared is None else _HELD_OUT_OR.get(Comparison(compared), _HELD_OUT)
 
 
 def cohorts_of(labels: Mapping[str, str]) -> Cohorts:
@@ -81,11 +113,12 @@ def reworded(text: str, compared: str | None) -> str:
     >>> reworded("exposed people show lower reads than the holdout", "old_version")
     'people of the new version show lower reads than the old version'
     """
-    if compared != Comparison.OLD_VERSION:
+    if compared not in _WORDS:
         return text
-    return _FOUND.sub(_found, text)
+    pattern, words = _WORDS[compared]
 
+    def said(match: re.Match[str]) -> str:
+        other = words[match[0].lower()]
+        return other[0].upper() + other[1:] if match[0][0].isupper() else other
 
-def _found(match: re.Match[str]) -> str:
-    said = _OF_VERSIONS[match[0].lower()]
-    return said[0].upper() + said[1:] if match[0][0].isupper() else said
+    return pattern.sub(said, text)

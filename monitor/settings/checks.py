@@ -91,8 +91,8 @@ def _check_cohorts(model: ModelSettings, teams: Sequence[str], say: Say) -> None
 
 def _check_watch(model: ModelSettings, name: str, watch: WatchSettings, say: Say, say_params: SayParams) -> None:
     here = ("watch", name)
-    if watch.cohort != "all" and model.cohorts is None:
-        say((*here, "cohort"), "needs cohorts")
+    if watch.cohort != "all" and model.others is None:
+        say((*here, "cohort"), "needs cohorts of people")
     if watch.detector is None:
         return
     known = (*columns(model), *model.metrics, *(TRUTH + outcome for outcome in model.outcomes))

@@ -51,7 +51,7 @@ def _predictions(model: ModelSettings, topic_prefix: str) -> EventMapping:
         time=_time(predictions),
         time_unit=predictions.time_unit,
         unit=predictions.unit or (),
-        cohort=None if model.cohorts is None else _cohort(model.cohorts),
+        cohort=None if model.cohorts is None or model.others is None else _cohort(model.cohorts),
         fields=tuple(_prediction_fields(predictions)),
         items=None if predictions.items is None else _items(predictions.items),
         where=_conditions(predictions),

@@ -88,9 +88,9 @@ class HashRule(SettingsType):
 
 
 class CohortSettings(SettingsType):
-    """Who is exposed, and whom they are compared with: people held out, or people served by the version before.
+    """Who is exposed, and what they are compared with: people held out, people served by the version before, or random items.
 
-    Who belongs where stands in a field of the prediction, or follows from a hash rule.
+    Who belongs where stands in a field of the prediction, or follows from a hash rule; an exploration slice needs neither.
     """
 
     field: FieldPath | None = Field(default=None, description="The prediction's field that names the arm.")
@@ -105,16 +105,28 @@ class CohortSettings(SettingsType):
         "then tell the versions apart; both feed the same loop, so what it does to both is not seen. field may be the version's; a "
         "name that stays (current, previous) needs no change at the next release.",
     )
+    exploration_slice: bool = Field(
+        default=False,
+        description="Instead of a holdout: items drawn at random in everybody's lists (predictions.items.explored) show what people "
+        "would see without the model's choice; counted alike, or by items.propensity with items.catalogue. Only what is shown is "
+        "compared: nobody is held out, so what the model does to people is in both.",
+    )
     exploration: ArmSettings | None = Field(
         default=None, description="Arms that are shown things at random. Not with hash."
     )
 
     @model_validator(mode="after")
     def _one_rule(self) -> Self:
-        if (self.holdout is None) == (self.old_version is None):
+        given = (self.holdout is not None, self.old_version is not None, self.exploration_slice)
+        if sum(given) != 1:
             raise sentence(
-                "needs either holdout (people kept from the model) or old_version (people served by the version before)"
+                "needs one of holdout (people kept from the model), old_version (people served by the version before) and "
+                "exploration_slice (items drawn at random)"
             )
+        if self.exploration_slice:
+            if self.model_fields_set - {"exploration_slice"}:
+                raise sentence("an exploration slice knows no arms: it is everybody's; keep only exploration_slice")
+            return self
         if (self.field is None) == (self.hash is None):
             raise sentence("needs either field or hash")
         others = self.others
@@ -129,11 +141,13 @@ class CohortSettings(SettingsType):
     @property
     def comparison(self) -> Comparison:
         """What the exposed are compared with."""
+        if self.exploration_slice:
+            return Comparison.SLICE
         return Comparison.HOLDOUT if self.old_version is None else Comparison.OLD_VERSION
 
     @property
     def others(self) -> OthersSettings | None:
-        """Whom the exposed are compared with."""
+        """Whom the exposed are compared with; None where that is an exploration slice."""
         return self.holdout or self.old_version
 
     def arms(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:

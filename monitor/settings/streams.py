@@ -160,6 +160,11 @@ class Items(SettingsType):
     propensity: SharePlace | None = Field(
         default=None, description="Chance that it stood there under the logging policy, 0 to 1."
     )
+    catalogue: int | None = Field(
+        default=None,
+        ge=2,
+        description="How many items may be drawn at random. With propensity: draws are weighted by their chances.",
+    )
     category: CategoryPlace | None = Field(default=None, description="What kind of item.")
     explored: FlagPlace | None = Field(
         default=None, description="Whether it was drawn at random rather than chosen by the policy."

@@ -35,7 +35,7 @@ from monitor.watch.refusals import refusals
 from monitor.watch.spend import shares
 from monitor.watch.trials import ExperimentPlan
 
-_NO_HOLDOUT = frozenset({"old_version"})
+_NO_HOLDOUT = frozenset({"old_version", "exploration_slice"})
 """What stands under `cohorts` instead of a holdout; left out where it is not there, as it was before there was such a thing."""
 
 
@@ -208,7 +208,7 @@ def _about_cohorts(cohorts: CohortSettings | None) -> dict[str, object] | None:
     if cohorts is None:
         return None
     told = cohorts.model_dump(exclude={"holdout": {"team"}, "old_version": {"team"}})
-    return {name: value for name, value in told.items() if value is not None or name not in _NO_HOLDOUT}
+    return {name: value for name, value in told.items() if value or name not in _NO_HOLDOUT}
 
 
 def _joined(outcome: OutcomeSettings) -> tuple[object, ...]:

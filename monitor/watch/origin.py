@@ -42,6 +42,9 @@ Where the exposed are compared with people drawn to an old version (`detectors.c
 same world, so the table says less: whoever moved alone, it is version_change; what moved both alike is one of loop and world, and
 cannot be known.
 
+Beside items drawn at random: what the model alone moved is associated, for people led it there or were led; what moved the draws as
+well is external_drift, a change of the catalogue.
+
 A version that changes so often that more than a tenth of the weeks before lie as near to a change explains nothing by its time,
 and counts as none; so an unrelated shift is blamed on a version in at most a tenth of cases.
 """
@@ -136,7 +139,7 @@ def of(case: Case) -> tuple[Origin, str]:
     if fixed := _BY_DETECTOR.get((case.family, case.detector)) or _FIXED.get(case.family):
         return fixed[0], reworded(fixed[1], case.compared)
     if not case.randomised:
-        return _by_time(case, case.alone)
+        return _without_people(case)
     if case.broken:
         whose = "holdout" if case.compared is Comparison.HOLDOUT else "assignment to versions"
         return Origin.UNKNOWN, f"the {whose} cannot be trusted in that time: {case.broken}"
@@ -284,6 +287,18 @@ def _between_versions(case: Case) -> tuple[Origin, str]:
     if case.family is Family.COHORT:
         return Origin.VERSION_CHANGE, f"people drawn to the new version differ from those drawn to the old; {said}"
     return _by_time(case, f"nothing tells who moved: {said}")
+
+
+def _without_people(case: Case) -> tuple[Origin, str]:
+    """Of what the model chooses and of what is drawn at random for the same people; by time alone where nothing is drawn."""
+    moves = case.moves
+    if case.compared is not Comparison.SLICE or isinstance(moves, str):
+        return _by_time(case, case.alone)
+    where, said = sector(moves), told(moves, ("chosen", "drawn at random"))
+    if where is Sector.HOLDOUT or (where is Sector.BOTH and not gap_changed(moves)):
+        return Origin.EXTERNAL_DRIFT, f"what may be drawn moved, so the catalogue did: {said}"
+    beginning = "only what the model chooses moved, not what may be drawn: " if where is Sector.EXPOSED else ""
+    return Origin.ASSOCIATED, f"{beginning}{said}; without people held out nobody can tell who leads whom"
 
 
 def _without_moves(case: Case, why: str) -> tuple[Origin, str]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from detectors.catalogue import DETECTORS
+from detectors.comparison import Comparison
 from detectors.detector import Family, Needs, Stream, Value
 from monitor.ingest.mapping import TRUTH, Kind
 from monitor.settings import columns, mappings
@@ -39,6 +40,7 @@ def refusals(model: ModelSettings) -> Iterator[Refusal]:
     held_out = None if model.cohorts is None else model.cohorts.holdout
     if held_out is not None and held_out.policies and model.predictions.policy is None:
         yield ("cohorts", "holdout", "policies"), "says nothing without predictions.policy: map who chose the output"
+    yield from _slice(model)
     for wanted in kinds.watches_of(model).watches:
         if DETECTORS[wanted.detector].needs(wanted.params).stream is Stream.ARRIVALS:
             length = kinds.arrival_window(model)
@@ -82,6 +84,20 @@ def _rotation(model: ModelSettings) -> Iterator[Refusal]:
                 (*here, "rotates"),
                 f"{duration_text(rule.rotates)} leave no time for {name}, which counts within {duration_text(outcome.within)}",
             )
+
+
+def _slice(model: ModelSettings) -> Iterator[Refusal]:
+    """An exploration slice must be marked, and weighted on the scale of its catalogue."""
+    if model.comparison is not Comparison.SLICE:
+        return
+    here, items = ("cohorts", "exploration_slice"), model.predictions.items
+    if items is None or items.explored is None:
+        yield here, "says nothing without predictions.items.explored: which of the items shown were drawn at random"
+    elif items.propensity is not None and items.catalogue is None:
+        yield (
+            here,
+            "draws count by predictions.items.propensity; say predictions.items.catalogue, how many items may be drawn, too",
+        )
 
 
 def _names(model: ModelSettings) -> Iterator[Refusal]:

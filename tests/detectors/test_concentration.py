@@ -17,6 +17,7 @@ from detectors.snapshot import pack_record, pack_row, unpack_record, unpack_rows
 
 DAY = 86_400_000
 DETECTOR = Concentration()
+SMALL = ConcentrationParams(max_items=1_000)
 SLATE = 10
 
 
@@ -176,7 +177,7 @@ def test_a_holdout_that_comes_later_starts_a_contrast_with_a_new_baseline() -> N
     state, modes = DETECTOR.start([p]), []
     for period in range(1, 9):
         cohort = cohorts(2_000) if period > 4 else np.zeros(2_000, np.int64)
-        a = DETECTOR.fold(p.max_items, exposures.empty(), shown(rng, np.full(2_000, 200), cohort))
+        a = DETECTOR.fold(p, exposures.empty(), shown(rng, np.full(2_000, 200), cohort))
         state, (evidence,) = DETECTOR.close([p], state, [a], Tick.plain(period, period + 1, page=1e-3, warn=1e-3))
         modes.append(str(evidence.mode))
     assert modes == ["learning"] * 2 + ["watching"] * 2 + ["learning"] * 2 + ["watching"] * 2
@@ -187,7 +188,7 @@ def test_a_holdout_that_vanishes_is_insufficient_not_an_own_baseline() -> None:
     p, rng = ConcentrationParams(learn_periods=1), np.random.default_rng(4)
     state = DETECTOR.start([p])
     for cohort in (cohorts(2_000), np.zeros(2_000, np.int64)):
-        a = DETECTOR.fold(p.max_items, exposures.empty(), shown(rng, np.full(2_000, 200), cohort))
+        a = DETECTOR.fold(p, exposures.empty(), shown(rng, np.full(2_000, 200), cohort))
         state, (evidence,) = DETECTOR.close([p], state, [a], Tick.plain(1, 2, page=1e-3, warn=1e-3))
     assert evidence.standing is Standing.INSUFFICIENT
     assert evidence.reason.startswith("nobody of the holdout")
@@ -207,11 +208,11 @@ def test_a_person_who_rearms_closes_the_alert_and_the_run_starts_anew() -> None:
 def test_the_statistic_does_not_depend_on_cut_or_order_even_beyond_the_cap() -> None:
     rng = np.random.default_rng(8)
     rows = shown(rng, np.full(900, 5_000), cohorts(900))
-    whole = DETECTOR.fold(1_000, exposures.empty(), rows)
+    whole = DETECTOR.fold(SMALL, exposures.empty(), rows)
     assert len(whole.items) == 1_000
     parts = exposures.empty()
     for index in np.array_split(rng.permutation(900), 8):
-        parts = DETECTOR.merge(1_000, DETECTOR.fold(1_000, exposures.empty(), rows.take(index)), parts)
+        parts = DETECTOR.merge(SMALL, DETECTOR.fold(SMALL, exposures.empty(), rows.take(index)), parts)
     assert pack_record(parts) == pack_record(whole)
     assert pack_record(unpack_record(exposures.Exposures, pack_record(whole))) == pack_record(whole)
 
@@ -219,7 +220,10 @@ def test_the_statistic_does_not_depend_on_cut_or_order_even_beyond_the_cap() -> 
 def test_beyond_the_cap_the_estimate_stays_within_the_sketchs_error_and_says_so() -> None:
     rng = np.random.default_rng(9)
     rows = shown(rng, np.full(8_000, 20_000), cohorts(8_000))
-    exact, capped = (exposures.reading(DETECTOR.fold(cap, exposures.empty(), rows)) for cap in (10**6, 1_000))
+    exact, capped = (
+        exposures.reading(DETECTOR.fold(ConcentrationParams(max_items=cap), exposures.empty(), rows))
+        for cap in (10**6, 1_000)
+    )
     assert exact.detail["folded_exposures"] == 0
     assert capped.detail["folded_exposures"] > 70_000
     assert capped.logs == pytest.approx(exact.logs, abs=0.15)
@@ -234,7 +238,7 @@ def test_a_watch_alone_and_in_a_bank_and_after_a_restart_give_the_same_numbers()
     alone = [DETECTOR.start([p]) for p in ps]
     for period in range(1, 7):
         stats = [
-            DETECTOR.fold(p.max_items, exposures.empty(), shown(rng, np.where(cohort == 0, 300 // period, 300), cohort))
+            DETECTOR.fold(p, exposures.empty(), shown(rng, np.where(cohort == 0, 300 // period, 300), cohort))
             for p in ps
         ]
         bank, together = DETECTOR.close(
@@ -254,8 +258,8 @@ def test_rows_without_unit_item_or_cohort_are_left_out() -> None:
     other = Columns(rows.time, rows.unit, np.full(40, 2, np.int8), rows.partition, rows.offset, rows.fields)
     missing = rows.having(items=Ragged(np.arange(41), {"item": Hash(np.zeros(40, np.uint64))}))
     for left_out in (none, other, missing):
-        assert DETECTOR.size(DETECTOR.fold(1_000, exposures.empty(), left_out)) == 0
-    assert DETECTOR.size(DETECTOR.fold(1_000, exposures.empty(), rows)) == 20
+        assert DETECTOR.size(DETECTOR.fold(SMALL, exposures.empty(), left_out)) == 0
+    assert DETECTOR.size(DETECTOR.fold(SMALL, exposures.empty(), rows)) == 20
 
 
 def test_bootstrap_errors_agree_with_monte_carlo_when_units_are_clustered() -> None:
@@ -311,7 +315,7 @@ def test_at_the_margin_bounds_err_no_more_often_than_they_say_and_false_pages_st
                 np.arange(400),
                 {"items": Ragged(np.arange(401) * SLATE, {"item": Hash(item.ravel())})},
             )
-            a = DETECTOR.fold(p.max_items, exposures.empty(), rows)
+            a = DETECTOR.fold(p, exposures.empty(), rows)
             state, (evidence,) = DETECTOR.close([p], state, [a], Tick.plain(period, period + 1, page=spend, warn=0.0))
             pages += evidence.crossing is Crossing.PAGE
             if evidence.interval is not None and period == 3:

@@ -81,9 +81,9 @@ def test_going_from_the_random_to_the_production_policy_is_told_as_narrowing_in_
     p, detector = ConcentrationParams(learn_periods=1), Concentration()
     state, told = detector.start([p]), []
     for day, exposed in enumerate([before, before, production, production]):
-        a = detector.empty(p.max_items)
+        a = detector.empty(p)
         for rows in (exposed, held_out):
-            a = detector.fold(p.max_items, a, rows)
+            a = detector.fold(p, a, rows)
         state, (said,) = detector.close([p], state, [a], Tick.plain(day * DAY, (day + 1) * DAY, page=1e-3, warn=4e-3))
         told.append(said)
     assert [str(e.crossing) for e in told] == ["none", "none", "none", "page"]

@@ -15,6 +15,10 @@ from tests.scenarios.world import Ended, configured, replayed
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "examples" / "closed-loop.yaml"
 PARTS = ("concentration", "homogenisation")
+RANDOM_ITEMS = """
+cohorts: { exploration_slice: true }
+
+"""
 TWO_VERSIONS = """
 cohorts:
   field: version
@@ -27,6 +31,7 @@ cohorts:
 def model(cohorts: str) -> str:
     """The example's model with other cohorts."""
     text = EXAMPLE.read_text()
+    text = text.replace("propensity: propensity,", "propensity: propensity, catalogue: 400,")
     return text[text.index("model:") : text.index("cohorts:")] + cohorts + text[text.index("metrics:") :]
 
 
@@ -61,5 +66,29 @@ def test_a_version_that_feeds_on_itself_is_told_beside_one_that_does_not(two_ver
 
 def test_two_versions_that_do_the_same_say_nothing(tmp_path: Path) -> None:
     twin = ended(tmp_path, Mode.FROZEN, VERSIONS, TWO_VERSIONS)
+    assert twin.alerts() == []
+    assert twin.judged("concentration") == 3
+
+
+NOBODY_HELD_OUT = Shape(people=1_800, periods=4, holdout=0.0)
+
+
+def test_a_closing_loop_is_told_beside_what_is_drawn_at_random(tmp_path: Path) -> None:
+    told = ended(tmp_path, Mode.CLOSED, NOBODY_HELD_OUT, RANDOM_ITEMS)
+    (alert,) = told.alerts(DASHBOARD)
+    assert alert.opened_at <= events.FIRST_DAY + 4 * events.DAY
+    assert alert.finding.origin is Origin.ASSOCIATED
+    message = told.message(alert, Kind.FIRING)
+    assert "by the model's choice people see fewer different items than before" in message.title
+    assert (
+        "*Likely origin: associated with the model. Only what the model chooses moved, not what may be drawn:"
+        in message.text
+    )
+    assert "*Compared with what is drawn at random:* The draws stand in the same people's lists" in message.text
+    assert all(word not in message.text.lower() for word in ("holdout", "held-out people"))
+
+
+def test_a_model_trained_on_random_items_alone_says_nothing_beside_them(tmp_path: Path) -> None:
+    twin = ended(tmp_path, Mode.EXPLORATION_ONLY, NOBODY_HELD_OUT, RANDOM_ITEMS)
     assert twin.alerts() == []
     assert twin.judged("concentration") == 3

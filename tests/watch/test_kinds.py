@@ -10,6 +10,7 @@ from detectors.cohort_block import CohortBlockParams
 from detectors.cohort_bounded import CohortBoundedParams
 from detectors.cohort_quantile import CohortQuantileParams
 from detectors.columns import Cohort
+from detectors.concentration import ConcentrationParams
 from detectors.divergence import DivergenceParams
 from detectors.loop_gain.detector import LoopGainParams
 from detectors.missing_rate import MissingRateParams
@@ -428,3 +429,27 @@ def test_people_drawn_to_an_old_version_are_compared_as_held_out_ones_are_and_no
     assert got(cohorts=versions)["clicks"].params == CohortBoundedParams(holdout_share=0.3)
     assert got(cohorts=versions)["freshness.holdout"].metric == "old_version"
     assert missing(cohorts=versions)["leakage"] == "nobody is held out: both versions are the model's"
+
+
+def sliced(**items: Any) -> dict[str, Any]:
+    shown = {"each": "shown", "explored": "explored", **items}
+    return {"cohorts": {"exploration_slice": True}, "predictions": predictions(items=shown)}
+
+
+def test_beside_an_exploration_slice_exposure_is_compared_and_people_are_not() -> None:
+    even = got(**sliced())["concentration"].params
+    assert isinstance(even, ConcentrationParams)
+    assert (even.slice, even.catalogue) == (True, 0)
+    weighed = got(**sliced(propensity="p", catalogue=400))["concentration"].params
+    assert isinstance(weighed, ConcentrationParams)
+    assert (weighed.slice, weighed.catalogue) == (True, 400)
+    nobody = (
+        "nobody is held out (cohorts.exploration_slice): what people do cannot be compared, only what they are shown"
+    )
+    lacking = missing(**sliced())
+    assert [lacking[name] for name in ("holdout", "clicks", "divergence", "calibration_gap")] == [
+        nobody,
+        nobody,
+        nobody,
+        UNSCORED,
+    ]

@@ -180,3 +180,15 @@ def test_a_broken_assignment_to_versions_is_called_so() -> None:
     assert origin.of(broken)[1] == "the assignment to versions cannot be trusted in that time: it is 20 %"
     _, why = origin.of(Case(family=Family.INTEGRITY, compared=Comparison.OLD_VERSION))
     assert why.startswith("who is served by the old version is not as planned")
+
+
+def test_beside_draws_only_the_catalogue_is_told_apart_and_the_rest_is_associated() -> None:
+    def beside(chosen: float, drawn: float, family: Family = Family.LOOP) -> Origin:
+        return found(family, compared=Comparison.SLICE, moves=moved(chosen, drawn))
+
+    assert beside(-1.0, 0.0) is Origin.ASSOCIATED
+    assert beside(-1.0, -1.0) is Origin.EXTERNAL_DRIFT
+    assert beside(0.0, 1.0) is Origin.EXTERNAL_DRIFT
+    assert beside(-2.0, -1.1) is Origin.ASSOCIATED
+    assert beside(0.1, 0.1) is Origin.ASSOCIATED
+    assert found(Family.SHIFT, compared=Comparison.SLICE) is Origin.UNKNOWN

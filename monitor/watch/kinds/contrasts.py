@@ -11,6 +11,7 @@ from detectors.cohort_by_group import CohortByGroupParams
 from detectors.cohort_quantile import CohortQuantileParams
 from detectors.cohort_sticky import CohortStickyParams
 from detectors.columns import Cohort
+from detectors.comparison import Comparison
 from detectors.contamination import ContaminationParams
 from detectors.sample_ratio import SampleRatioParams
 from detectors.sample_ratio_by_group import SampleRatioByGroupParams
@@ -36,6 +37,8 @@ BLOCK_UNITS = 50
 
 def why_no_contrast(model: ModelSettings) -> str:
     """Why exposed and held-out people cannot be compared; empty if they can."""
+    if model.comparison is Comparison.SLICE:
+        return "nobody is held out (cohorts.exploration_slice): what people do cannot be compared, only what they are shown"
     if model.others is None:
         return "no cohorts are configured, so nothing can be compared with people held out"
     return "" if model.predictions.unit is not None else "predictions.unit is not mapped, and units are the sample"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from detectors.calibration_gap.detector import CalibrationGapParams
 from detectors.churn import ChurnParams
+from detectors.comparison import Comparison
 from detectors.concentration import ConcentrationParams
 from detectors.detector import Params
 from detectors.effective_sample import EffectiveSampleParams
@@ -89,12 +90,20 @@ def _trained_periods(model: ModelSettings) -> int:
 def _wanted(model: ModelSettings, name: str, params: Params, window: int) -> Wanted:
     """A watch on what is shown; the health of the training set is read from what it is taught, where that is known."""
     taught = labels_of(model)
+    if isinstance(params, ConcentrationParams) and model.comparison is Comparison.SLICE:
+        params = params.model_copy(update={"slice": True, "catalogue": _drawn_of(model)})
     if not isinstance(params, TrainingHealthParams):
         severity = "info" if name in _INSIGHTS else "warn"
         return Wanted(name, name, params, TRUTH + taught[0] if name == CALIBRATION_GAP else "", window, severity)
     trailing = params.trailing_periods if model.trained_on is None else _trained_periods(model)
     params = TrainingHealthParams(trailing_periods=trailing, labels=bool(taught))
     return Wanted(name, name, params, TRUTH + taught[0] if taught else "", window, "warn")
+
+
+def _drawn_of(model: ModelSettings) -> int:
+    """How many items may be drawn, where draws count by their chances; 0 where all are drawn alike."""
+    items = model.predictions.items
+    return 0 if items is None or items.propensity is None else items.catalogue or 0
 
 
 def outcomes_of_items(model: ModelSettings) -> list[str]:
