@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SECONDS := 300
 
-.PHONY: help demo test bench calibrate mutate faults soak restart loop-bench fuzz lint audit clean
+.PHONY: help demo test bench calibrate mutate faults soak restart units loop-bench fuzz lint audit clean
 
 help:
 	@echo "make demo    see it work: needs Python 3.11 or newer, nothing else"
@@ -15,6 +15,7 @@ help:
 	@echo "make faults  every fault on real servers, beside an undisturbed run; writes build/faults.json"
 	@echo "make soak    five million events: memory and commit time; writes build/soak.json and build/soak.png"
 	@echo "make restart a new process over a million pending predictions and a thousand watches, to its first verdict"
+	@echo "make units   what a window costs when ten million people are known, against one million"
 	@echo "make loop-bench  every mode of the closed loop, ten worlds each, and gains that are known; writes build/loop-bench.md and TARGET.json"
 	@echo "make fuzz    coverage-guided fuzzing for SECONDS=300; Linux"
 	@echo "make lint    ruff and mypy"
@@ -72,6 +73,9 @@ soak: $(VENV)/test
 
 restart: $(VENV)/test
 	$(BIN)/python -m tests.benchmarks.restart
+
+units: $(VENV)/test
+	$(BIN)/python -m tests.benchmarks.units
 
 loop-bench: $(VENV)/test
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.loop_bench

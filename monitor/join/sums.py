@@ -1,8 +1,9 @@
-"""What each unit has done so far, summed: sorted runs merged by addition, so that what is written grows with what is new.
+"""What each unit has done so far, summed, so that what a window writes depends on who came in it, not on how many are known.
 
-A window adds one run with the sums of the units that came. A run is added up with the one before while that is not at least
-twice as long: so there are few runs, each half of the one before, and as many rows as twice the units at most. A unit's sums are
-those of all runs together.
+In memory a table is rows, found by a unit's hash. A window writes the new sums of those that came (its log), and for as many rows
+goes on with writing the whole table down, page after page and round after round. What was logged before the oldest of those pages
+is dropped: about two rows a unit are stored, each of them written about twice and small runs of the log a few times more. Of
+several rows of a unit the one written last counts.
 
 Held-out units are all kept. Where the exposed ones are too many, a share of them is kept, by a hash that has nothing to do with
 their assignment; who falls out is given back, with sums of nothing, so that whoever adds up changes stays exact.
@@ -21,14 +22,14 @@ import numpy.typing as npt
 from detectors import snapshot
 from detectors.columns import Bools, Cohort, Hashes, Ints
 from detectors.math import keyed
-from detectors.math.keyed import KeyedSums
 from detectors.math.unit_sample import mixed
+from monitor.join.index import Index, Rows, with_room
+from monitor.join.rounds import Rounds
 from monitor.join.units import mark
 
 WIDTH = 4
 """Predictions and value since watching began, and the same from before."""
 
-_RATIO = 2
 _SALT = 0x6C6F6F70
 _META, _GONE = "meta", "gone"
 _COHORT = npt.NDArray[np.int8]
@@ -36,8 +37,18 @@ _COHORT = npt.NDArray[np.int8]
 
 @dataclass(frozen=True)
 class Run:
-    """Sums (n, WIDTH) of units in ascending order, and the cohort each was first seen in."""
+    """What releases up to schema 3 stored: sums (n, WIDTH) to be added up over all runs, and the cohort first seen in."""
 
+    unit: Hashes
+    cohort: _COHORT
+    sums: Ints
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows of the table by number: who has them, the cohort first seen in, and all they have done so far (n, WIDTH)."""
+
+    row: Rows
     unit: Hashes
     cohort: _COHORT
     sums: Ints
@@ -67,10 +78,14 @@ class SumTable:
         self.halved = 0
         self.folded = 0
         self.units = 0
-        self._runs: dict[str, Run] = {}
+        self._index = Index()
+        self._cohort: _COHORT = np.zeros(0, np.int8)
+        self._sums: Ints = np.zeros((0, WIDTH), np.int64)
+        self._rows = 0
+        self._free: Rows = np.zeros(0, np.int32)
         self._gone: Hashes = np.zeros(0, np.uint64)
-        self._made = 0
-        self._dirty: dict[str, bytes | None] = {}
+        self._stored = Rounds()
+        self._dirty: set[str] = set()
 
     def add(self, unit: Hashes, cohort: _COHORT, values: Ints, slot: int) -> Changes:
         """Rows of a window that starts at `slot`: unit (0 is left out), cohort (exposed and held-out count) and value, (n,) each."""
@@ -80,9 +95,9 @@ class SumTable:
         self.began = slot if self.began is None else self.began
         units, first = np.unique(unit[known], return_index=True)
         now = self._added(unit[known], values[known], slot)
-        before, cohorts = self._look_up(units, cohort[known][first])
+        before, cohorts, new = self._look_up(units, cohort[known][first])
         kept = self._keeps(units, cohorts)
-        new = kept & ~before.any(axis=1)
+        new &= kept
         back = new & np.isin(mark(units), self._gone)
         kept, new = kept & ~back, new & ~back
         room = self.cap - self.units
@@ -94,38 +109,32 @@ class SumTable:
             kept[np.flatnonzero(new)[max(self.cap - self.units, 0) :]] = False
             new &= kept
         self.folded += int((~kept & ~back).sum())
-        self.units += int(new.sum())
-        run = Run(units[kept], cohorts[kept], now[kept])
-        if len(run.unit):
-            self._add(run)
-        self._dirty[_META] = snapshot.pack([self.began, self.halved, self.folded, self.units])
-        gone = np.isin(given_back.unit, run.unit, invert=True)
+        self._take_in(units[new], cohorts[new])
+        came, after = units[kept], before[kept] + now[kept]
+        if len(came):
+            rows = self._index.find(came)
+            self._sums[rows] = after
+            self._dirty.update(self._stored.changed(np.sort(rows), self._rows))
+        self._dirty.add(_META)
+        gone = np.isin(given_back.unit, came, invert=True)
         return Changes(
-            np.concatenate([run.unit, given_back.unit[gone]]),
-            np.concatenate([run.cohort, given_back.cohort[gone]]),
+            np.concatenate([came, given_back.unit[gone]]),
+            np.concatenate([cohorts[kept], given_back.cohort[gone]]),
             np.concatenate([before[kept], given_back.before[gone]]),
-            np.concatenate([before[kept] + run.sums, given_back.after[gone]]),
+            np.concatenate([after, given_back.after[gone]]),
         )
 
     def erase(self, unit: int) -> None:
         """Forget a unit; it is not taken in again. What it added to changes so far stays where it was added up, no person's."""
-        known = False
-        for key, run in list(self._runs.items()):
-            keep = run.unit != np.uint64(unit)
-            if keep.all():
-                continue
-            known = True
-            if keep.any():
-                self._runs[key] = Run(run.unit[keep], run.cohort[keep], run.sums[keep])
-                self._dirty[key] = snapshot.pack_record(self._runs[key])
-            else:
-                del self._runs[key]
-                self._dirty[key] = None
-        if known:
-            self.units -= 1
+        (row,) = rows = self._index.find(np.array([unit], np.uint64))
+        if row >= 0:
+            self._leave(rows)
             self._gone = np.union1d(self._gone, mark(np.array([unit], np.uint64)))
-            self._dirty[_GONE] = snapshot.pack(self._gone.tolist())
-            self._dirty[_META] = snapshot.pack([self.began, self.halved, self.folded, self.units])
+            self._dirty |= {_GONE, _META}
+        if self._stored.is_behind():
+            self._dirty.update(self._stored.all_anew(self._rows))
+        elif row >= 0:
+            self._dirty.update(self._stored.holding(int(row)))
 
     def _added(self, unit: Hashes, values: Ints, slot: int) -> Ints:
         """Predictions and value of each unit (ascending), in the columns of now or of the past."""
@@ -135,15 +144,13 @@ class SumTable:
         parts[:, place], parts[:, place + 1] = 1, values
         return keyed.add(keyed.nothing(WIDTH), unit, parts).sums
 
-    def _look_up(self, units: Hashes, cohort: _COHORT) -> tuple[Ints, _COHORT]:
-        """Sums so far, and the cohort first seen in: that given, for new units."""
+    def _look_up(self, units: Hashes, cohort: _COHORT) -> tuple[Ints, _COHORT, Bools]:
+        """Sums so far, the cohort first seen in (that given, for new units), and which are new."""
+        rows = self._index.find(units)
+        known = rows >= 0
         sums, cohorts = np.zeros((len(units), WIDTH), np.int64), cohort.astype(np.int8)
-        for run in self._runs.values():
-            rows = keyed.rows_of(KeyedSums(run.unit, run.sums), units)
-            hit = rows >= 0
-            sums[hit] += run.sums[rows[hit]]
-            cohorts[hit] = run.cohort[rows[hit]]
-        return sums, cohorts
+        sums[known], cohorts[known] = self._sums[rows[known]], self._cohort[rows[known]]
+        return sums, cohorts, ~known
 
     def _keeps(self, units: Hashes, cohort: _COHORT) -> Bools:
         chosen = mixed(units, _SALT) <= np.uint64((1 << (64 - self.halved)) - 1)
@@ -151,57 +158,109 @@ class SumTable:
 
     def _make_room(self, units: Hashes, cohort: _COHORT) -> Changes:
         """Halve the share of the exposed until these new ones fit, or the held-out are the more; returns who falls out."""
-        everybody = self._added_up(list(self._runs.values()))
-        wanted, arms = np.concatenate([everybody.unit, units]), np.concatenate([everybody.cohort, cohort])
+        rows = self._everybody()
+        wanted = np.concatenate([self._index.unit[rows], units])
+        arms = np.concatenate([self._cohort[rows], cohort])
         held = int((arms == Cohort.HOLDOUT).sum())
         fit = int(self._keeps(wanted, arms).sum())
         while fit > self.cap and fit > 2 * held:
             self.halved += 1
             fit = int(self._keeps(wanted, arms).sum())
-        keeps = self._keeps(everybody.unit, everybody.cohort)
-        self._dirty.update(dict.fromkeys(self._runs))
-        self._runs.clear()
-        self.units = int(keeps.sum())
-        if self.units:
-            self._add(Run(everybody.unit[keeps], everybody.cohort[keeps], everybody.sums[keeps]))
-        gone = ~keeps
-        before = everybody.sums[gone]
-        return Changes(everybody.unit[gone], everybody.cohort[gone], before, np.zeros_like(before))
+        return self._fall_out()
 
-    def _add(self, run: Run) -> None:
-        for key in reversed(list(self._runs)):
-            if len(self._runs[key].unit) >= _RATIO * len(run.unit):
-                break
-            run = self._added_up([self._runs.pop(key), run])
-            self._dirty[key] = None
-        self._made += 1
-        self._runs[f"{self._made:09d}"] = run
-        self._dirty[f"{self._made:09d}"] = snapshot.pack_record(run)
+    def _fall_out(self) -> Changes:
+        """Whom the share leaves out, in ascending order; their rows are free."""
+        gone = self._left_out()
+        gone = gone[np.argsort(self._index.unit[gone])]
+        unit, cohort, before = self._index.unit[gone], self._cohort[gone], self._sums[gone]
+        if len(gone):
+            self._leave(gone)
+            self._stored.fallen = self._stored.made
+        return Changes(unit, cohort, before, np.zeros_like(before))
 
-    def _added_up(self, parts: list[Run]) -> Run:
-        if not parts:
-            return Run(np.zeros(0, np.uint64), np.zeros(0, np.int8), np.zeros((0, WIDTH), np.int64))
-        unit = np.concatenate([p.unit for p in parts])
-        sums = keyed.add(keyed.nothing(WIDTH), unit, np.concatenate([p.sums for p in parts]))
-        _, first = np.unique(unit, return_index=True)
-        return Run(sums.keys, np.concatenate([p.cohort for p in parts])[first], sums.sums)
+    def _left_out(self) -> Rows:
+        rows = self._everybody()
+        return rows[~self._keeps(self._index.unit[rows], self._cohort[rows])]
+
+    def _everybody(self) -> Rows:
+        return np.flatnonzero(self._index.unit[: self._rows]).astype(np.int32)
+
+    def _take_in(self, units: Hashes, cohort: _COHORT) -> None:
+        """Give new units rows: those that are free first, the lowest before the others."""
+        again = self._free[: len(units)]
+        rows = np.concatenate([again, np.arange(self._rows, self._rows + len(units) - len(again), dtype=np.int32)])
+        self._free = self._free[len(again) :]
+        self._place(rows, units, cohort)
+        self.units += len(units)
+
+    def _place(self, rows: Rows, units: Hashes, cohort: _COHORT) -> None:
+        if len(rows):
+            self._rows = max(self._rows, int(rows.max()) + 1)
+        self._cohort, self._sums = with_room(self._cohort, self._rows), with_room(self._sums, self._rows)
+        self._index.place(units, rows)
+        self._cohort[rows] = cohort
+
+    def _leave(self, rows: Rows) -> None:
+        self._index.leave(rows)
+        self._sums[rows] = 0
+        self._free = np.union1d(self._free, rows)
+        self.units -= len(rows)
 
     def pages(self) -> dict[str, bytes | None]:
         """What changed since the last call, by key; None was dropped."""
-        dirty, self._dirty = self._dirty, {}
-        return dirty
+        dirty, self._dirty = self._dirty, set()
+        return {key: self._packed(key) for key in sorted(dirty)}
+
+    def _packed(self, key: str) -> bytes | None:
+        if key == _META:
+            kept = self._stored
+            of_pages = [self._rows, kept.cursor, kept.credit, kept.fallen, kept.made]
+            return snapshot.pack([self.began, self.halved, self.folded, self.units, *of_pages])
+        if key == _GONE:
+            return snapshot.pack(self._gone.tolist())
+        rows = self._stored.rows_of(key, self._rows)
+        if rows is None:
+            return None
+        rows = rows[self._index.unit[rows] != 0]
+        return snapshot.pack_record(Page(rows, self._index.unit[rows], self._cohort[rows], self._sums[rows]))
 
     def restore(self, pages: Mapping[str, bytes]) -> None:
-        """Take up what `pages` calls have given so far."""
+        """Take up what `pages` calls have given so far, and what earlier releases stored."""
         for key in sorted(pages):
-            if key == _META:
-                self.began, self.halved, self.folded, self.units = snapshot.unpack(pages[key])
-                continue
             if key == _GONE:
                 self._gone = np.array(snapshot.unpack(pages[key]), np.uint64)
-                continue
-            self._runs[key] = snapshot.unpack_record(Run, pages[key])
-            self._made = int(key)
+            elif "." in key:
+                page = snapshot.unpack_record(Page, pages[key])
+                self._put(page)
+                self._stored.take_up(key, page.row)
+            elif key != _META:
+                self._add_up(snapshot.unpack_record(Run, pages[key]))
+                self._stored.earlier[key], self._stored.made = self._rows, int(key)
+        if _META in pages:
+            self.began, self.halved, self.folded, _, *of_pages = snapshot.unpack(pages[_META])
+            if of_pages:
+                rows, self._stored.cursor, self._stored.credit, self._stored.fallen, self._stored.made = of_pages
+                self._rows = max(rows, self._rows)
+        self._index.leave(self._left_out())
+        alive = self._everybody()
+        self._free = np.setdiff1d(np.arange(self._rows, dtype=np.int32), alive, assume_unique=True)
+        self.units = len(alive)
+
+    def _put(self, page: Page) -> None:
+        """Rows as they were written later than others: who had one of them before has left it."""
+        had = self._index.find(page.unit)
+        self._index.leave(had[(had >= 0) & (had != page.row)])
+        before = with_room(self._index.unit, int(page.row.max(initial=-1)) + 1)[page.row]
+        self._index.leave(page.row[(before != 0) & (before != page.unit)])
+        new = before != page.unit
+        self._place(page.row[new], page.unit[new], page.cohort[new])
+        self._cohort[page.row], self._sums[page.row] = page.cohort, page.sums
+
+    def _add_up(self, run: Run) -> None:
+        """Sums of an earlier release: those of all its pages together."""
+        new = self._index.find(run.unit) < 0
+        self._place(np.arange(self._rows, self._rows + int(new.sum()), dtype=np.int32), run.unit[new], run.cohort[new])
+        self._sums[self._index.find(run.unit)] += run.sums
 
 
 def _no_changes() -> Changes:

@@ -243,13 +243,13 @@ class CapSettings(SettingsType):
         default=20_000_000,
         ge=1_000,
         le=2_000_000_000,
-        description="Units known, about 17 bytes each; and as many of a day's voters, and in each experiment.",
+        description="Units known, about 30 bytes each; and as many of a day's voters, and in each experiment.",
     )
     people: int = Field(
         default=5_000_000,
         ge=1_000,
         le=500_000_000,
-        description="People of whom sums are kept for each watch of those who come back, about 50 bytes each; beyond, a "
+        description="People of whom sums are kept for each watch of those who come back, about 60 bytes each; beyond, a "
         "share of the exposed.",
     )
     ids: int = Field(

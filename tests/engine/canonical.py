@@ -36,13 +36,19 @@ def rooms(memory: ModelMemory) -> dict[str, bytes]:
 
 def _runs(table: UnitTable) -> list[list[Any]]:
     return sorted(
-        [epoch, key, snapshot.pack_record(run)] for epoch, runs in table._epochs.items() for key, run in runs.items()
+        [number, key, snapshot.pack_record(epoch.run(rows))]
+        for number, epoch in table._epochs.items()
+        for key, rows in epoch.runs.items()
     )
 
 
 def _sums(table: SumTable) -> list[list[Any]]:
     meta = [table.began, table.halved, table.folded, table.units]
-    return [["meta", snapshot.pack(meta)], *([key, snapshot.pack_record(run)] for key, run in table._runs.items())]
+    rows = table._everybody()
+    held = [rows, table._index.unit[rows], table._cohort[rows], table._sums[rows]]
+    stored = table._stored
+    round_ = [stored.made, stored.cursor, stored.credit, stored.fallen, *stored._log, *stored._whole.values()]
+    return [["meta", snapshot.pack([*meta, *held])], ["stored", snapshot.pack([*round_, *stored.earlier])]]
 
 
 def _engines(memory: ModelMemory) -> list[list[Any]]:

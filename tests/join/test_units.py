@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.columns import Cohort
+from detectors.math.unit_sample import mixed
 from monitor.join.units import UnitTable
 from tests.join.rows import hashes
 
@@ -130,7 +131,17 @@ def test_nothing_changed_means_no_pages() -> None:
     assert table.pages() == {}
 
 
-def test_what_is_written_grows_with_the_logarithm_of_the_windows_not_with_the_table() -> None:
+def test_what_a_window_writes_does_not_grow_with_the_table() -> None:
+    table, written = UnitTable("units", 10**7), []
+    for number in range(80):
+        unit = mixed(np.arange(5_000, dtype=np.uint64) + np.uint64(number * 5_000))
+        table.observe(unit, np.zeros(5_000, np.int8), number)
+        written.append(sum(len(data) for data in table.pages().values() if data is not None))
+    assert len(table) == 400_000
+    assert max(written[-20:]) <= 1.1 * max(written[:20])
+
+
+def test_small_windows_are_gathered_a_few_times_each_into_few_pages() -> None:
     table, written, windows = UnitTable("units", 10**6), 0, 512
     stored: dict[str, bytes] = {}
     for number in range(windows):

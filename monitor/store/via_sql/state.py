@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -28,6 +29,8 @@ from monitor.store.via_sql.tables import (
 )
 from monitor.store.via_sql.writing import insert_new, replace
 
+_AT_ONCE = 50
+
 
 def load(connection: sa.Connection, model: str) -> Image:
     """The image of a model, from a transaction that sees one moment."""
@@ -37,10 +40,13 @@ def load(connection: sa.Connection, model: str) -> Image:
     read_on = connection.execute(
         sa.select(offsets.c.topic, offsets.c.partition_number, offsets.c.next_offset).where(offsets.c.model == model)
     )
-    appended = connection.execute(
-        sa.select(chunks.c.stream, chunks.c.slot, chunks.c.sequence, chunks.c.data).where(chunks.c.model == model)
+    appended = _some_at_a_time(
+        connection,
+        sa.select(chunks.c.stream, chunks.c.slot, chunks.c.sequence, chunks.c.data).where(chunks.c.model == model),
     )
-    named = connection.execute(sa.select(pages.c.room, pages.c.key, pages.c.data).where(pages.c.model == model))
+    named = _some_at_a_time(
+        connection, sa.select(pages.c.room, pages.c.key, pages.c.data).where(pages.c.model == model)
+    )
     told = connection.scalars(
         sa.select(alerts.c.alert).where(alerts.c.model == model, alerts.c.phase != Phase.RESOLVED)
     )
@@ -61,6 +67,11 @@ def load(connection: sa.Connection, model: str) -> Image:
         alerts=sorted((codec.decode(raw, Alert) for raw in told), key=lambda alert: (alert.opened_at, alert.id)),
         heard={alert: sorted(told_to) for alert, told_to in heard.items()},
     )
+
+
+def _some_at_a_time(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Any]:
+    """Rows with large columns. Fetched all at once, a gigabyte of them leaves the transaction idle for longer than it may be."""
+    return iter(connection.execute(query.execution_options(yield_per=_AT_ONCE)))
 
 
 def commit(connection: sa.Connection, step: Step, held: Lease, now: int) -> None:
