@@ -83,16 +83,14 @@ class ArmsState(PeriodState):
 
 def start(watches: int) -> ArmsState:
     """Learning."""
-    return ArmsState(
-        mode=np.full(watches, LEARNING, np.int8),
+    return periods.start(
+        ArmsState,
+        watches,
+        LEARNING,
         form=np.full(watches, _UNDECIDED, np.int8),
-        level=np.zeros(watches, np.int8),
         learned=np.zeros(watches, np.int64),
         base=np.zeros((watches, 2)),
         base_replicates=np.zeros((watches, 2, bootstrap.REPLICATES)),
-        below=np.zeros((watches, 3), np.int64),
-        above=np.zeros(watches, np.int64),
-        since=np.zeros(watches, np.int64),
     )
 
 

@@ -91,12 +91,10 @@ class Attrition:
     def start(self, ps: Sequence[AttritionParams]) -> AttritionState:
         """Watching at once: the null is no habit to be learned."""
         w = len(ps)
-        return AttritionState(
-            mode=np.full(w, WATCHING, np.int8),
-            level=np.zeros(w, np.int8),
-            below=np.zeros((w, 3), np.int64),
-            above=np.zeros(w, np.int64),
-            since=np.zeros(w, np.int64),
+        return periods.start(
+            AttritionState,
+            w,
+            WATCHING,
             enrolled=np.zeros((w, 2), np.int64),
         )
 

@@ -103,12 +103,10 @@ class Churn:
     def start(self, ps: Sequence[ChurnParams]) -> ChurnState:
         """Nothing was shown before."""
         w = len(ps)
-        return ChurnState(
-            mode=np.full(w, WATCHING, np.int8),
-            level=np.zeros(w, np.int8),
-            below=np.zeros((w, 3), np.int64),
-            above=np.zeros(w, np.int64),
-            since=np.zeros(w, np.int64),
+        return periods.start(
+            ChurnState,
+            w,
+            WATCHING,
             before=np.full(w, b"", object),
             until=np.zeros(w, np.int64),
         )

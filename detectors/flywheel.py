@@ -102,12 +102,10 @@ class Flywheel:
     def start(self, ps: Sequence[FlywheelParams]) -> FlywheelState:
         """Nothing is known."""
         w = len(ps)
-        return FlywheelState(
-            mode=np.full(w, WATCHING, np.int8),
-            level=np.zeros(w, np.int8),
-            below=np.zeros((w, 3), np.int64),
-            above=np.zeros(w, np.int64),
-            since=np.zeros(w, np.int64),
+        return periods.start(
+            FlywheelState,
+            w,
+            WATCHING,
             points=np.full((w, KEPT, 3), np.nan),
             labels=np.zeros(w, np.int64),
         )

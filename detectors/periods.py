@@ -8,7 +8,7 @@ has been clear in two periods.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +46,18 @@ class PeriodState:
 
 
 S = TypeVar("S", bound=PeriodState)
+
+
+def start(kind: type[S], watches: int, mode: int, **own: Any) -> S:
+    """Watches in `mode` that have judged no period; `own` are the fields that `kind` has beside those of every period."""
+    return kind(
+        mode=np.full(watches, mode, np.int8),
+        level=np.zeros(watches, np.int8),
+        below=np.zeros((watches, 3), np.int64),
+        above=np.zeros(watches, np.int64),
+        since=np.zeros(watches, np.int64),
+        **own,
+    )
 
 
 def errors(tick: Tick) -> Floats:

@@ -131,12 +131,10 @@ class TrainingHealth:
         w = len(ps)
         trail = np.empty(w, object)
         trail[:] = [[] for _ in ps]
-        return TrainingHealthState(
-            mode=np.full(w, WATCHING, np.int8),
-            level=np.zeros(w, np.int8),
-            below=np.zeros((w, 3), np.int64),
-            above=np.zeros(w, np.int64),
-            since=np.zeros(w, np.int64),
+        return periods.start(
+            TrainingHealthState,
+            w,
+            WATCHING,
             trail=trail,
         )
 

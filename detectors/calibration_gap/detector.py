@@ -108,12 +108,10 @@ class CalibrationGap:
     def start(self, ps: Sequence[CalibrationGapParams]) -> CalibrationGapState:
         """Learning."""
         w = len(ps)
-        return CalibrationGapState(
-            mode=np.full(w, LEARNING, np.int8),
-            level=np.zeros(w, np.int8),
-            below=np.zeros((w, 3), np.int64),
-            above=np.zeros(w, np.int64),
-            since=np.zeros(w, np.int64),
+        return periods.start(
+            CalibrationGapState,
+            w,
+            LEARNING,
             learned=np.zeros(w, np.int64),
             base=np.zeros((w, 2)),
             replicates=np.zeros((w, bootstrap.REPLICATES)),

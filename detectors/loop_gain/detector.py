@@ -134,12 +134,10 @@ class LoopGain:
         w = len(ps)
         kept = np.empty(w, object)
         kept[:] = [[] for _ in ps]
-        return LoopGainState(
-            mode=np.full(w, WATCHING, np.int8),
-            level=np.zeros(w, np.int8),
-            below=np.zeros((w, 3), np.int64),
-            above=np.zeros(w, np.int64),
-            since=np.zeros(w, np.int64),
+        return periods.start(
+            LoopGainState,
+            w,
+            WATCHING,
             kept=kept,
             linear=np.zeros((w, _Z)),
             square=np.zeros((w, _Z, _Z)),
