@@ -44,7 +44,7 @@ from detectors import periods
 from detectors.columns import Cohort, Columns, Floats, Ints
 from detectors.detector import Family, Needs, Params, Stream, Tick
 from detectors.evidence import Crossing, Evidence, Interval, Standing
-from detectors.periods import PAGE, WATCHING, PeriodState
+from detectors.periods import PAGE, RECOVERING, WATCHING, PeriodState
 
 LEVEL = 0.95
 _NEW, _BACK = 0, 1
@@ -205,7 +205,7 @@ def _tell(
             low=apart - radius,
             high=apart + radius,
             level=LEVEL,
-            kind="recent",
+            kind="fresh" if mode == RECOVERING and crossing is Crossing.NONE else "recent",
             formula="normal",
             inputs={"se": se, "alpha": 1.0 - LEVEL},
         )

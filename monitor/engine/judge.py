@@ -13,7 +13,7 @@ from detectors import columns as cols
 from detectors import snapshot
 from detectors.columns import Bools, Cohort, Columns, Hash, Hashes, Ragged
 from detectors.detector import Family, Stream, Tick
-from detectors.evidence import Crossing, Evidence, Mode, Standing, Verdict
+from detectors.evidence import Crossing, Evidence, Standing, Verdict
 from monitor.alerting.alert import Decided
 from monitor.alerting.compared import reworded
 from monitor.alerting.message import Context
@@ -23,11 +23,12 @@ from monitor.alerting.routing import notifications
 from monitor.alerting.words import moment
 from monitor.engine import foretelling, missing, quality
 from monitor.engine.dashboard import Said, gather, keep
+from monitor.engine.gates import Gates
 from monitor.engine.lanes import Lanes
 from monitor.engine.origins import Origins, is_input
 from monitor.engine.people import summed
 from monitor.ingest.mapping import PREDICTIONS
-from monitor.memory import ARRIVALS, Bank, ModelMemory, OpenWindow, Span, banks
+from monitor.memory import ARRIVALS, Bank, ModelMemory, OpenWindow, banks
 from monitor.watch import trials
 from monitor.watch.finding import Finding
 from monitor.watch.plan import DAY, DashboardPlan, ModelPlan, WatchPlan
@@ -56,11 +57,8 @@ class Judge:
         self._lane_of = {watch.key: lane for lane, members in lanes.watches.items() for watch in members}
         self._experiments = {e.name: e for e in plan.experiments}
         self._counts_people = any("counted" in watch.needs.columns for watch in plan.watches)
-        self._gates: dict[str, set[str]] = {}
-        for watch in plan.watches:
-            if watch.test.family is Family.INTEGRITY:
-                self._gates.setdefault(watch.experiment, set()).add(watch.key)
-        self._origins = Origins(plan, self._gates.get("", set()))
+        self._gates = Gates(plan, lanes)
+        self._origins = Origins(plan, self._gates.of())
 
     def fold(self, memory: ModelMemory, lane: str, slot: int, rows: Columns, shadows: Columns | None = None) -> None:
         """Add a slot's rows to the open windows of everyone who watches the lane; `shadows` are for experiments alone.
@@ -139,7 +137,7 @@ class Judge:
         self, memory: ModelMemory, watch: WatchPlan, rows: Columns, slot: int, *, beside: bool = False
     ) -> Columns:
         """What a slot changes in the sums of people; none while a gate is shut. That some no longer fit in is told."""
-        if watch.needs.gated and memory.shut_between(slot, slot + self._plan.slot, self._gates.get("", ())):
+        if watch.needs.gated and self._gates.shut_between(memory, slot, slot + self._plan.slot):
             return cols.no_rows()
         key = banks.beside(watch.key) if beside else watch.key
         table = memory.sums[key]
@@ -192,7 +190,7 @@ class Judge:
         rows = np.array([bank.row(w) for w in watches])
         windows = [memory.open.pop(w.key) for w in watches]
         reasons = [
-            memory.shut_between(w.start, end, self._gates.get(each.experiment, ())) if each.needs.gated else ""
+            self._gates.shut_between(memory, w.start, end, each.experiment) if each.needs.gated else ""
             for w, each in zip(windows, watches, strict=True)
         ]
         staleness = [self._stale(memory, each, w.start, end) for w, each in zip(windows, watches, strict=True)]
@@ -298,7 +296,7 @@ class Judge:
             missing=lost,
         )
         if watch.test.family is Family.INTEGRITY:
-            self._set_gate(memory, watch, finding)
+            self._gates.judge(memory, finding)
         summary = f"{evidence.mode}/{evidence.standing}/{evidence.crossing}"
         changed = memory.standings.get(watch.key) != summary
         memory.standings[watch.key] = summary
@@ -331,24 +329,6 @@ class Judge:
             memory.in_turn = memory.in_turn.discovered(self._experiments[watch.experiment].room)
         return evidence
 
-    def _set_gate(self, memory: ModelMemory, watch: WatchPlan, finding: Finding) -> None:
-        """A gate is shut for the event time from when its trouble most likely began until it recovers.
-
-        Outcomes mature later than their gate judges them, so spans are kept until every lane has passed them.
-        """
-        evidence, spans = finding.evidence, memory.gates.setdefault(watch.key, [])
-        is_shut = bool(spans) and spans[-1].end is None
-        if evidence.mode is Mode.RECOVERING:
-            since = spans[-1].start if is_shut else min(evidence.change_at or finding.start, finding.start)
-            why = reworded(_trouble(evidence), self._plan.compared)
-            spans[-1 if is_shut else len(spans) :] = [Span(since, None, f"{watch.key}: {why}")]
-        elif is_shut:
-            spans[-1] = msgspec.structs.replace(spans[-1], end=finding.end)
-        oldest = self._lanes.oldest(memory)
-        spans[:] = [span for span in spans if span.end is None or span.end > oldest]
-        if not spans:
-            del memory.gates[watch.key]
-
     def _context(self, memory: ModelMemory, watch: WatchPlan | DashboardPlan, finding: Finding, now: int) -> Context:
         since = finding.evidence.change_at or finding.start
         near = self._origins.near(memory, since, finding.end, self._plan.slot)
@@ -357,7 +337,7 @@ class Judge:
         if self._plan.compares_people and (
             isinstance(watch, DashboardPlan) or (watch.needs.contrast and not watch.experiment)
         ):
-            holdout = self._state_of_holdout(memory)
+            holdout = self._gates.in_words(memory)
         return Context(
             model=self._plan.model,
             team=watch.team,
@@ -369,15 +349,6 @@ class Judge:
             rehearsal=rehearsal.at(now),
         )
 
-    def _state_of_holdout(self, memory: ModelMemory) -> str:
-        """What the gates say now; nothing where none watches, or none has judged."""
-        gates = self._gates.get("", ())
-        shut = [span.why for key, spans in memory.gates.items() if key in gates for span in spans if span.end is None]
-        if shut:
-            return "; ".join(sorted(shut))
-        sound = gates and all(memory.standings.get(key, "").startswith("watching/ok") for key in gates)
-        return "its share of new units is as planned." if sound else ""
-
 
 def _one_a_unit(unit: Hashes, chosen: Bools) -> Bools:
     """Of the chosen rows the first of each unit."""
@@ -385,19 +356,6 @@ def _one_a_unit(unit: Hashes, chosen: Bools) -> Bools:
     rows = np.flatnonzero(chosen)
     one[rows[np.unique(unit[rows], return_index=True)[1]]] = True
     return one
-
-
-def _trouble(evidence: Evidence) -> str:
-    if "exposed" in evidence.arms:
-        came, stayed = evidence.arms["exposed"], evidence.arms["holdout"]
-        return f"{came:.2%} of the exposed came, {stayed:.2%} of the held-out"
-    mixed_up = evidence.arms.get("mixed up")
-    if mixed_up is not None:
-        return f"{mixed_up:.2%} of the people are mixed up, at most {evidence.margin:.2%} may be"
-    arm = "control" if "control" in evidence.n else "holdout"
-    planned, seen = evidence.arms.get("planned"), evidence.arms.get(arm)
-    known = planned is not None and seen is not None
-    return f"the {arm} is {seen:.2%}, planned {planned:.2%}" if known else f"the {arm} is broken"
 
 
 def _with_arms_named(evidence: Evidence) -> Evidence:
