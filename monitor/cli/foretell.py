@@ -10,10 +10,12 @@ from rich.text import Text
 from monitor import app as house
 from monitor.cli.terminal import EXIT_CONFIG, err, out
 from monitor.clock import SystemClock
-from monitor.store.protocols import Store, StoreError
+from monitor.store.protocols import StoreError
 from monitor.watch import reach
 from monitor.watch.cost import cost
-from monitor.watch.plan import ModelPlan
+from monitor.watch.finding import Finding
+from monitor.watch.in_turn import alpha_of, at_share, place, share_in
+from monitor.watch.plan import ModelPlan, WatchPlan
 from monitor.watch.reach import Traffic
 
 _FINDINGS = 1_000
@@ -60,15 +62,17 @@ def tell(read: house.Config, plan: ModelPlan, traffic: Traffic | None, events: f
         err.print(Text(str(error)))
     told, silent = False, dict[str, list[str]]()
     for watch in plan.watches:
-        pace = traffic.pace(watch) if traffic is not None else _seen(store, plan, watch.key)
+        findings = [] if store is None else store.findings(plan.model, watch.key, limit=_FINDINGS)
+        pace = traffic.pace(watch) if traffic is not None else reach.seen(findings)
         if pace is None:
             continue
+        watch, level = at_its_level(plan, watch, findings)  # noqa: PLW2901  # told as it is tested
         found = reach.reach(watch, pace)
         if found.unknown:
             silent.setdefault(found.unknown, []).append(watch.key)
         else:
             told = True
-            out.print(Text(f"    {watch.key}: {reach.in_words(watch, pace, found)}"))
+            out.print(Text(f"    {watch.key}: {reach.in_words(watch, pace, found)}{level}"))
     if told:
         for sentence, watches in silent.items():
             out.print(Text(f"    {', '.join(watches)}: not foretold: {sentence}"))
@@ -86,8 +90,20 @@ def tell(read: house.Config, plan: ModelPlan, traffic: Traffic | None, events: f
         )
 
 
-def _seen(store: Store | None, plan: ModelPlan, watch: str) -> reach.Pace | None:
-    return None if store is None else reach.seen(store.findings(plan.model, watch, limit=_FINDINGS))
+def at_its_level(plan: ModelPlan, watch: WatchPlan, findings: Sequence[Finding]) -> tuple[WatchPlan, str]:
+    """A watch at the level it has in turn, and words for that: as its last finding was tested, else by its place in the config."""
+    order = place(plan, watch)
+    if order is None:
+        return watch, ""
+    last = max(findings, key=lambda finding: finding.end, default=None)
+    if last is not None and last.evidence.threshold is not None:
+        share = min(10.0**-last.evidence.threshold / alpha_of(watch), 1.0)
+        return at_share(watch, share), f", at {100 * share:.2g} % of false_discoveries"
+    share = share_in(order)
+    words = (
+        f", at {100 * share:.2g} % of false_discoveries as number {order + 1} to start, if none before finds anything"
+    )
+    return at_share(watch, share), words
 
 
 def _buy(plan: ModelPlan, traffic: Traffic | None) -> None:

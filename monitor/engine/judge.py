@@ -31,6 +31,7 @@ from monitor.ingest.mapping import PREDICTIONS
 from monitor.memory import ARRIVALS, Bank, ModelMemory, OpenWindow, banks
 from monitor.watch import trials
 from monitor.watch.finding import Finding
+from monitor.watch.in_turn import at_share
 from monitor.watch.plan import DAY, DashboardPlan, ModelPlan, WatchPlan
 from monitor.watch.verdicts import NEWS, Word, together
 
@@ -234,9 +235,7 @@ class Judge:
         """The watch with the alpha of its experiment; as it is where that has not started, or has an alpha of its own."""
         if not self._is_in_turn(watch):
             return watch
-        share = memory.in_turn.shares.get(self._experiments[watch.experiment].room, 1.0)
-        alpha = float(getattr(watch.params, "alpha", 0.0)) * share
-        return dataclasses.replace(watch, params=watch.params.model_copy(update={"alpha": alpha}))
+        return at_share(watch, memory.in_turn.shares.get(self._experiments[watch.experiment].room, 1.0))
 
     def speak(self, memory: ModelMemory, said: Sequence[Said], now: int) -> None:
         """Record what was decided and tell it; what the composite speaks for is not told by itself. `now`: event time, ms."""

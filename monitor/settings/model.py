@@ -314,7 +314,8 @@ class ModelSettings(SettingsType):
     false_discoveries: Share | None = Field(
         default=None,
         description="Of all ab and interleaving experiments of this model that find a difference, one after the other over the years, "
-        "the expected share in which there is none. Each gets its alpha from it when it starts; default: the alpha of each.",
+        "the expected share in which there is none. Each gets its alpha from it when it starts; default: the alpha of each. A team "
+        "that means the experiments of several models together divides it among them: 10% over two models is 5% in each.",
     )
     rejects: RejectSettings = Field(
         default=RejectSettings(), description="How many records of a stream may be unusable."

@@ -13,11 +13,13 @@ import pytest
 
 from detectors.families import Lond
 from monitor.app import read_config
+from monitor.cli.foretell import at_its_level
 from monitor.clock import ManualClock
 from monitor.events import TopicPartition
 from monitor.ingest.via_memory import MemorySource
 from monitor.store.via_memory import MemoryStore
 from monitor.testing import Run, Told, run_over
+from monitor.watch import reach
 from monitor.watch.plan import ModelPlan
 from tests.engine.shop import MINUTE, START, contents, event
 
@@ -38,6 +40,8 @@ experiments:
   layout: { kind: ab, id: layout }
 """
 MINUTES, A_MINUTE = 60, 40
+HAD = {"layout": (0, 0), "colour": (1, 1)}
+"""Started and found before each."""
 
 
 @functools.cache
@@ -85,6 +89,19 @@ def test_each_is_tested_at_the_level_that_its_start_gives_it(reference: Told) ->
 def test_a_message_says_what_the_level_means(reference: Told) -> None:
     told = [n for n in reference.outbox if "layout" in n.title]
     assert any("of this model's experiments that find a difference" in str(n) for n in told)
+
+
+def test_what_would_be_found_is_told_at_the_level_that_each_is_tested_at(reference: Told) -> None:
+    pace, smallest, said = reach.Pace(40_000, 0.2), {}, {}
+    for watch in (w for w in plan().watches if w.on == "saves"):
+        planned, said[watch.experiment] = at_its_level(plan(), watch, [])
+        tested, words = at_its_level(plan(), watch, [f for f in reference.findings if f.watch == watch.key])
+        assert f"at {100 * Lond(*HAD[watch.experiment]).level(1.0):.2g} % of false_discoveries" in words
+        smallest[watch.experiment] = [reach.reach(w, pace).effect for w in (watch, planned, tested)]
+    assert said["layout"].endswith(", at 13 % of false_discoveries as number 2 to start, if none before finds anything")
+    at_full, at_first, at_second = smallest["colour"]
+    assert at_full < at_first < at_second, "it was the second to start, though the config names it first"
+    assert smallest["layout"][0] < smallest["layout"][2] < smallest["layout"][1]
 
 
 def test_neither_the_size_of_a_turn_nor_a_restart_after_every_commit_changes_the_levels(reference: Told) -> None:
