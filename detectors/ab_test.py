@@ -41,8 +41,8 @@ from pydantic import Field
 from scipy.special import log_ndtr
 
 from detectors import one_shot, three_way, two_arms
-from detectors.columns import Bools, Columns, Floats
-from detectors.detector import Family, Needs, Params, Stream, Tick
+from detectors.columns import Bools, Floats
+from detectors.detector import Family, Params, Tick
 from detectors.evidence import Evidence, Interval, Verdict
 from detectors.math.intervals import normal_mixture_radius
 from detectors.two_arms import N0, N1, S0, S1, Tally
@@ -85,43 +85,19 @@ class AbTestState:
     tau: Floats
 
 
-class AbTest:
+class AbTest(two_arms.ByUnit):
     """See the module's text."""
 
     name = "ab_test"
     family = Family.DEPLOYMENT
     hint = False
     params = AbTestParams
-    statistic = Tally
     state = AbTestState
-
-    def needs(self, p: AbTestParams) -> Needs:
-        """`value` in [0, 1] (others are clipped, missing is left out), and `first`: the unit's enrolment row."""
-        return Needs(Stream.OUTCOMES, ("value", "first"), contrast=True, gated=True)
 
     def start(self, ps: Sequence[AbTestParams]) -> AbTestState:
         """No evidence."""
         w = len(ps)
         return AbTestState(three_way.start(w, 1), np.zeros((w, 6)), np.zeros(w))
-
-    def prepare(self, p: AbTestParams, s: AbTestState, row: int) -> None:
-        """Nothing of the past is needed to fold."""
-
-    def empty(self, prep: None) -> Tally:
-        """No units."""
-        return two_arms.nobody()
-
-    def fold(self, prep: None, a: Tally, rows: Columns) -> Tally:
-        """Add enrolment rows of both arms (treatment is coded as exposed) that have a value."""
-        return two_arms.add(a, rows)
-
-    def merge(self, prep: None, a: Tally, b: Tally) -> Tally:
-        """Counts add."""
-        return two_arms.merge(a, b)
-
-    def size(self, a: Tally) -> int:
-        """Units of the smaller arm."""
-        return min(two_arms.sizes(a))
 
     def close(
         self, ps: Sequence[AbTestParams], s: AbTestState, stats: Sequence[Tally], tick: Tick

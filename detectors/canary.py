@@ -38,8 +38,8 @@ import numpy as np
 from pydantic import Field
 
 from detectors import three_way, two_arms
-from detectors.columns import Columns, Floats
-from detectors.detector import Family, Needs, Params, Stream, Tick
+from detectors.columns import Floats
+from detectors.detector import Family, Params, Tick
 from detectors.evidence import Evidence, Interval, Verdict
 from detectors.increments import ratio
 from detectors.math.intervals import normal_mixture_radius
@@ -81,43 +81,19 @@ class CanaryState:
     tau: Floats
 
 
-class Canary:
+class Canary(two_arms.ByUnit):
     """See the module's text."""
 
     name = "canary"
     family = Family.DEPLOYMENT
     hint = False
     params = CanaryParams
-    statistic = Tally
     state = CanaryState
-
-    def needs(self, p: CanaryParams) -> Needs:
-        """`value` in [0, 1] (others are clipped, missing is left out), and `first`: the unit's enrolment row."""
-        return Needs(Stream.OUTCOMES, ("value", "first"), contrast=True, gated=True)
 
     def start(self, ps: Sequence[CanaryParams]) -> CanaryState:
         """No evidence."""
         w = len(ps)
         return CanaryState(three_way.start(w, ratio.BETS), np.zeros((w, 6)), np.zeros(w))
-
-    def prepare(self, p: CanaryParams, s: CanaryState, row: int) -> None:
-        """Nothing of the past is needed to fold."""
-
-    def empty(self, prep: None) -> Tally:
-        """No units."""
-        return two_arms.nobody()
-
-    def fold(self, prep: None, a: Tally, rows: Columns) -> Tally:
-        """Add enrolment rows of both arms (treatment is coded as exposed) that have a value."""
-        return two_arms.add(a, rows)
-
-    def merge(self, prep: None, a: Tally, b: Tally) -> Tally:
-        """Counts add."""
-        return two_arms.merge(a, b)
-
-    def size(self, a: Tally) -> int:
-        """Units of the smaller arm."""
-        return min(two_arms.sizes(a))
 
     def close(
         self, ps: Sequence[CanaryParams], s: CanaryState, stats: Sequence[Tally], tick: Tick

@@ -38,8 +38,8 @@ import numpy as np
 from pydantic import Field
 
 from detectors import cohort_reach, engine, two_arms
-from detectors.columns import Columns, Floats, Ints
-from detectors.detector import Family, Needs, Params, Stream, Tick
+from detectors.columns import Floats, Ints
+from detectors.detector import Family, Params, Tick
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from detectors.increments import ipw
 from detectors.math import dyadic
@@ -96,19 +96,14 @@ class CohortBoundedState:
     tau: Floats
 
 
-class CohortBounded:
+class CohortBounded(two_arms.ByUnit):
     """See the module's text."""
 
     name = "cohort_bounded"
     family = Family.COHORT
     hint = False
     params = CohortBoundedParams
-    statistic = Tally
     state = CohortBoundedState
-
-    def needs(self, p: CohortBoundedParams) -> Needs:
-        """`value` in [0, 1] (others are clipped, missing is left out), and `first`: the unit's enrolment row."""
-        return Needs(Stream.OUTCOMES, ("value", "first"), contrast=True, gated=True)
 
     def start(self, ps: Sequence[CohortBoundedParams]) -> CohortBoundedState:
         """Learning."""
@@ -124,25 +119,6 @@ class CohortBounded:
             zeros.copy(),
             zeros.copy(),
         )
-
-    def prepare(self, p: CohortBoundedParams, s: CohortBoundedState, row: int) -> None:
-        """Nothing of the past is needed to fold."""
-
-    def empty(self, prep: None) -> Tally:
-        """No units."""
-        return two_arms.nobody()
-
-    def fold(self, prep: None, a: Tally, rows: Columns) -> Tally:
-        """Add enrolment rows of exposed and held-out units that have a value."""
-        return two_arms.add(a, rows)
-
-    def merge(self, prep: None, a: Tally, b: Tally) -> Tally:
-        """Counts add."""
-        return two_arms.merge(a, b)
-
-    def size(self, a: Tally) -> int:
-        """Units of the smaller cohort."""
-        return min(two_arms.sizes(a))
 
     def close(
         self, ps: Sequence[CohortBoundedParams], s: CohortBoundedState, stats: Sequence[Tally], tick: Tick

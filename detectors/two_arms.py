@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detectors.columns import Bools, Cohort, Columns, Floats, Hashes, Ints
+from detectors.detector import Needs, Params, Stream
 from detectors.increments.ipw import Entries, sum_by_watch
 from detectors.math import fixed, keyed
 
@@ -55,6 +56,35 @@ def sizes(a: Tally) -> tuple[int, int]:
     """Units of the exposed arm and of the other."""
     exposed = int(a.counts[(a.keys & _ARM_BIT).astype(np.bool_)].sum())
     return exposed, int(a.counts.sum()) - exposed
+
+
+class ByUnit:
+    """What detectors of one value per enrolled unit have in common: what they read, and how its tallies add."""
+
+    statistic = Tally
+
+    def needs(self, p: Params) -> Needs:
+        """`value` in [0, 1] (others are clipped, missing is left out), and `first`: the unit's enrolment row."""
+        return Needs(Stream.OUTCOMES, ("value", "first"), contrast=True, gated=True)
+
+    def prepare(self, p: Params, s: object, row: int) -> None:
+        """Nothing of the past is needed to fold."""
+
+    def empty(self, prep: None) -> Tally:
+        """No units."""
+        return nobody()
+
+    def fold(self, prep: None, a: Tally, rows: Columns) -> Tally:
+        """Add enrolment rows of both arms (a treatment is coded as exposed) that have a value."""
+        return add(a, rows)
+
+    def merge(self, prep: None, a: Tally, b: Tally) -> Tally:
+        """Counts add."""
+        return merge(a, b)
+
+    def size(self, a: Tally) -> int:
+        """Units of the smaller arm."""
+        return min(sizes(a))
 
 
 def entries(stats: Sequence[Tally]) -> Entries:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,6 +26,7 @@ settings.register_profile("loopwatch", deadline=None, suppress_health_check=[Hea
 settings.load_profile("loopwatch")  # a busy machine is no fault of the code
 
 
+Kafka = TypeVar("Kafka", "KafkaCluster", "SecuredKafka")
 _KAFKA = frozenset({"kafka_cluster", "secured_kafka"})
 
 
@@ -66,42 +68,36 @@ def absent(what_is_not_tested: str, why: Exception) -> NoReturn:
     pytest.skip(line)
 
 
+@contextmanager
+def running(cluster: Kafka, otherwise_not_tested: str) -> Iterator[Kafka]:
+    """A Kafka from its start to its end, however it starts."""
+    from tests.servers.kafka_jars import NoKafka
+
+    try:
+        cluster.start()
+        yield cluster
+    except NoKafka as error:
+        absent(otherwise_not_tested, error)
+    finally:
+        cluster.stop()
+
+
 @pytest.fixture(scope="session")
 def kafka_cluster() -> Iterator[KafkaCluster]:
     """One Apache Kafka broker for the whole session. Use topics of your own; a test that kills it restarts it."""
     from tests.servers.kafka import KafkaCluster
-    from tests.servers.kafka_jars import NoKafka
 
-    cluster = KafkaCluster()
-    try:
-        cluster.start()
-    except NoKafka as error:
-        cluster.stop()
-        absent("reading from a real Apache Kafka", error)
-    except BaseException:
-        cluster.stop()
-        raise
-    yield cluster
-    cluster.stop()
+    with running(KafkaCluster(), "reading from a real Apache Kafka") as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
 def secured_kafka() -> Iterator[SecuredKafka]:
     """One Apache Kafka with TLS, SASL and an authorizer for the whole session."""
-    from tests.servers.kafka_jars import NoKafka
     from tests.servers.kafka_secure import SecuredKafka
 
-    cluster = SecuredKafka()
-    try:
-        cluster.start()
-    except NoKafka as error:
-        cluster.stop()
-        absent("TLS, SASL and ACLs of a real Apache Kafka", error)
-    except BaseException:
-        cluster.stop()
-        raise
-    yield cluster
-    cluster.stop()
+    with running(SecuredKafka(), "TLS, SASL and ACLs of a real Apache Kafka") as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")

@@ -18,14 +18,11 @@ from monitor.store.protocols import Image, Reference
 from monitor.testing import told
 from monitor.watch.plan import ModelPlan
 from tests.app.conftest import CommandLine
+from tests.scenarios.world import SHARED, configured
 
 HOUR = 3_600_000
 START = 1_704_067_200_000
-CONFIG = """
-rehearsal: 0s
-kafka: { brokers: ["localhost:9092"] }
-notify: { oncall: "json://localhost:1/" }
-teams: { default: { page: oncall, digest: oncall } }
+MODEL = """
 model: feed
 kind: recommender
 window: 1h
@@ -35,13 +32,6 @@ cohorts: { field: arm, holdout: { share: 40% } }
 metrics: { reads: { of: read } }
 watch: { score: { detector: { kind: numeric_shift, sample_units: 500, learn_units: 3000, learn_windows: 4, eps: 0.05 }, on: score } }
 """
-
-
-def _plan(folder: Path) -> ModelPlan:
-    (folder / "loopwatch.yaml").write_text(CONFIG)
-    plans = app.read_config(folder / "loopwatch.yaml").plans
-    assert not plans.faults, [f.sentence for f in plans.faults]
-    return plans.models[0]
 
 
 def _files(folder: Path, *, first: int, hours: int, score: float, moves_at: int | None = None) -> dict[str, list[Path]]:
@@ -68,7 +58,7 @@ def _history(plan: ModelPlan, files: dict[str, list[Path]]) -> references.Histor
 @pytest.fixture(scope="module")
 def healthy(tmp_path_factory: pytest.TempPathFactory) -> tuple[ModelPlan, references.History]:
     folder = tmp_path_factory.mktemp("healthy")
-    plan = _plan(folder)
+    plan = configured(folder, MODEL)
     return plan, _history(plan, _files(folder, first=0, hours=40, score=0.0))
 
 
@@ -150,7 +140,7 @@ def test_the_newest_adopted_reference_counts_and_one_of_other_parameters_is_not_
 
 
 def test_a_watch_that_crosses_in_its_dry_run_warns_and_does_not_page(tmp_path: Path) -> None:
-    plan = _plan(tmp_path)
+    plan = configured(tmp_path, MODEL)
     history = _history(plan, _files(tmp_path, first=0, hours=40, score=0.0, moves_at=25))
     mine = _of(history, "score")
     assert mine.failed.startswith("it crossed its bound for a page at ")
@@ -172,7 +162,7 @@ def test_a_watch_that_crosses_in_its_dry_run_warns_and_does_not_page(tmp_path: P
 
 def test_the_daemon_starts_with_what_was_adopted(healthy: tuple[ModelPlan, references.History], tmp_path: Path) -> None:
     plan, history = healthy
-    _plan(tmp_path)
+    configured(tmp_path, MODEL)
     config, mine = app.read_config(tmp_path / "loopwatch.yaml"), _of(history, "score")
     clock = ManualClock()
     store = app.open_store(f"sqlite:///{tmp_path / 'state.db'}", clock)
@@ -193,11 +183,11 @@ def test_the_daemon_starts_with_what_was_adopted(healthy: tuple[ModelPlan, refer
 def test_watches_that_have_not_begun_start_with_the_history_that_the_config_names(
     tmp_path: Path, written: str | dict[str, object]
 ) -> None:
-    plan = _plan(tmp_path)
+    plan = configured(tmp_path, MODEL)
     (tmp_path / "lake").mkdir()
     for topic, (path,) in _files(tmp_path, first=0, hours=40, score=0.0).items():
         path.rename(tmp_path / "lake" / f"{topic}.jsonl")
-    (tmp_path / "loopwatch.yaml").write_text(CONFIG + f"history: {json.dumps(written)}\n")
+    (tmp_path / "loopwatch.yaml").write_text(SHARED + MODEL + f"history: {json.dumps(written)}\n")
     config, clock = app.read_config(tmp_path / "loopwatch.yaml"), ManualClock()
     store = app.open_store(f"sqlite:///{tmp_path / 'state.db'}", clock)
     ((model, given, said),) = app.learn_from_history(config, store, clock)
@@ -214,7 +204,7 @@ def test_watches_that_have_not_begun_start_with_the_history_that_the_config_name
 
 
 def test_what_has_looked_at_the_stream_is_not_replaced_by_history(tmp_path: Path) -> None:
-    plan = _plan(tmp_path)
+    plan = configured(tmp_path, MODEL)
     files, clock = _files(tmp_path, first=0, hours=40, score=0.0), SystemClock()
     store = app.memory_store(clock)
     replay.run([plan], {plan.model: app.file_source(files, plan)}, store, clock)
@@ -224,15 +214,15 @@ def test_what_has_looked_at_the_stream_is_not_replaced_by_history(tmp_path: Path
 
 
 def test_a_history_without_files_is_told_and_the_stream_is_learned_from(tmp_path: Path) -> None:
-    _plan(tmp_path)
-    (tmp_path / "loopwatch.yaml").write_text(CONFIG + "history: gone/{topic}.parquet\n")
+    configured(tmp_path, MODEL)
+    (tmp_path / "loopwatch.yaml").write_text(SHARED + MODEL + "history: gone/{topic}.parquet\n")
     config, clock = app.read_config(tmp_path / "loopwatch.yaml"), ManualClock()
     told_of = list(app.learn_from_history(config, app.memory_store(clock), clock))
     assert told_of == [("feed", 0, ("no file of its topics matches; its watches learn from the stream",))]
 
 
 def test_the_commands_build_list_and_adopt(loopwatch: CommandLine, tmp_path: Path) -> None:
-    plan = _plan(tmp_path)
+    plan = configured(tmp_path, MODEL)
     files = _files(tmp_path, first=0, hours=30, score=0.0)
     given = [f"{topic}={path}" for topic, paths in files.items() for path in paths]
     checked = loopwatch(

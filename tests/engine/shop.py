@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from detectors.freshness import FreshnessParams
-from monitor.app import read_config
 from monitor.events import TopicPartition
 from monitor.ingest.via_memory import Record
 from monitor.testing import Contents
 from monitor.watch.plan import ModelPlan, WatchPlan
+from tests.scenarios.world import SHARED, configured
 
 START = 1_700_006_400_000
 """A full hour, ms since the epoch."""
@@ -88,15 +88,16 @@ watch:
 """
 
 
+def plan_of(model: str, shared: str = SHARED) -> ModelPlan:
+    """The plan of a config with one model."""
+    with TemporaryDirectory() as folder:
+        return configured(Path(folder), model, shared)
+
+
 @functools.cache
 def shop_plan() -> ModelPlan:
     """The shop's plan. Silence is learned sooner than by default, for six hours are short."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "loopwatch.yaml"
-        path.write_text(CONFIG)
-        plans = read_config(path).plans
-    assert not plans.faults, [fault.sentence for fault in plans.faults]
-    (plan,) = plans.models
+    plan = plan_of(CONFIG, shared="")
     soon = FreshnessParams(min_windows=30)
     return with_watches(plan, (replace(w, params=soon) if w.detector == "freshness" else w for w in plan.watches))
 
@@ -109,6 +110,11 @@ def watch_of(plan: ModelPlan, key: str) -> WatchPlan:
 def with_watches(plan: ModelPlan, watches: Iterable[WatchPlan]) -> ModelPlan:
     """The same model, watched otherwise."""
     return replace(plan, watches=tuple(watches))
+
+
+def of_experiments(plan: ModelPlan) -> ModelPlan:
+    """The same model, watched in its experiments alone."""
+    return with_watches(plan, (w for w in plan.watches if w.experiment))
 
 
 def event(topic: str, partition: int, came_at: int, **body: object) -> tuple[int, TopicPartition, bytes]:

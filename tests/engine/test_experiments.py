@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 
-from monitor.app import read_config
 from monitor.clock import ManualClock
 from monitor.engine import Engine
 from monitor.events import TopicPartition
@@ -20,13 +17,9 @@ from monitor.testing import Run, Told, run_over
 from monitor.turns import ModelTurns, TurnLimits
 from monitor.watch.plan import ModelPlan
 from tests.engine.canonical import same_as_loaded
-from tests.engine.shop import LATENESS, MINUTE, START, contents, event
+from tests.engine.shop import LATENESS, MINUTE, START, contents, event, of_experiments, plan_of
 
-CONFIG = """
-rehearsal: 0s
-kafka: { brokers: ["localhost:9092"] }
-notify: { oncall: "json://localhost:1/" }
-teams: { default: { page: oncall, digest: oncall } }
+MODEL = """
 model: feed
 kind: recommender
 window: 5m
@@ -51,13 +44,7 @@ HOURS, A_MINUTE = 4, 20
 
 @functools.cache
 def plan() -> ModelPlan:
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "loopwatch.yaml"
-        path.write_text(CONFIG)
-        plans = read_config(path).plans
-    assert not plans.faults, [fault.sentence for fault in plans.faults]
-    kept = tuple(w for w in plans.models[0].watches if w.experiment)
-    return ModelPlan(**{f: getattr(plans.models[0], f) for f in ModelPlan.__slots__} | {"watches": kept})
+    return of_experiments(plan_of(MODEL))
 
 
 @functools.cache

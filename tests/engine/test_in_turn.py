@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 
 from detectors.families import Lond
-from monitor.app import read_config
 from monitor.cli.foretell import at_its_level
 from monitor.clock import ManualClock
 from monitor.events import TopicPartition
@@ -21,13 +17,9 @@ from monitor.store.via_memory import MemoryStore
 from monitor.testing import Run, Told, run_over
 from monitor.watch import reach
 from monitor.watch.plan import ModelPlan
-from tests.engine.shop import MINUTE, START, contents, event
+from tests.engine.shop import MINUTE, START, contents, event, of_experiments, plan_of
 
-CONFIG = """
-rehearsal: 0s
-kafka: { brokers: ["localhost:9092"] }
-notify: { oncall: "json://localhost:1/" }
-teams: { default: { page: oncall, digest: oncall } }
+MODEL = """
 model: feed
 kind: recommender
 window: 5m
@@ -46,12 +38,7 @@ HAD = {"layout": (0, 0), "colour": (1, 1)}
 
 @functools.cache
 def plan() -> ModelPlan:
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "loopwatch.yaml"
-        path.write_text(CONFIG)
-        plans = read_config(path).plans
-    assert not plans.faults, [fault.sentence for fault in plans.faults]
-    return replace(plans.models[0], watches=tuple(w for w in plans.models[0].watches if w.experiment))
+    return of_experiments(plan_of(MODEL))
 
 
 @functools.cache
