@@ -10,6 +10,7 @@ Asymptotic. What moves an arm from period to period without being sampling noise
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
@@ -39,9 +40,9 @@ class ArmsParams(Params):
     ] = 1_000
 
     @property
+    @abstractmethod
     def margin(self) -> float:
         """Tolerated change of what people are told, a share, more than 0."""
-        raise NotImplementedError
 
     @property
     def log_margin(self) -> float:
@@ -129,6 +130,7 @@ def close(
                 effect=(float(effect[i]), float(se[i])),
                 changes=[(float(change[0][i, arm]), float(change[1][i, arm])) for arm in range(2)],
                 margin=p.margin,
+                log_margin=p.log_margin,
                 spend=float(tick.page[i]) if judged[i] and not learning[i] and s.level[i] < PAGE else 0.0,
                 change_at=int((s if level[i] == Crossing.RECOVERED else after).since[i]) or None,
                 units=readings[i].units,

@@ -10,6 +10,7 @@ import numpy as np
 from detectors.columns import Floats, Ints
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from detectors.math import bootstrap
+from detectors.math.intervals import decides_nothing
 
 ARMS = ("exposed", "holdout")
 LEVEL = 0.95
@@ -44,7 +45,7 @@ class Period:
     contrast, compared   the exposed are measured against a holdout; there was a baseline to compare this period with.
     lacking              how it stands, and why it could not be judged if it could not.
     effect, changes      (log ratio, standard error): of the comparison, and of each arm since its baseline.
-    margin               tolerated fall, or rise of the inverse, a share.
+    margin               tolerated fall, or rise of the inverse, a share; log_margin: of the figure, a logarithm.
     units, exposures, logs, figures   see `detectors.arms.Reading`.
     """
 
@@ -59,6 +60,7 @@ class Period:
     effect: tuple[float, float]
     changes: list[tuple[float, float]]
     margin: float
+    log_margin: float
     spend: float
     change_at: int | None
     units: Ints
@@ -143,7 +145,26 @@ def _standing(period: Period, words: Words) -> tuple[Standing, str]:
         return period.lacking
     if not period.compared:
         return Standing.INSUFFICIENT, f"learning: {period.learned} of {period.learn_periods} periods for the baseline"
-    return Standing.OK, _sentence(period, words) if period.crossing is not Crossing.NONE else ""
+    if period.crossing is not Crossing.NONE:
+        return Standing.OK, _sentence(period, words)
+    return _precision(period, words) if period.mode is Mode.WATCHING else (Standing.OK, "")
+
+
+def _precision(period: Period, words: Words) -> tuple[Standing, str]:
+    """Too few people for any statement are no good news."""
+    effect, se = period.effect
+    if not decides_nothing(effect, float(bootstrap.quantile((1.0 - LEVEL) / 2.0)) * se, period.log_margin):
+        return Standing.OK, ""
+    exposed, held_out = (
+        f"{int(n):,} {who} units" for n, who in zip(period.units, ("exposed", "held-out"), strict=True)
+    )
+    low, high = _bounds((words.told_as * effect, se))
+    tolerated = float(np.expm1(words.told_as * period.log_margin))
+    text = (
+        f"{f'{held_out} and {exposed}' if period.contrast else exposed} are too few for any statement on this period: the change "
+        f"is within {low:+.0%} to {high:+.0%}, and {tolerated:+.0%} would be tolerated"
+    )
+    return Standing.INSUFFICIENT, text.replace("%", " %")
 
 
 def _sentence(period: Period, words: Words) -> str:

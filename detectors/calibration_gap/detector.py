@@ -53,6 +53,7 @@ from detectors.columns import Bools, Columns, Floats, Ints
 from detectors.detector import Family, Needs, Params, Stream, Tick
 from detectors.evidence import Crossing, Evidence, Interval, Standing
 from detectors.math import bootstrap
+from detectors.math.intervals import decides_nothing
 from detectors.periods import LEARNING, PAGE, WATCHING, PeriodState
 
 LEVEL = 0.95
@@ -165,6 +166,8 @@ class CalibrationGap:
                     f"learning: {after.learned[i]} of {p.learn_periods} periods for the baseline",
                 )
             compared = bool(judged[i] and not learning[i])
+            if compared and after.mode[i] == WATCHING and level[i] == Crossing.NONE:
+                standing = _precise(gaps[i], float(effect[i]), float(se[i]), float(margin[i])) or standing
             base = Evidence(
                 mode=periods.MODES[after.mode[i]],
                 standing=standing[0],
@@ -205,6 +208,18 @@ def _lacking(p: CalibrationGapParams, a: Scored, gap: Gap) -> tuple[Standing, st
             f"at no score were {scored.FEWEST} units of each cohort shown anything, so nothing can be compared",
         )
     return Standing.OK, ""
+
+
+def _precise(gap: Gap, effect: float, se: float, margin: float) -> tuple[Standing, str] | None:
+    """Too few people for any statement are no good news; None where something can be told."""
+    radius = float(bootstrap.quantile((1.0 - LEVEL) / 2.0)) * se
+    if not decides_nothing(effect, radius, margin):
+        return None
+    return (
+        Standing.INSUFFICIENT,
+        f"{gap.units[1]:,} held-out and {gap.units[0]:,} exposed units are too few for any statement on this period: the gap has "
+        f"changed by {100 * (effect - radius):+.2g} to {100 * (effect + radius):+.2g} points, and {100 * margin:.2g} would be tolerated",
+    )
 
 
 def _growth(s: CalibrationGapState, apart: Floats) -> tuple[Floats, Floats]:

@@ -14,7 +14,7 @@ from detectors.detector import Tick
 from detectors.divergence.gaps import Gap, Gaps
 from detectors.divergence.state import DivergenceParams, DivergenceState
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
-from detectors.math.intervals import normal_mixture_radius
+from detectors.math.intervals import decides_nothing, normal_mixture_radius
 
 LEVEL = 0.95
 _TIGHTEST = 4.0
@@ -46,6 +46,9 @@ def report(
         judged = bool(enough[i]) and base.mode is not Mode.LEARNING and bool(np.isfinite([level, change, lift]).all())
         detail = _detail(p, quality, engagement, i, (change, lift)) if judged else {}
         effect, held = float(quality.level.estimate[i]), float(quality.means[i, 1])
+        if judged and standing is Standing.OK:
+            blunt = _precision(base, quality.units[i], effect, level, float(s.margin[i]))
+            standing, reason = blunt or (standing, reason)
         told.append(
             msgspec.structs.replace(
                 base,
@@ -129,3 +132,15 @@ def _standing(
     if not informative and base.crossing is Crossing.NONE:
         return Standing.STALE, "nobody came in this window"
     return Standing.OK, ""
+
+
+def _precision(base: Evidence, n: Floats, effect: float, radius: float, margin: float) -> tuple[Standing, str] | None:
+    """Too few people for any statement are no good news; None where something can be told, or is."""
+    watching = base.mode is Mode.WATCHING and base.crossing is Crossing.NONE
+    if not (watching and np.isfinite(radius) and decides_nothing(effect, radius, margin)):
+        return None
+    return (
+        Standing.INSUFFICIENT,
+        f"{int(n[1]):,} held-out and {int(n[0]):,} exposed people are too few for any statement so far: the gap is within "
+        f"{effect - radius:+.2g} to {effect + radius:+.2g} per prediction, and {margin:.2g} would be tolerated",
+    )

@@ -141,3 +141,14 @@ def _edge(yes: Floats, no: Floats, least: Floats, outside: Floats, inside: Float
         out, into = np.where(likely, out, middle), np.where(likely, middle, into)
     result: Floats = out
     return result
+
+
+def decides_nothing(estimate: float, radius: float, margin: float) -> bool:
+    """Whether an interval `estimate` +- `radius` holds no change, and reaches further than `margin` from its middle.
+
+    Then even a change of exactly nothing could not be told from one that is no longer tolerated: neither harm nor health is known.
+
+    >>> decides_nothing(0.01, 0.05, -0.02), decides_nothing(0.08, 0.05, -0.02), decides_nothing(0.01, 0.015, -0.02)
+    (True, False, False)
+    """
+    return radius > abs(margin) and abs(estimate) <= radius

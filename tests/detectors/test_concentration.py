@@ -145,6 +145,25 @@ def test_too_few_units_are_insufficient_with_their_number(cohort: Ints, sentence
     assert told[-1].mode is Mode.LEARNING
 
 
+def test_a_holdout_too_small_for_any_statement_is_insufficient_with_its_interval_and_never_ok() -> None:
+    p = ConcentrationParams(min_units=20, min_exposures=100, page_if_items_fall_by=0.2)
+    few, many = (run([(100, 100)] * 6, p, cohort=(np.arange(2_000) < held).astype(np.int64))[3:] for held in (21, 600))
+    assert {e.standing for e in few} == {Standing.INSUFFICIENT}
+    assert few[0].reason.startswith(
+        "21 held-out units and 1,979 exposed units are too few for any statement on this period: "
+    )
+    assert few[0].reason.endswith("and -20 % would be tolerated")
+    assert few[0].interval is not None
+    assert few[0].interval.low < -0.2
+    assert {e.standing for e in many} == {Standing.OK}
+
+
+def test_even_a_small_holdout_is_enough_for_a_narrowing_that_is_large() -> None:
+    p = ConcentrationParams(min_units=20, min_exposures=100)
+    told = run([(100, 100)] * 4 + [(4, 100)] * 3, p, cohort=(np.arange(2_000) < 21).astype(np.int64))
+    assert [str(e.crossing) for e in told if e.crossing is not Crossing.NONE] == ["page", "critical"]
+
+
 def test_too_few_items_shown_are_insufficient_with_their_number() -> None:
     told = run([(50, 50)], ConcentrationParams(min_exposures=10_000))
     assert told[0].reason == "5,000 items shown to held-out units; at least 10,000 are needed"

@@ -161,7 +161,15 @@ def test_the_gaps_are_those_of_the_published_formula() -> None:
 def test_too_few_held_out_people_are_told_and_never_ok() -> None:
     heard = told(Course(), 13, 2)
     strict = PARAMS.model_copy(update={"min_holdout": 5_000})
-    assert {e.standing for e in heard[-1]} == {Standing.OK}
+    (few, other) = heard[-1]
+    assert few.interval is not None
+    assert few.margin is not None
+    assert few.interval.low < -few.margin < 0.0 < few.margin < few.interval.high
+    assert {few.standing, other.standing} == {Standing.INSUFFICIENT}
+    assert (
+        f"{few.n['holdout']:,} held-out and {few.n['exposed']:,} exposed people are too few for any statement"
+        in few.reason
+    )
     a = DETECTOR.empty(None)
     state = DETECTOR.start([strict])
     sums = np.zeros((PEOPLE, 4))
