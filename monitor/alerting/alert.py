@@ -87,6 +87,8 @@ class Kind(StrEnum):
     FIRING = "firing"
     ESCALATED = "escalated"
     RESOLVED = "resolved"
+    ARMED = "armed"
+    """It opened while the model rehearsed, and is still open now that the model pages."""
     CLOSED = "closed"
     """Its watch is gone: nobody knows whether it recovered."""
 

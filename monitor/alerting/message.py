@@ -353,6 +353,8 @@ def footer(alert: Alert, kind: Kind, context: Context) -> list[str]:
     lines = [f"*Evidence:* {' / '.join(parts)}"]
     if alert.frozen and kind is not Kind.CLOSED:
         lines.append(f"*Frozen:* {escape(alert.frozen, 200)}")
+    if kind is Kind.ARMED:
+        lines.append("Told now because the rehearsal is over: it opened before that, and is still open.")
     if context.rehearsal:
         arm = code(f"loopwatch arm --model {shlex.quote(alert.model)}")
         lines.append(f"In rehearsal: nothing of this model pages yet. To end it: {arm}")

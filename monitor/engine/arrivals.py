@@ -62,7 +62,8 @@ def _close(memory: ModelMemory, plan: ModelPlan, watches: Sequence[WatchPlan], j
             memory.open[watch.key] = OpenWindow(start, statistic)
         for name in sorted({w.detector for w in watches}):
             own = [w for w in watches if w.detector == name]
-            judge.speak(memory, judge.advance(memory, memory.banks[name], own, start + length), start + length)
+            said = judge.advance(memory, memory.banks[name], own, start + length)
+            judge.teller.speak(memory, said, start + length)
 
 
 def _arrival_row(start: int, count: int, rejected: int) -> Columns:

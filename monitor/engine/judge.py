@@ -14,25 +14,21 @@ from detectors import snapshot
 from detectors.columns import Bools, Cohort, Columns, Hash, Hashes, Ragged
 from detectors.detector import Family, Stream, Tick
 from detectors.evidence import Crossing, Evidence, Standing, Verdict
-from monitor.alerting.alert import Decided
 from monitor.alerting.compared import reworded
-from monitor.alerting.message import Context
 from monitor.alerting.policy import decide
-from monitor.alerting.rehearsal import Rehearsal
-from monitor.alerting.routing import notifications
-from monitor.alerting.words import moment
 from monitor.engine import foretelling, missing, quality
-from monitor.engine.dashboard import Said, gather, keep
+from monitor.engine.dashboard import Said, keep
 from monitor.engine.gates import Gates
 from monitor.engine.lanes import Lanes
 from monitor.engine.origins import Origins, is_input
 from monitor.engine.people import summed
+from monitor.engine.telling import Teller
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.memory import ARRIVALS, Bank, ModelMemory, OpenWindow, banks
 from monitor.watch import trials
 from monitor.watch.finding import Finding
 from monitor.watch.in_turn import at_share
-from monitor.watch.plan import DAY, DashboardPlan, ModelPlan, WatchPlan
+from monitor.watch.plan import DAY, ModelPlan, WatchPlan
 from monitor.watch.verdicts import NEWS, Word, together
 
 _MERGE_AT_MOST = DAY
@@ -60,6 +56,7 @@ class Judge:
         self._counts_people = any("counted" in watch.needs.columns for watch in plan.watches)
         self._gates = Gates(plan, lanes)
         self._origins = Origins(plan, self._gates.of())
+        self.teller = Teller(plan, self._gates, self._origins)
 
     def fold(self, memory: ModelMemory, lane: str, slot: int, rows: Columns, shadows: Columns | None = None) -> None:
         """Add a slot's rows to the open windows of everyone who watches the lane; `shadows` are for experiments alone.
@@ -237,32 +234,6 @@ class Judge:
             return watch
         return at_share(watch, memory.in_turn.shares.get(self._experiments[watch.experiment].room, 1.0))
 
-    def speak(self, memory: ModelMemory, said: Sequence[Said], now: int) -> None:
-        """Record what was decided and tell it; what the composite speaks for is not told by itself. `now`: event time, ms."""
-        board = self._plan.dashboard
-        gathered = gather(memory, board, said, now) if board is not None else None
-        composite, covered = gathered if gathered is not None else (None, frozenset[str]())
-        if composite is not None:
-            memory.turn.findings.append(composite.finding)
-            if composite.decision.alert is not None:
-                keep(memory, composite.decision.alert)
-        for each in said if composite is None else [*said, composite]:
-            alert, decision = each.decision.alert, each.decision
-            if alert is None:
-                continue
-            silent = decision.notify is None or each.watch.key in covered
-            if alert != each.before:
-                reason = decision.reason
-                if decision.notify is not None and silent:
-                    reason += f"; told as a part of {board.key}" if board is not None else ""
-                memory.turn.alerts[alert.id] = alert
-                told = "" if silent or decision.notify is None else str(decision.notify[0])
-                memory.turn.decisions.append(Decided.of(alert, each.finding.end, reason, told))
-            if decision.notify is not None and not silent:
-                context = self._context(memory, each.watch, each.finding, each.finding.end)
-                kind, _ = decision.notify
-                memory.turn.outbox.extend(notifications(alert, kind, each.watch.routing, context, each.finding.end))
-
     def _stale(self, memory: ModelMemory, watch: WatchPlan, start: int, end: int) -> str:
         lane = self._lane_of[watch.key]
         return "" if lane == ARRIVALS else quality.stale(memory, self._plan, lane, start, end)
@@ -327,26 +298,6 @@ class Judge:
         if evidence.crossing in NEWS and evidence.verdict in (Verdict.TREATMENT, Verdict.CONTROL):
             memory.in_turn = memory.in_turn.discovered(self._experiments[watch.experiment].room)
         return evidence
-
-    def _context(self, memory: ModelMemory, watch: WatchPlan | DashboardPlan, finding: Finding, now: int) -> Context:
-        since = finding.evidence.change_at or finding.start
-        near = self._origins.near(memory, since, finding.end, self._plan.slot)
-        rehearsal = Rehearsal(armed=memory.armed, first_event=memory.first_event, duration_ms=self._plan.rehearsal)
-        holdout = ""
-        if self._plan.compares_people and (
-            isinstance(watch, DashboardPlan) or (watch.needs.contrast and not watch.experiment)
-        ):
-            holdout = self._gates.in_words(memory)
-        return Context(
-            model=self._plan.model,
-            team=watch.team,
-            runbook=self._plan.runbook,
-            budget=watch.budget,
-            changes=tuple(f"{what} ({moment(at)})" for at, what in near.changed),
-            unchanged=near.unchanged,
-            holdout=holdout,
-            rehearsal=rehearsal.at(now),
-        )
 
 
 def _one_a_unit(unit: Hashes, chosen: Bools) -> Bools:

@@ -73,7 +73,8 @@ class Slots:
                 said += self._close_slot(memory, due[2])
                 empty = 0 if slot in memory.ids else empty + 1
                 due = self._next_due(memory)
-            self._judge.speak(memory, said, now)
+            self._judge.teller.end_rehearsal(memory, now)
+            self._judge.teller.speak(memory, said, now)
 
     def _skip_empty(self, memory: ModelMemory, until: int) -> None:
         """Every lane goes on at the next slot that holds predictions, or at the present."""

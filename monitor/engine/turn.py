@@ -19,6 +19,7 @@ from monitor.engine.observed import Observed
 from monitor.engine.slots import Slots
 from monitor.events import Block, TopicPartition
 from monitor.ingest.gap import Gap
+from monitor.ingest.mapping import PREDICTIONS
 from monitor.join import clocks
 from monitor.memory import ModelMemory, Source, build_step, keep_dashboard
 from monitor.store.chain import ERASE, REMEDIES
@@ -80,7 +81,7 @@ class Engine:
         """Take commands: to arm the model or to erase a unit at once, to re-arm a watch with its next window."""
         for command in commands:
             if command.verb == "arm":
-                memory.armed = True
+                self._judge.teller.arm(memory, memory.lanes.get(PREDICTIONS, 0))
             elif command.verb == "rearm" and any(w.key == command.target for w in self.plan.watches):
                 memory.rearmed.add(command.target)
             elif command.verb == REMEDIES:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,46 +12,15 @@ import pytest
 from detectors.detector import Tick
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from detectors.sample_ratio import Counts, SampleRatio, SampleRatioParams
-from monitor.app import read_config
 from monitor.engine.gates import shuts
 from monitor.testing import Told, run_over
 from monitor.watch.plan import ModelPlan
-from tests.engine.shop import MINUTE, START, contents, event
-
-WINDOW = 5 * MINUTE
-CONFIG = {
-    "rehearsal": "0s",
-    "kafka": {"brokers": ["localhost:9092"]},
-    "teams": {"default": {"false_pages": "2 per 1d", "false_warnings": "16 per 1d"}},
-    "model": "feed",
-    "kind": "classifier",
-    "window": "5m",
-    "predictions": {"topic": "shown", "id": "id", "time": "at", "unit": "who"},
-    "outcomes": {"click": {"topic": "clicks", "time": "at", "match": {"id": "id"}, "within": "5m"}},
-    "cohorts": {"field": "arm", "holdout": {"share": "50%"}},
-    "metrics": {"clicks": {"of": "click"}},
-}
-
-
-def plan_of(folder: Path) -> ModelPlan:
-    path = folder / "loopwatch.yaml"
-    path.write_text(json.dumps(CONFIG))
-    plans = read_config(path).plans
-    assert not plans.faults
-    return plans.models[0]
+from tests.engine.shop import START
+from tests.engine.uneven import WINDOW, plan_of, tape
 
 
 def told_of(plan: ModelPlan, windows: Sequence[tuple[int, int]]) -> Told:
-    """Windows of (exposed, held out) people who are there for the first time; every second one clicks."""
-    events, n = [], 0
-    for w, arms in enumerate(windows):
-        for arm, people in zip(("exposed", "holdout"), arms, strict=True):
-            for at in START + w * WINDOW + np.linspace(0, WINDOW - 30_000, people).astype(int):
-                n += 1
-                events.append(event("shown", 0, int(at), id=f"p{n}", who=f"u{n}", at=int(at), arm=arm))
-                if n % 2:
-                    events.append(event("clicks", 0, int(at), id=f"p{n}", at=int(at)))
-    return run_over(plan, contents(sorted(events, key=lambda e: e[0])))
+    return run_over(plan, tape(windows))
 
 
 def course(told: Told, watch: str) -> list[tuple[int, str]]:
