@@ -154,6 +154,8 @@ class Freshness:
 
 def _rearm(ps: Sequence[FreshnessParams], s: FreshnessState, tick: Tick) -> tuple[FreshnessState, Bools]:
     """A person says that the silence was normal: it is learned as part of the season, and the alert is closed."""
+    if not tick.rearm.any():
+        return s, np.zeros(len(ps), np.bool_)
     closed = tick.rearm & (s.mode == RECOVERING)
     silent = tick.rearm & (s.silent_since >= 0)
     s = replace(
@@ -172,6 +174,8 @@ def _memory(ps: Sequence[FreshnessParams]) -> Floats:
 
 
 def _end_silence(s: FreshnessState, rows: Bools) -> FreshnessState:
+    if not (rows & (s.silent_since >= 0)).any():
+        return s
     return replace(
         s,
         expected=np.where(rows, 0.0, s.expected),
@@ -188,6 +192,8 @@ def _end_silence(s: FreshnessState, rows: Bools) -> FreshnessState:
 def _grow(s: FreshnessState, window: Window, tick: Tick) -> FreshnessState:
     """An empty window lengthens the silence."""
     empty = window.live & (window.records == 0)
+    if not empty.any():
+        return s
     began = empty & (s.silent_since < 0)
     held = s.held.copy()
     held[np.arange(len(held)), season.hour_of_week(tick.start)] += np.where(empty, window.minutes, 0.0)
@@ -208,10 +214,12 @@ def _judge(
     ps: Sequence[FreshnessParams], s: FreshnessState, window: Window, phi: Floats, tick: Tick
 ) -> tuple[FreshnessState, npt.NDArray[np.str_]]:
     silent = window.live & (window.records == 0) & (s.mode != LEARNING)
+    open_ = s.mode == RECOVERING
+    if not (silent | open_).any():
+        return s, np.full(len(ps), Crossing.NONE)
     size = s.expected / phi
     hit_page = silent & (s.level < PAGE) & (tick.page > 0) & (size >= s.bar_page)
     hit_warn = silent & (s.level == 0) & ~hit_page & (tick.warn > 0) & (size >= s.bar_warn)
-    open_ = s.mode == RECOVERING
     back = window.live & open_ & (window.records > 0)
     counting = window.live & open_
     returned = np.where(counting, np.where(back, s.returned + 1, 0), s.returned)
@@ -248,7 +256,8 @@ def _learn(
     counted = np.where(window.known, np.minimum(window.records, 10.0 * window.likely + 10.0), window.records)
     hour = season.hour_of_week(tick.start)
     memory = _memory(ps)
-    rates = season.add_minutes(s.rates, np.where(learned[:, None], s.held, 0.0), _memory(ps))
+    held = np.where(learned[:, None], s.held, 0.0)
+    rates = season.add_minutes(s.rates, held, memory) if held.any() else s.rates
     rates = season.add(rates, hour, np.where(learned, counted, 0.0), np.where(learned, window.minutes, 0.0), memory)
     measured = learned & window.known
     dispersion = season.scatter(

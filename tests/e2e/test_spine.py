@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tests.servers.kafka import KafkaCluster
     from tests.servers.postgres import PostgresCluster
 
-pytestmark = [pytest.mark.kafka, pytest.mark.postgres]
-
 HOOK_SECRET = "T0wn-hook-s3cret"  # planted, to be found nowhere
 DATABASE_SECRET = "d4tabase/p@ss"  # likewise, in a spelling that a URL must quote
 
@@ -51,6 +49,8 @@ def database(postgres_cluster: PostgresCluster) -> str:
     return url
 
 
+@pytest.mark.kafka
+@pytest.mark.postgres
 def test_a_planted_harm_reaches_the_webhook_once_and_its_end_once(
     kafka_cluster: KafkaCluster,
     database: str,
