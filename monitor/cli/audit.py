@@ -11,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 import typer
+from rich.progress import Progress
 from rich.text import Text
 
 from monitor import app as house
@@ -22,6 +23,7 @@ from monitor.cli.terminal import (
     ConfigPath,
     err,
     out,
+    progress_bar,
     read_config,
 )
 from monitor.clock import SystemClock
@@ -54,7 +56,8 @@ def verify(
     store, models = _open(config, model)
     try:
         known = _heads(head or [], models)
-        reports = [check(store, name, known.get(name)) for name in models]
+        with progress_bar(err) as progress:
+            reports = [_checked(store, name, known.get(name), progress) for name in models]
     except StoreError as error:
         err.print(Text(str(error)))
         raise typer.Exit(EXIT_AWAY) from None
@@ -64,6 +67,12 @@ def verify(
         _tell(report)
     if any(report.faults for report in reports):
         raise typer.Exit(EXIT_FAULT)
+
+
+def _checked(store: Store, model: str, known: Head | None, progress: Progress) -> Report:
+    task = progress.add_task(f"checking {model}", total=100)
+    with store.frozen() as ledger:
+        return check(ledger, model, known, lambda share: progress.update(task, completed=int(100 * share)))
 
 
 def export(

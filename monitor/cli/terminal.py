@@ -62,13 +62,13 @@ def panel(heading: str, body: str, colour: str) -> Panel:
     return Panel(Text.assemble((title, "bold"), "\n\n", text), border_style=colour, width=100)
 
 
-def progress_bar() -> Progress:
-    """Progress on standard output."""
+def progress_bar(console: Console = out) -> Progress:
+    """Progress, on standard output unless told otherwise."""
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=out,
+        console=console,
     )

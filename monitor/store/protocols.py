@@ -8,6 +8,7 @@ number does not follow is refused (`OutOfStep`), so nothing can be committed twi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
@@ -285,8 +286,8 @@ class Ledger(Protocol):
     def step_of(self, model: str, watch: str, incarnation: str, start: int, end: int) -> int | None:
         """The step of the stored finding of a watch and window; None if there is none."""
 
-    def recorded_alerts(self, model: str) -> Sequence[RecordedAlert]:
-        """Alerts, resolved ones included, by id."""
+    def recorded_alerts(self, model: str, *, after: str = "", limit: int = 1_000) -> Sequence[RecordedAlert]:
+        """Alerts, resolved ones included, by id: those above `after`."""
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
@@ -347,6 +348,9 @@ class Kept(StrEnum):
 
 class Store(StateStore, Outbox, Reader, Ledger, References, Protocol):
     """All sides; what `monitor.app` builds."""
+
+    def frozen(self) -> AbstractContextManager[Ledger]:
+        """The ledger as it is at this moment, whatever a daemon writes meanwhile."""
 
     def purge(self, kind: Kept, before: int, lease: Lease, limit: int = 5_000) -> int:
         """Forget up to `limit` rows of a kind that are older than `before` (ms); returns how many.

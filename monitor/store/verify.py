@@ -1,12 +1,13 @@
 """Is the audit chain whole, and does everything it speaks of still say what it said?
 
-Two passes, a batch at a time, so that a long history needs no memory: first the links and their details, then the findings
-beside the links that recorded them (both are in the order of their steps). See `monitor.store.chain` for what cannot be found.
+Two passes, a batch at a time, so that a long history needs no memory but a line for each alert: first the links and their
+details, then the findings beside the links that recorded them (both are in the order of their steps). See `monitor.store.chain`
+for what cannot be found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,12 +15,15 @@ import msgspec
 
 from monitor.alerting.alert import Phase
 from monitor.store.chain import ALERT, DETAILED, FINDING, PURGE, TRIM, Entry, Head, Link, digest, finding_key
-from monitor.store.protocols import Kept, Ledger, RecordedFinding
+from monitor.store.protocols import Kept, Ledger, RecordedAlert, RecordedFinding
 
 FAULTS_NAMED = 1_000
 """Beyond so many faults a model's others are only counted."""
 
-_LINKS_AT_ONCE, _FINDINGS_AT_ONCE = 500, 5_000
+_LINKS_AT_ONCE, _FINDINGS_AT_ONCE, _ALERTS_AT_ONCE = 50, 2_000, 500
+
+OnProgress = Callable[[float], None]
+"""Hears which share of the work is done."""
 
 
 @dataclass
@@ -71,20 +75,23 @@ class _Said:
         return self.begins is not None and step >= self.begins
 
 
-def verify(ledger: Ledger, model: str, known: Head | None = None) -> Report:
+def verify(
+    ledger: Ledger, model: str, known: Head | None = None, on_progress: OnProgress = lambda _share: None
+) -> Report:
     """Check one model's chain; `known` is a head that was kept elsewhere. Raises `StoreError`."""
     report, said = Report(model), _Said()
-    _check_links(ledger, report, said, known)
-    _check_findings(ledger, report, said)
+    _check_links(ledger, report, said, known, lambda share: on_progress(share / 2))
+    _check_findings(ledger, report, said, lambda share: on_progress((1 + share) / 2))
     _check_alerts(ledger, report, said)
+    on_progress(1.0)
     return report
 
 
-def _check_links(ledger: Ledger, report: Report, said: _Said, known: Head | None) -> None:
+def _check_links(ledger: Ledger, report: Report, said: _Said, known: Head | None, on_progress: OnProgress) -> None:
     first: Link | None = None
     last = Head()
     seen_known = known is None or known.position == 0
-    for link, details in _with_details(ledger, report.model):
+    for link, details in _with_details(ledger, report.model, on_progress):
         if first is None:
             first, last = link, Head(link.position - 1, link.previous)
             said.begins = link.step + all(entry.kind in (PURGE, TRIM) for entry in _entries(link))
@@ -142,10 +149,10 @@ def _note(said: _Said, entry: Entry, detail: dict[str, Any]) -> None:
         said.trims[detail["position"]] = detail["hash"]
 
 
-def _check_findings(ledger: Ledger, report: Report, said: _Said) -> None:
+def _check_findings(ledger: Ledger, report: Report, said: _Said, on_progress: OnProgress) -> None:
     """Walk links and findings side by side, by step."""
     rows = _Rows(ledger, report.model)
-    for link in _links(ledger, report.model):
+    for link in _links(ledger, report.model, on_progress):
         wanted = {entry.about: entry.digest for entry in _entries(link) if entry.kind == FINDING}
         for row in rows.before(link.step):
             _unnamed(report, said, row)
@@ -193,37 +200,47 @@ def _absent(ledger: Ledger, report: Report, said: _Said, about: str, link: Link)
 
 
 def _check_alerts(ledger: Ledger, report: Report, said: _Said) -> None:
-    stored = {alert.id: alert for alert in ledger.recorded_alerts(report.model)}
-    for alert in stored.values():
-        if alert.id not in said.alerts:
-            if said.covers(alert.step):
-                report.fault(f"alert {alert.id} was added: no link names it")
-            else:
-                report.uncovered += 1
-    for id_, recorded in said.alerts.items():
-        phase, resolved_at, expected = recorded.split("|")[1:]
-        found = stored.get(id_)
-        if found is None:
-            if not (phase == Phase.RESOLVED and int(resolved_at or 0) < said.before.get(Kept.ALERTS, 0)):
-                report.fault(f"alert {id_} is missing")
-        elif digest(found.text) != expected:
-            report.fault(f"alert {id_} was changed since the step that last wrote it")
-        elif found.differing:
-            report.fault(
-                f"alert {id_} was changed: {', '.join(found.differing)} of its row do not say what its text says"
-            )
+    """What is left of `said.alerts` afterwards was recorded and is not there."""
+    for alert in _alerts(ledger, report.model):
+        recorded = said.alerts.pop(alert.id, None)
+        if recorded is not None:
+            _compare_alert(report, alert, recorded.rpartition("|")[2])
+        elif said.covers(alert.step):
+            report.fault(f"alert {alert.id} was added: no link names it")
         else:
-            report.alerts += 1
+            report.uncovered += 1
+    for id_, recorded in said.alerts.items():
+        phase, resolved_at, _ = recorded.split("|")[1:]
+        if not (phase == Phase.RESOLVED and int(resolved_at or 0) < said.before.get(Kept.ALERTS, 0)):
+            report.fault(f"alert {id_} is missing")
 
 
-def _links(ledger: Ledger, model: str) -> Iterator[Link]:
-    for batch in _batches(ledger, model):
+def _compare_alert(report: Report, alert: RecordedAlert, expected: str) -> None:
+    if digest(alert.text) != expected:
+        report.fault(f"alert {alert.id} was changed since the step that last wrote it")
+    elif alert.differing:
+        report.fault(
+            f"alert {alert.id} was changed: {', '.join(alert.differing)} of its row do not say what its text says"
+        )
+    else:
+        report.alerts += 1
+
+
+def _alerts(ledger: Ledger, model: str) -> Iterator[RecordedAlert]:
+    after = ""
+    while batch := ledger.recorded_alerts(model, after=after, limit=_ALERTS_AT_ONCE):
+        yield from batch
+        after = batch[-1].id
+
+
+def _links(ledger: Ledger, model: str, on_progress: OnProgress) -> Iterator[Link]:
+    for batch in _batches(ledger, model, on_progress):
         yield from batch
 
 
-def _with_details(ledger: Ledger, model: str) -> Iterator[tuple[Link, Mapping[int, str]]]:
+def _with_details(ledger: Ledger, model: str, on_progress: OnProgress) -> Iterator[tuple[Link, Mapping[int, str]]]:
     """Links with the details that are stored for them, by the place of their entry."""
-    for batch in _batches(ledger, model):
+    for batch in _batches(ledger, model, on_progress):
         details: dict[int, dict[int, str]] = {}
         for (position, place), text in ledger.details(model, batch[0].position, batch[-1].position).items():
             details.setdefault(position, {})[place] = text
@@ -231,11 +248,13 @@ def _with_details(ledger: Ledger, model: str) -> Iterator[tuple[Link, Mapping[in
             yield link, details.get(link.position, {})
 
 
-def _batches(ledger: Ledger, model: str) -> Iterator[Sequence[Link]]:
-    after = 0
+def _batches(ledger: Ledger, model: str, on_progress: OnProgress) -> Iterator[Sequence[Link]]:
+    after, first, last = 0, None, ledger.head(model).position
     while batch := ledger.links(model, after=after, limit=_LINKS_AT_ONCE):
+        first = batch[0].position if first is None else first
         yield batch
         after = batch[-1].position
+        on_progress(min((after - first + 1) / max(last - first + 1, 1), 1.0))
 
 
 def _entries(link: Link) -> list[Entry]:

@@ -76,6 +76,29 @@ def test_an_untouched_store_is_whole(url: str) -> None:
     assert (report.faults, report.links, report.findings, report.alerts, report.details) == ([], 6, 6, 1, 2)
 
 
+def test_what_a_daemon_writes_during_the_check_is_no_fault(url: str) -> None:
+    store, daemon = SqlStore(url, ManualClock(NOW)), SqlStore(url, ManualClock(NOW))
+    lease = daemon.acquire("daemon", TTL)
+    assert lease is not None
+    shares: list[float] = []
+
+    def meanwhile(share: float) -> None:
+        shares.append(share)
+        number = 6 + len(shares)
+        if number > 9:
+            return
+        news = [finding(start=60_000 * number, effect=-0.01)]
+        daemon.commit(Step(model="feed", number=number, findings=news, alerts=[alert(frozen=f"at {number}")]), lease)
+
+    with store.frozen() as ledger:
+        report = verify(ledger, "feed", on_progress=meanwhile)
+    assert (report.faults, report.links, report.findings, report.alerts) == ([], 6, 6, 1)
+    assert shares == [0.5, 1.0, 1.0]
+    assert verified(url).links == 9
+    store.close()
+    daemon.close()
+
+
 THIRD = "(watch reads, window 180000 to 240000)"
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from monitor.store.protocols import (
     Image,
     Kept,
     Lease,
+    Ledger,
     Page,
     Queued,
     RecordedAlert,
@@ -300,6 +302,12 @@ class MemoryStore:
             state = self._models.get(model, Shelf(model))
             return [reject for _at, reject in reversed(state.rejects)][:limit]
 
+    @contextmanager
+    def frozen(self) -> Iterator[Ledger]:
+        """Its ledger; nobody else writes to it meanwhile."""
+        with self._lock:
+            yield self
+
     def head(self, model: str) -> Head:
         """The newest link of a model's chain."""
         with self._lock:
@@ -330,14 +338,14 @@ class MemoryStore:
             found = self._models.get(model, Shelf(model)).findings.get((watch, incarnation, start, end))
             return None if found is None else found.step
 
-    def recorded_alerts(self, model: str) -> Sequence[RecordedAlert]:
+    def recorded_alerts(self, model: str, *, after: str = "", limit: int = 1_000) -> Sequence[RecordedAlert]:
         """Alerts by id."""
         with self._lock:
             return [
                 RecordedAlert(id=id_, step=self._alert_steps[id_], text=codec.encode(alert))
                 for id_, alert in sorted(self._alerts.items())
-                if alert.model == model
-            ]
+                if alert.model == model and id_ > after
+            ][:limit]
 
     def keep_reference(self, reference: Reference) -> None:
         """Store a reference that was built."""

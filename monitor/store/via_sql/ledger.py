@@ -105,6 +105,39 @@ def recorded_findings(
     return [_recorded_finding(row) for row in found.mappings()]
 
 
+class FrozenLedger:
+    """`monitor.store.protocols.Ledger` within one transaction."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def head(self, model: str) -> Head:
+        """The newest link as the model's row remembers it."""
+        return head(self._connection, model)
+
+    def links(self, model: str, *, after: int = 0, limit: int = 500) -> Sequence[Link]:
+        """Links above a position, oldest first."""
+        return links(self._connection, model, after, limit)
+
+    def details(self, model: str, first: int, last: int) -> Mapping[tuple[int, int], str]:
+        """Details of the links at these positions."""
+        return details(self._connection, model, first, last)
+
+    def recorded_findings(
+        self, model: str, *, after: tuple[int, int] = (-1, -1), limit: int = 5_000
+    ) -> Sequence[RecordedFinding]:
+        """Findings by step and row."""
+        return recorded_findings(self._connection, model, after, limit)
+
+    def step_of(self, model: str, watch: str, incarnation: str, start: int, end: int) -> int | None:
+        """The step of the stored finding of a watch and window."""
+        return step_of(self._connection, model, watch, incarnation, start, end)
+
+    def recorded_alerts(self, model: str, *, after: str = "", limit: int = 1_000) -> Sequence[RecordedAlert]:
+        """Alerts by id."""
+        return recorded_alerts(self._connection, model, after, limit)
+
+
 def _recorded_finding(row: Mapping[Any, Any]) -> RecordedFinding:
     return RecordedFinding(
         row=row["id"],
@@ -131,9 +164,11 @@ def step_of(connection: sa.Connection, model: str, watch: str, incarnation: str,
     )
 
 
-def recorded_alerts(connection: sa.Connection, model: str) -> Sequence[RecordedAlert]:
-    """Alerts by id, each column held against the text."""
-    found = connection.execute(sa.select(alerts).where(alerts.c.model == model).order_by(alerts.c.id))
+def recorded_alerts(connection: sa.Connection, model: str, after: str, limit: int) -> Sequence[RecordedAlert]:
+    """Alerts above an id, by id, each column held against the text."""
+    found = connection.execute(
+        sa.select(alerts).where(alerts.c.model == model, alerts.c.id > after).order_by(alerts.c.id).limit(limit)
+    )
     return [
         RecordedAlert(
             id=row["id"],

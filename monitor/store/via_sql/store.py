@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from monitor.alerting.alert import Alert, Delivery
@@ -14,6 +15,7 @@ from monitor.store.protocols import (
     Image,
     Kept,
     Lease,
+    Ledger,
     Queued,
     RecordedAlert,
     RecordedFinding,
@@ -158,37 +160,43 @@ class SqlStore:
         with self._database.reading() as connection:
             return dead_letters.newest(connection, model, limit)
 
+    @contextmanager
+    def frozen(self) -> Iterator[Ledger]:
+        """The ledger as it is at this moment: one transaction, so not for long between two calls."""
+        with self._database.reading() as connection:
+            yield ledger.FrozenLedger(connection)
+
     def head(self, model: str) -> Head:
         """The newest link of a model's chain."""
-        with self._database.reading() as connection:
-            return ledger.head(connection, model)
+        with self.frozen() as frozen:
+            return frozen.head(model)
 
     def links(self, model: str, *, after: int = 0, limit: int = 500) -> Sequence[Link]:
         """Links above a position, oldest first."""
-        with self._database.reading() as connection:
-            return ledger.links(connection, model, after, limit)
+        with self.frozen() as frozen:
+            return frozen.links(model, after=after, limit=limit)
 
     def details(self, model: str, first: int, last: int) -> Mapping[tuple[int, int], str]:
         """Details of the links at these positions."""
-        with self._database.reading() as connection:
-            return ledger.details(connection, model, first, last)
+        with self.frozen() as frozen:
+            return frozen.details(model, first, last)
 
     def recorded_findings(
         self, model: str, *, after: tuple[int, int] = (-1, -1), limit: int = 5_000
     ) -> Sequence[RecordedFinding]:
         """Findings by step and row."""
-        with self._database.reading() as connection:
-            return ledger.recorded_findings(connection, model, after, limit)
+        with self.frozen() as frozen:
+            return frozen.recorded_findings(model, after=after, limit=limit)
 
     def step_of(self, model: str, watch: str, incarnation: str, start: int, end: int) -> int | None:
         """The step of the stored finding of a watch and window."""
-        with self._database.reading() as connection:
-            return ledger.step_of(connection, model, watch, incarnation, start, end)
+        with self.frozen() as frozen:
+            return frozen.step_of(model, watch, incarnation, start, end)
 
-    def recorded_alerts(self, model: str) -> Sequence[RecordedAlert]:
+    def recorded_alerts(self, model: str, *, after: str = "", limit: int = 1_000) -> Sequence[RecordedAlert]:
         """Alerts by id."""
-        with self._database.reading() as connection:
-            return ledger.recorded_alerts(connection, model)
+        with self.frozen() as frozen:
+            return frozen.recorded_alerts(model, after=after, limit=limit)
 
     def keep_reference(self, reference: Reference) -> None:
         """Store a reference that was built."""
