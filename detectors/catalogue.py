@@ -30,6 +30,7 @@ from detectors.interleaving import Interleaving
 from detectors.loop_gain.detector import LoopGain
 from detectors.missing_rate import MissingRate
 from detectors.numeric_shift import NumericShift
+from detectors.propensity_check import PropensityCheck
 from detectors.rejects import Rejects
 from detectors.risk import Risk
 from detectors.river_bank import RiverHint
@@ -51,6 +52,7 @@ _ALL: tuple[AnyDetector, ...] = (
     SampleRatio(),
     SampleRatioByGroup(),
     Contamination(),
+    PropensityCheck(),
     Attrition(),
     NumericShift(),
     CategoryShift(),

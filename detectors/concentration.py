@@ -65,9 +65,6 @@ from detectors.columns import Columns
 from detectors.detector import Family, Needs, Stream, Tick
 from detectors.evidence import Evidence, Standing
 
-LEFT_OUT = 0.1
-"""Share of the draws that may carry no propensity."""
-
 _WORDS = Words(
     figure="effective_items",
     compared="see {change} effective items than at the baseline",
@@ -117,7 +114,7 @@ class Concentration:
 
     def needs(self, p: ConcentrationParams) -> Needs:
         """`items`, a list with the field `item` (identity), of the slots that the policy fills."""
-        return Needs(Stream.PREDICTIONS, ("items",), contrast=True, gated=True)
+        return Needs(Stream.PREDICTIONS, ("items",), contrast=True, gated=True, weighed=p.slice and p.catalogue > 0)
 
     def start(self, ps: Sequence[ConcentrationParams]) -> ArmsState:
         """Learning."""
@@ -163,7 +160,7 @@ def _reading(p: ConcentrationParams, a: exposures.Exposures) -> Reading:
     drawn, unknown = int(a.shown[1]), int(a.shown[2])
     worth = draws.worth(float(a.weight[1, 0]), float(a.squares[1, 0]))
     refused = reading.refused
-    if unknown > LEFT_OUT * (drawn + unknown):
+    if unknown > draws.LEFT_OUT * (drawn + unknown):
         refused = (
             Standing.NOT_COMPUTABLE,
             f"{unknown:,} of {drawn + unknown:,} items drawn at random carry no propensity (items.propensity), and the others "

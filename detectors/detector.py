@@ -68,6 +68,7 @@ class Params(BaseModel):
 class Needs:
     """What a watch reads. `columns` must be present in the rows; `contrast` means exposed and holdout are compared.
 
+    gated   it is blind while the cohorts are not sound; weighed: while logged propensities are found wrong.
     value   what the column called `value` must hold; a flag counts as a number and as a category.
     past    for a detector that reads one row a unit, with the unit's sums before and after (`columns`), instead of one a
             prediction: how long, in ms from the first window, what a unit does counts as its past.
@@ -80,6 +81,7 @@ class Needs:
     contrast: bool = False
     by_unit: bool = True
     gated: bool = False
+    weighed: bool = False
     value: Value = Value.NUMBER
     past: int | None = None
     beside: str = ""

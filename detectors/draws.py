@@ -21,6 +21,9 @@ LARGEST = 20.0
 ONE = 256
 """The integer that stands for the weight 1, so that sums are exact."""
 
+LEFT_OUT = 0.1
+"""Share of the draws that may carry no propensity: the others cannot stand for more."""
+
 
 def weights(chance: Floats, catalogue: int) -> Floats:
     """What draws (n,) of chances in (0, 1] count, in (0, LARGEST]; NaN where the chance is not known.

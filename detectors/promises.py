@@ -48,6 +48,7 @@ PROMISES: dict[str, Promise] = {
     "loop_gain": Promise.LARGE_N,
     "missing_rate": Promise.EXACT,
     "numeric_shift": Promise.EXACT,
+    "propensity_check": Promise.EXACT,
     "rejects": Promise.NONE,
     "risk": Promise.EXACT,
     "river_hint": Promise.NONE,

@@ -52,6 +52,7 @@ UNTOLD: dict[str, str] = {
     "freshness": "it finds silence as soon as that is longer than what is usual at this time of the week",
     "homogenisation": _FEW_PERIODS,
     "loop_gain": "its precision follows from how many pairs of items are tilted: its own findings say it",
+    "propensity_check": "it depends on how uneven the chances are; alike and a fifth off, they are found within 3,000 people",
     "rejects": "a limit, not a test: it fires with the first window in which too many records are refused",
     "river_hint": "a hint of river's, which says nothing of what it finds or misses",
     "tail_collapse": "a fall to half the reference's share is found within a window or two of a few hundred units",

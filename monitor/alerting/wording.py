@@ -60,6 +60,14 @@ WORDINGS: dict[str, Wording] = {
         unknown="what the mixed-up people would have done. Until it is sound, no comparison with this holdout can be trusted.",
         step="ask the owner of the assignment what changed, and which version or surface these people came from.",
     ),
+    "propensity_check": Wording(
+        up="items are drawn with other chances than are logged: the logged ones are too small",
+        down="items are drawn with other chances than are logged: the logged ones are too large, or some items are hardly ever drawn",
+        moved="items are drawn with other chances than are logged",
+        over="items are drawn with the chances that are logged again",
+        unknown="which items are off. Until it is mended nothing that is weighted by these propensities can be trusted.",
+        step="compare the code that draws with the code that logs; count how often a few items are drawn.",
+    ),
     "attrition": Wording(
         up="exposed people keep coming, and held-out people stay away",
         down="held-out people keep coming, and exposed people stay away",

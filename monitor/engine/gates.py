@@ -10,6 +10,8 @@ split that was sound all along would be blind until the warning has ended, which
 as the team allows false pages, and of false warnings the second rule confirms one in twenty at most. A gate whose watch may not
 page, such as that of a segment, shuts by the second rule alone.
 
+The watch on logged propensities is a gate of what is weighted by them, and of nothing else.
+
 A gate is shut from when its trouble most likely began, and opens again when its watch has recovered, by evidence.
 """
 
@@ -25,7 +27,10 @@ from monitor.alerting.compared import reworded
 from monitor.engine.lanes import Lanes
 from monitor.memory import ModelMemory, Span
 from monitor.watch.finding import Finding
-from monitor.watch.plan import ModelPlan
+from monitor.watch.plan import ModelPlan, WatchPlan
+
+_SCALE = "propensity_check"
+"""The detector that says whether logged propensities can be weighed by."""
 
 
 class Gates:
@@ -34,17 +39,23 @@ class Gates:
     def __init__(self, plan: ModelPlan, lanes: Lanes) -> None:
         self._lanes, self._compared = lanes, plan.compared
         self._keys: dict[str, set[str]] = {}
+        self._scales = {watch.key for watch in plan.watches if watch.detector == _SCALE}
         for watch in plan.watches:
-            if watch.test.family is Family.INTEGRITY:
+            if watch.test.family is Family.INTEGRITY and watch.key not in self._scales:
                 self._keys.setdefault(watch.experiment, set()).add(watch.key)
 
     def of(self, experiment: str = "") -> Collection[str]:
         """Watches that are gates of an experiment, or of the model's own comparisons."""
         return self._keys.get(experiment, ())
 
-    def shut_between(self, memory: ModelMemory, start: int, end: int, experiment: str = "") -> str:
-        """Why a gate was shut in any part of [start, end), ms; "" if none was."""
-        return memory.shut_between(start, end, self.of(experiment))
+    def shut_between(self, memory: ModelMemory, start: int, end: int) -> str:
+        """Why a gate of the model's own comparisons was shut in any part of [start, end), ms; "" if none was."""
+        return memory.shut_between(start, end, self.of())
+
+    def why_blind(self, memory: ModelMemory, watch: WatchPlan, start: int, end: int) -> str:
+        """Why a gate of what a watch needs was shut in any part of [start, end), ms; "" if none was."""
+        cohorts = self.of(watch.experiment) if watch.needs.gated else ()
+        return memory.shut_between(start, end, {*cohorts, *(self._scales if watch.needs.weighed else ())})
 
     def judge(self, memory: ModelMemory, finding: Finding) -> None:
         """Shut or open the gate of a watch by what it found.
@@ -95,6 +106,8 @@ def _trouble(evidence: Evidence) -> str:
     if "exposed" in evidence.arms:
         came, stayed = evidence.arms["exposed"], evidence.arms["holdout"]
         return f"{came:.2%} of the exposed came, {stayed:.2%} of the held-out"
+    if "expected" in evidence.arms:
+        return f"by their logged propensities the draws stand for {evidence.arms['now']:.1%} of what they should"
     mixed_up = evidence.arms.get("mixed up")
     if mixed_up is not None:
         return f"{mixed_up:.2%} of the people are mixed up, at most {evidence.margin:.2%} may be"

@@ -187,10 +187,7 @@ class Judge:
         """What the windows of watches of one detector say, after their gates; inputs are told first, as outputs follow them."""
         rows = np.array([bank.row(w) for w in watches])
         windows = [memory.open.pop(w.key) for w in watches]
-        reasons = [
-            self._gates.shut_between(memory, w.start, end, each.experiment) if each.needs.gated else ""
-            for w, each in zip(windows, watches, strict=True)
-        ]
+        reasons = [self._gates.why_blind(memory, each, w.start, end) for w, each in zip(windows, watches, strict=True)]
         staleness = [self._stale(memory, each, w.start, end) for w, each in zip(windows, watches, strict=True)]
         gated = np.array([bool(why or stale) for why, stale in zip(reasons, staleness, strict=True)])
         tick = Tick(

@@ -163,7 +163,13 @@ class Items(SettingsType):
     catalogue: int | None = Field(
         default=None,
         ge=2,
-        description="How many items may be drawn at random. With propensity: draws are weighted by their chances.",
+        description="How many items may be drawn. With propensity: draws are weighted by their chances, and these are checked: 1 over "
+        "them must be this on average.",
+    )
+    target: SharePlace | None = Field(
+        default=None,
+        description="Instead of catalogue, to check propensity: chance with which the item would have been drawn by the policy that "
+        "draws are to stand for, 0 to 1.",
     )
     category: CategoryPlace | None = Field(default=None, description="What kind of item.")
     explored: FlagPlace | None = Field(

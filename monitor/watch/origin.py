@@ -234,6 +234,10 @@ _BY_DETECTOR: dict[tuple[Family, str], tuple[Origin, str]] = {
             "this counts what serving itself draws and shows: neither people nor the world have a part in it",
         ),
     ),
+    (Family.INTEGRITY, "propensity_check"): (
+        Origin.DATA_QUALITY,
+        "the chances that serving logs are not those by which it draws",
+    ),
     (Family.DEPLOYMENT, "sample_ratio"): (Origin.DATA_QUALITY, "the arms do not have their planned sizes"),
 }
 

@@ -41,6 +41,7 @@ from detectors.loop_gain.detector import LoopGainParams
 from detectors.math.unit_sample import mixed
 from detectors.missing_rate import MissingRateParams
 from detectors.numeric_shift import NumericShiftParams
+from detectors.propensity_check import PropensityCheckParams
 from detectors.rejects import RejectsParams
 from detectors.risk import RiskParams
 from detectors.river_bank import RiverHintParams
@@ -402,6 +403,11 @@ EXAMPLES: dict[str, Example] = {
     "calibration_gap": Example(
         CalibrationGapParams(learn_periods=2, min_units=20),
         CalibrationGapParams(learn_periods=3, min_units=30, max_rows=1_000, page_if_gap_grows_by=0.02, relative=0.5),
+        healthy,
+    ),
+    "propensity_check": Example(
+        PropensityCheckParams(catalogue=3),
+        PropensityCheckParams(catalogue=3, page_if_off_by=0.2, largest=4),
         healthy,
     ),
     "effective_sample": Example(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,32 +14,50 @@ from monitor.simulate.closed_loop.shape import Mode, Shape
 from monitor.watch.finding import Origin
 from tests.scenarios.world import Ended, configured, replayed
 
-EXAMPLE = Path(__file__).parents[2] / "deploy" / "examples" / "closed-loop.yaml"
-PARTS = ("concentration", "homogenisation")
+MODEL = """
+model: closed-loop
+kind: recommender
+window: 1h
+retrained: daily
+predictions:
+  topic: loop.slates
+  id: slate
+  unit: person
+  version: version
+  tilted: tilted
+  items: { each: shown, explored: explored, pair: pair, propensity: propensity, catalogue: 400 }
+outcomes:
+  click: { topic: loop.clicks, match: { id: slate, item: item }, within: 30m }
+metrics:
+  clicks: { of: click, as: engagement, page_if_worse_by: 10% }
+"""
 RANDOM_ITEMS = """
 cohorts: { exploration_slice: true }
-
 """
 TWO_VERSIONS = """
 cohorts:
   field: version
   exposed: { arms: [ranker-1] }
   old_version: { arms: [ranker-0], share: 30% }
-
 """
 
 
-def model(cohorts: str) -> str:
-    """The example's model with other cohorts."""
-    text = EXAMPLE.read_text()
-    text = text.replace("propensity: propensity,", "propensity: propensity, catalogue: 400,")
-    return text[text.index("model:") : text.index("cohorts:")] + cohorts + text[text.index("metrics:") :]
+def ended(folder: Path, mode: Mode, shape: Shape, cohorts: str, *, from_day: int = 99) -> Ended:
+    """How a replay of a world ends; `from_day` on, the chances of random items are logged a fifth too small."""
+    events.write(folder, _logged(events.events(5, mode, shape), from_day))
+    files = {topic: [folder / f"{topic}.jsonl.gz"] for topic in (events.SLATES, events.CLICKS)}
+    return replayed(configured(folder, MODEL + cohorts), files)
 
 
-def ended(folder: Path, mode: Mode, shape: Shape, cohorts: str) -> Ended:
-    events.write(folder, events.events(5, mode, shape))
-    files = {topic: [folder / f"{topic}.jsonl.gz"] for topic in events.TOPICS}
-    return replayed(configured(folder, model(cohorts)), files)
+def _logged(
+    world: Iterator[tuple[events.Truth, list[events.Event]]], from_day: int
+) -> Iterator[tuple[events.Truth, list[events.Event]]]:
+    for truth, due in world:
+        if truth.period >= from_day:
+            for item in (item for event in due if event.topic == events.SLATES for item in event.value["shown"]):
+                if item["explored"]:
+                    item["propensity"] *= 0.8
+        yield truth, due
 
 
 VERSIONS = Shape(people=1_800, periods=4, holdout=0.0, old_version=0.3)
@@ -92,3 +111,16 @@ def test_a_model_trained_on_random_items_alone_says_nothing_beside_them(tmp_path
     twin = ended(tmp_path, Mode.EXPLORATION_ONLY, NOBODY_HELD_OUT, RANDOM_ITEMS)
     assert twin.alerts() == []
     assert twin.judged("concentration") == 3
+
+
+def test_chances_that_are_logged_wrong_are_told_and_blind_what_is_weighted_by_them(tmp_path: Path) -> None:
+    wrong = ended(tmp_path, Mode.FROZEN, Shape(people=1_000, periods=2, holdout=0.0), RANDOM_ITEMS, from_day=2)
+    (alert,) = wrong.alerts("propensity_check")
+    assert alert.opened_at <= events.FIRST_DAY + 2 * events.DAY
+    assert alert.finding.origin is Origin.DATA_QUALITY
+    message = wrong.message(alert, Kind.FIRING)
+    assert "items are drawn with other chances than are logged: the logged ones are too small" in message.title
+    assert wrong.alerts("concentration", "effective_sample") == []
+    last = wrong.status["concentration"]
+    assert last.state == "blind"
+    assert "propensity_check: by their logged propensities the draws stand for 12" in last.reason

@@ -59,6 +59,7 @@ def test_what_cannot_be_watched_is_told_with_its_reason(tmp_path: Path) -> None:
     assert [line.partition(":")[0] for line in told] == [
         "holdout",
         "clicks",
+        "propensity_check",
         "training_health",
         "effective_sample",
         "calibration_gap",

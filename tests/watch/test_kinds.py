@@ -14,6 +14,7 @@ from detectors.concentration import ConcentrationParams
 from detectors.divergence import DivergenceParams
 from detectors.loop_gain.detector import LoopGainParams
 from detectors.missing_rate import MissingRateParams
+from detectors.propensity_check import PropensityCheckParams
 from detectors.sample_ratio import SampleRatioParams
 from detectors.sample_ratio_by_group import SampleRatioByGroupParams
 from monitor.watch import kinds
@@ -71,6 +72,7 @@ def test_a_recommender_with_a_holdout_brings_its_cohorts_metrics_narrowing_silen
     ]
     assert set(missing()) == {
         "leakage",
+        "propensity_check",
         "training_health",
         "effective_sample",
         "calibration_gap",
@@ -111,6 +113,7 @@ def test_features_are_watched_by_their_type() -> None:
     }
     assert set(missing(predictions=given)) == {
         "leakage",
+        "propensity_check",
         "training_health",
         "effective_sample",
         "calibration_gap",
@@ -168,6 +171,7 @@ def test_without_cohorts_nothing_is_compared_and_the_reason_is_given() -> None:
         "clicks": why,
         "training_health": UNMARKED,
         "effective_sample": UNWEIGHED,
+        "propensity_check": UNWEIGHED,
         "calibration_gap": UNSCORED,
         "loop_gain": UNTILTED,
         "divergence": why,
@@ -195,6 +199,7 @@ def test_without_units_nothing_that_counts_people_is_watched_and_the_reason_is_g
         "tail_collapse",
         "training_health",
         "effective_sample",
+        "propensity_check",
         "calibration_gap",
         "churn",
         "loop_gain",
@@ -453,3 +458,12 @@ def test_beside_an_exploration_slice_exposure_is_compared_and_people_are_not() -
         nobody,
         UNSCORED,
     ]
+
+
+def test_logged_propensities_are_checked_where_something_tells_what_they_must_add_up_to() -> None:
+    def checked(**items: Any) -> dict[str, Any]:
+        return {"predictions": predictions(items={"each": "shown", "propensity": "p", **items})}
+
+    assert got(**checked(catalogue=400))["propensity_check"].params == PropensityCheckParams(catalogue=400)
+    assert got(**checked(target="q"))["propensity_check"].params == PropensityCheckParams()
+    assert "nothing tells what propensities must add up to" in missing(**checked())["propensity_check"]

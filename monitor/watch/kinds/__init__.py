@@ -21,6 +21,7 @@ from monitor.watch.kinds.experiments import answer_of, experiments
 from monitor.watch.kinds.exposure import narrowing, outcomes_of_items
 from monitor.watch.kinds.labelled import labelled
 from monitor.watch.kinds.placed import placed
+from monitor.watch.kinds.propensities import propensities
 from monitor.watch.kinds.shifts import shifts
 from monitor.watch.kinds.silence import arrival_window, refused, silence
 from monitor.watch.kinds.wanted import Wanted, Watched
@@ -79,6 +80,7 @@ _MARGINS = (
     "page_if_gap_grows_by",
     "page_if_tail_falls_by",
     "page_if_gain_above",
+    "page_if_off_by",
     "eps",
 )
 
@@ -103,6 +105,7 @@ def _overridden(wanted: Wanted, override: WatchSettings) -> Wanted:
 def _brought(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
     yield from holdout(model, missing)
     yield from metrics(model, missing)
+    yield from propensities(model, missing)
     yield from narrowing(model, missing)
     yield from divergence(model, missing)
     yield from flywheel(model, missing)

@@ -341,6 +341,7 @@ HEALTHY_ONLY = {
     "tail_collapse": "needs a catalogue of many items; its own tests draw one",
     "calibration_gap": "needs scores and what came of every showing; its own tests draw them",
     "effective_sample": "needs propensities of every showing; its own tests draw them",
+    "propensity_check": "needs items drawn by known chances; its own tests draw them",
     "loop_gain": "needs paired pushes and a model that answers them; `make loop-bench` has worlds of a known gain",
 }
 """Detectors without an entry of their own, and why: they are measured on the healthy rows of the laws alone."""
