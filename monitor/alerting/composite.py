@@ -9,32 +9,27 @@ speaks for itself; once listed, a part stays one until it recovers.
 Nothing is lost beneath it. A part is told by itself where the composite is quieter, and where the composite has nothing to say of
 it: harm that is measured for the first time, and what is louder than all that it lists. What was told by itself ends by itself.
 
-The composite spends nothing: it says nothing that a part has not paid for. It ends when its last part does; if that was taken out
-of the config, it is closed and not resolved.
+The composite spends nothing: it says nothing that a part has not paid for. It ends when its last part does; if a part was taken out
+of the config, it is closed then and not resolved.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import msgspec
 
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from monitor.alerting.alert import Alert, Kind, Phase, Severity
+from monitor.alerting.part import HARM, Part, part
 from monitor.alerting.policy import LOUDNESS, Decision, Policy, alert_id
+from monitor.alerting.trend import Direction, Read, Trend, trend
 from monitor.watch.finding import Finding, Origin
 
 DASHBOARD = "green_dashboard"
 """What the composite's findings name as their detector; also its key."""
-
-PARTS_REMOVED = "its last part was removed from the config, or restarted with other parameters"
-
-HARM = "divergence"
-"""The one detector that may say that quality fell; every other part is a risk."""
 
 _ELSEWHERE = frozenset({Origin.EXTERNAL_DRIFT, Origin.HOLDOUT_ANOMALY, Origin.DATA_QUALITY})
 _OF_THE_MODEL = frozenset({Origin.MODEL_INDUCED, Origin.VERSION_CHANGE, Origin.SILENT_CHANGE, Origin.ASSOCIATED})
@@ -47,59 +42,6 @@ _ORIGINS = (
 )
 
 
-class Direction(StrEnum):
-    """Where an engagement metric of the exposed goes, as far as its intervals tell."""
-
-    UP = "up"
-    FLAT = "flat"
-    DOWN = "down"
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A reading of engagement: the metric's name, which way is good, and up to which fall it counts as flat, a share."""
-
-    watch: str
-    metric: str
-    better: str = "higher"
-    tolerated: float = 0.02
-
-
-class Trend(msgspec.Struct, frozen=True, kw_only=True):
-    """An engagement metric since its baseline, as shares: of the exposed, of the holdout (None without one), and how it goes."""
-
-    metric: str
-    direction: Direction
-    change: float
-    low: float
-    high: float
-    holdout_change: float | None = None
-    holdout_low: float | None = None
-    holdout_high: float | None = None
-    n: dict[str, int] = {}
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """One alert that the composite lists, with the newest figures of its watch."""
-
-    watch: str
-    detector: str
-    metric: str
-    severity: Severity
-    since: int | None
-    origin: Origin
-    origin_reason: str
-    effect: float | None
-    relative: float | None
-    unit: str
-    low: float | None
-    high: float | None
-    arms: dict[str, float]
-    n: dict[str, int]
-    alone: bool = False
-    """Whether it was told by itself as well, so that its end is too."""
-
-
 @dataclass(frozen=True, slots=True)
 class Composed:
     """The composite after a closing: what becomes of its alert, the finding to keep, and whose own messages stay unsent."""
@@ -107,61 +49,6 @@ class Composed:
     decision: Decision
     finding: Finding
     covers: frozenset[str]
-
-
-def trend(read: Read, finding: Finding | None) -> Trend | None:
-    """What a reading tells; None while it tells nothing."""
-    evidence = None if finding is None else finding.evidence
-    if evidence is None or evidence.standing is not Standing.OK or "exposed_change" not in evidence.detail:
-        return None
-    told = evidence.detail
-    low, high = float(told["exposed_low"]), float(told["exposed_high"])
-    against = (evidence.interval.low, evidence.interval.high) if evidence.interval is not None else (low, high)
-    if read.better == "lower":
-        down = low > read.tolerated or against[0] > read.tolerated
-        up = high < 0.0
-    else:
-        down = high < -read.tolerated or against[1] < -read.tolerated
-        up = low > 0.0
-    return Trend(
-        metric=read.metric,
-        direction=Direction.DOWN if down else Direction.UP if up else Direction.FLAT,
-        change=float(told["exposed_change"]),
-        low=low,
-        high=high,
-        holdout_change=told.get("holdout_change"),
-        holdout_low=told.get("holdout_low"),
-        holdout_high=told.get("holdout_high"),
-        n=dict(evidence.n),
-    )
-
-
-def part(alert: Alert, newest: Finding | None, *, alone: bool = False) -> Part:
-    """An alert as a part; sizes are those of the watch's newest window that could be judged."""
-    finding = newest if newest is not None and newest.evidence.standing is Standing.OK else alert.finding
-    evidence, cause = finding.evidence, finding if finding.origin is not Origin.UNKNOWN else alert.first
-    return Part(
-        watch=alert.watch,
-        detector=finding.detector,
-        metric=alert.labels.get("metric", alert.watch),
-        severity=alert.severity,
-        since=alert.since,
-        origin=cause.origin,
-        origin_reason=cause.origin_reason,
-        effect=_finite(evidence.effect),
-        relative=_finite(evidence.relative),
-        unit=evidence.unit,
-        low=_finite(evidence.interval.low) if evidence.interval is not None else None,
-        high=_finite(evidence.interval.high) if evidence.interval is not None else None,
-        arms={arm: value for arm, value in evidence.arms.items() if _finite(value) is not None},
-        n=dict(evidence.n),
-        alone=alone,
-    )
-
-
-def _finite(value: float | None) -> float | None:
-    """None for what JSON has no number for, so that a message reads the same before and after a restart."""
-    return value if value is not None and math.isfinite(value) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,23 +75,24 @@ class Closing:
 def compose(policy: Policy, before: Alert | None, reads: Sequence[Read], closing: Closing) -> Composed:
     """Decide what becomes of the composite. `before` is its alert as it stands; a resolved one counts as none."""
     open_ = None if before is None or before.phase is Phase.RESOLVED else before
-    trends = [t for read in reads if (t := trend(read, closing.newest.get(read.watch))) is not None]
+    trends = [t for read in reads if (t := trend(read, closing.newest.get(read.watch), closing.now)) is not None]
     listed = _listed(open_)
     rotting = {w: a for w, a in closing.alerts.items() if _rots(a, listed=w in listed)}
-    is_green = bool(trends) and all(t.direction is not Direction.DOWN for t in trends)
+    left = (_left(open_) | (listed.keys() - closing.ended)) - rotting.keys()
+    is_green = any(t.direction.is_green for t in trends) and all(t.direction is not Direction.DOWN for t in trends)
     opens = (
         open_ is None
         and is_green
         and any(rotting[w].first.origin in _OF_THE_MODEL for w in closing.spoke & rotting.keys())
     )
     if open_ is None and not opens:
-        finding = _finding(closing, trends, [], Crossing.NONE, Mode.WATCHING)
+        finding = _finding(closing, trends, [], left, Crossing.NONE, Mode.WATCHING)
         return Composed(Decision(None, None, "nothing rots under green"), finding, frozenset())
-    crossing = _crossing(policy, open_, rotting.values(), recovered=listed.keys() <= closing.ended)
+    crossing = _crossing(policy, open_, rotting.values(), recovered=not left)
     alone = _alone(policy, open_, listed, rotting, closing.spoke, news=crossing in _SEVERITIES)
     parts = sorted((part(a, closing.newest.get(w), alone=w in alone) for w, a in rotting.items()), key=_prominence)
     mode = Mode.RECOVERING if parts else Mode.WATCHING
-    finding = _finding(closing, trends, parts, crossing, mode)
+    finding = _finding(closing, trends, parts, left, crossing, mode)
     covers = (rotting.keys() - alone) | {w for w in closing.ended if w in listed and not listed[w].alone}
     if open_ is None:
         return Composed(_open(policy, finding, parts, closing), finding, frozenset(covers))
@@ -220,6 +108,18 @@ class _Listed:
 def _listed(open_: Alert | None) -> dict[str, _Listed]:
     parts = () if open_ is None else open_.finding.evidence.detail.get("parts", ())
     return {p["watch"]: _Listed(Severity(p["severity"]), p.get("alone", False)) for p in parts}
+
+
+def _left(open_: Alert | None) -> frozenset[str]:
+    """Parts that a change of the config has taken out, and of which nobody knows whether they recovered."""
+    return frozenset(() if open_ is None else open_.finding.evidence.detail.get("left", ()))
+
+
+def _ending(open_: Alert, left: Collection[str]) -> str:
+    """Why it is closed although not every part has recovered."""
+    gone = f"{', '.join(sorted(left))} left by a change of the config, so nobody knows how it stands"
+    all_of_it = {p["watch"] for f in (open_.first, open_.finding) for p in f.evidence.detail.get("parts", ())}
+    return f"{gone}; every other part of it has recovered" if all_of_it - set(left) else gone
 
 
 def _rots(alert: Alert, *, listed: bool) -> bool:
@@ -296,8 +196,9 @@ def _continue(
     policy: Policy, open_: Alert, finding: Finding, rotting: Mapping[str, Alert], crossing: Crossing, now: int
 ) -> Decision:
     if not rotting and crossing is not Crossing.RECOVERED:
-        closed = msgspec.structs.replace(open_, phase=Phase.RESOLVED, resolved_at=now, frozen=PARTS_REMOVED)
-        return Decision(closed, (Kind.CLOSED, open_.severity), PARTS_REMOVED)
+        why = _ending(open_, finding.evidence.detail["left"])
+        closed = msgspec.structs.replace(open_, phase=Phase.RESOLVED, resolved_at=now, frozen=why)
+        return Decision(closed, (Kind.CLOSED, open_.severity), why)
     if not rotting:
         resolved = msgspec.structs.replace(
             open_, phase=Phase.RESOLVED, finding=finding, resolved_at=now, frozen="", since=open_.since
@@ -324,7 +225,12 @@ def _names(parts: Sequence[Part]) -> str:
 
 
 def _finding(
-    closing: Closing, trends: Sequence[Trend], parts: Sequence[Part], crossing: Crossing, mode: Mode
+    closing: Closing,
+    trends: Sequence[Trend],
+    parts: Sequence[Part],
+    left: Collection[str],
+    crossing: Crossing,
+    mode: Mode,
 ) -> Finding:
     first = parts[0] if parts else None
     standing, reason = _standing(closing, trends)
@@ -337,6 +243,8 @@ def _finding(
         "engagement": [msgspec.to_builtins(t) for t in trends],
         "parts": [msgspec.to_builtins(p) for p in parts],
     }
+    if left:
+        detail["left"] = sorted(left)
     if parts and closing.remedies:
         detail["remedies"] = list(closing.remedies)
     bounded = first is not None and first.low is not None and first.high is not None
@@ -383,6 +291,8 @@ def _standing(closing: Closing, trends: Sequence[Trend]) -> tuple[Standing, str]
     if not any(said == Standing.OK for said in standings):
         return Standing.INSUFFICIENT, "no part could be judged yet"
     if not trends:
-        return Standing.INSUFFICIENT, "engagement has no baseline yet"
+        return Standing.INSUFFICIENT, "engagement has no baseline yet, or could not be judged of late"
+    if all(t.direction is Direction.UNSETTLED for t in trends):
+        return Standing.INSUFFICIENT, "too little is known of engagement to tell whether it holds"
     fallen = [t.metric for t in trends if t.direction is Direction.DOWN]
     return Standing.OK, f"not green: {', '.join(fallen)} has fallen" if fallen else ""

@@ -12,8 +12,9 @@ import msgspec
 from detectors.evidence import Evidence
 from monitor.alerting.alert import Alert, Kind, Severity
 from monitor.alerting.compared import COMPARED, Cohorts, cohorts_of, reworded
-from monitor.alerting.composite import HARM, Part, Trend
 from monitor.alerting.message import TITLE_LIMIT, Context, changes, compared_with, fit, footer
+from monitor.alerting.part import HARM, Part
+from monitor.alerting.trend import Trend
 from monitor.alerting.wording import wording_of
 from monitor.alerting.words import code, cut, difference, duration, escape, link, moment, number, percent
 from monitor.watch.finding import Origin
@@ -48,7 +49,7 @@ def _told(alert: Alert, context: Context) -> list[str]:
     harm, risk = [p for p in parts if p.detector == HARM], [p for p in parts if p.detector != HARM]
     lines = [
         f"{_LOUD.get(alert.severity, 'Info')}: engagement looks well, and this rots beneath it.",
-        *[f"*Green:* {_trend(t, labels)}" for t in trends],
+        *[f"*{'Green' if t.direction.is_green else 'Not green'}:* {_trend(t, labels)}" for t in trends],
         *_table(trends, parts, cohorts_of(labels)),
     ]
     if harm:
@@ -83,7 +84,7 @@ def _over(alert: Alert) -> list[str]:
 
 def _closed(alert: Alert) -> list[str]:
     return [
-        f"Closed: {escape(alert.frozen, 200)}. Whether it recovered is not known. What of it is still watched speaks for itself.",
+        f"Closed: {escape(alert.frozen, 300)}. What of it is still watched speaks for itself.",
         "*Last said:*",
         *_lines(_read(alert.finding.evidence)[1], alert.labels),
     ]
@@ -102,6 +103,8 @@ def _trend(trend: Trend, labels: Mapping[str, str]) -> str:
         f"{escape(trend.metric, 40)} {trend.direction}: {percent(trend.change, sign=True)} since the baseline "
         f"{_bounds(trend.low, trend.high)}"
     )
+    if trend.as_of is not None:
+        text += f" (as of {moment(trend.as_of)}: what came later could not be judged)"
     if trend.holdout_change is None or trend.holdout_low is None or trend.holdout_high is None:
         return f"{text}; nobody is held out, so this is an association"
     held = _bounds(trend.holdout_low, trend.holdout_high)

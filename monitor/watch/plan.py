@@ -10,9 +10,10 @@ from detectors.catalogue import DETECTORS
 from detectors.columns import Cohort
 from detectors.comparison import Comparison
 from detectors.detector import AnyDetector, Needs, Params
-from monitor.alerting.composite import DASHBOARD, Read
+from monitor.alerting.composite import DASHBOARD
 from monitor.alerting.policy import Policy
 from monitor.alerting.routing import Routing
+from monitor.alerting.trend import Read
 from monitor.ingest.mapping import TRUTH, EventMapping
 from monitor.join.joiner import Match
 from monitor.watch.trials import ExperimentPlan

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from detectors.catalogue import DETECTORS
 from detectors.detector import Family
 from detectors.engagement import EngagementParams
-from monitor.alerting.composite import DASHBOARD, Read
+from monitor.alerting.composite import DASHBOARD
+from monitor.alerting.trend import Read
 from monitor.settings.model import ModelSettings
 from monitor.watch.kinds.wanted import Wanted
 
@@ -49,7 +50,7 @@ def composite(model: ModelSettings, watches: Sequence[Wanted]) -> Composite | No
     override = model.watch.get(DASHBOARD)
     parts = tuple(w.key for w in watches if DETECTORS[w.detector].family is Family.LOOP and w.severity != "info")
     reads = tuple(
-        Read(w.key, w.metric, metric.better, metric.page_if_worse_by)
+        Read(w.key, w.metric, metric.better, metric.page_if_worse_by, w.window, model.outcomes[metric.of].within)
         for w in watches
         if w.detector == _READING and (metric := model.metrics.get(w.metric)) is not None
     )
