@@ -7,31 +7,23 @@ Never without a size and an n: where the evidence has none, the message says so 
 from __future__ import annotations
 
 import html
-import math
 import re
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from detectors.evidence import Crossing, Evidence, Interval, Verdict
+from detectors.evidence import Crossing, Evidence, Verdict
 from monitor.alerting.alert import Alert, Kind, Severity
 from monitor.alerting.compared import COMPARED, cohorts_of, reworded
+from monitor.alerting.figures import counts, direction, headline, is_known, size_of
 from monitor.alerting.wording import Wording, wording_of
 from monitor.alerting.words import (
-    DISTANCE,
-    cell,
     code,
     cut,
-    decimals_for,
-    difference,
     duration,
     escape,
-    is_share,
     link,
     moment,
     number,
-    one_line,
-    percent,
 )
 from monitor.watch.finding import Origin
 
@@ -41,8 +33,6 @@ TITLE_LIMIT = 250
 TEXT_LIMIT = 2_900
 """Characters a text may have; Slack cuts a block at 3,000."""
 
-_ARMS_SHOWN = 5
-_WORSE = frozenset({Crossing.WARN, Crossing.PAGE, Crossing.CRITICAL})
 _CHANGES_SHOWN = 5
 
 
@@ -83,12 +73,6 @@ _ORIGINS: dict[Origin, tuple[str, str]] = {
     Origin.UNKNOWN: ("not known", "nothing so far tells the model from the world around it."),
 }
 
-_INTERVAL_KINDS = {
-    "since_start": "valid at every look",
-    "recent": "last windows only: descriptive",
-    "fresh": "only data since the alert opened",
-}
-
 
 _STEPS = {
     Verdict.ROLLBACK: "take the release back; when that is done, {rearm}",
@@ -126,10 +110,10 @@ def _title(alert: Alert, kind: Kind, words: Wording, context: Context) -> str:
         return cut(f"{name}: {words.over.format(metric=_metric(alert))}", TITLE_LIMIT - 12) + ": resolved"
     if kind is Kind.CLOSED:
         ending = ": closed, not recovered"
-        told = words.sentence(_direction(alert.finding.evidence)).format(metric=_metric(alert))
+        told = words.sentence(direction(alert.finding.evidence)).format(metric=_metric(alert))
         return cut(f"{name}: {told}", TITLE_LIMIT - len(ending)) + ending
-    shown = _headline(alert.finding.evidence)
-    sentence = words.sentence(_direction(alert.finding.evidence)).format(metric=_metric(alert))
+    shown = headline(alert.finding.evidence)
+    sentence = words.sentence(direction(alert.finding.evidence)).format(metric=_metric(alert))
     if verdict := alert.finding.evidence.verdict:
         sentence = f"{_metric(alert)}: {verdict}"
     raised = f"now {alert.severity}" if kind is Kind.ESCALATED else str(alert.severity)
@@ -140,12 +124,12 @@ def _title(alert: Alert, kind: Kind, words: Wording, context: Context) -> str:
 def _degradation(alert: Alert, words: Wording, context: Context) -> list[str]:
     finding = alert.finding
     evidence = finding.evidence
-    sentence = words.sentence(_direction(evidence)).format(metric=_metric(alert))
+    sentence = words.sentence(direction(evidence)).format(metric=_metric(alert))
     origin, why = (reworded(text, alert.labels.get(COMPARED)) for text in _ORIGINS[finding.origin])
     lines = [
         f"{_LOUD[alert.severity]}: {sentence}.{_reason(evidence)}",
-        f"*Size:* {_size(evidence)}",
-        *_counts(alert),
+        f"*Size:* {size_of(evidence)}",
+        *counts(alert),
         f"*Where:* {_where(alert)}",
         f"*Since:* {_since(alert)}",
         f"*Likely origin: {origin}.* {_sentence(finding.origin_reason or why)}",
@@ -180,8 +164,8 @@ def _recovery(alert: Alert, words: Wording) -> list[str]:
     return [
         f"Resolved: {words.over.format(metric=_metric(alert))}.{_reason(evidence)}",
         f"*Lasted* {duration(ended - began)}: {moment(began)} to {moment(ended)}.",
-        f"*Size now:* {_size(evidence)}",
-        *_counts(alert),
+        f"*Size now:* {size_of(evidence)}",
+        *counts(alert),
         f"*Where:* {_where(alert)}",
     ]
 
@@ -191,9 +175,9 @@ def _end(alert: Alert, words: Wording) -> list[str]:
     evidence = alert.finding.evidence
     return [
         f"Closed: {escape(alert.frozen, 200)}. Whether it recovered is not known, and nobody looks any more.",
-        f"*Last said:* {words.sentence(_direction(evidence)).format(metric=_metric(alert))}.",
-        f"*Size then:* {_size(evidence)}",
-        *_counts(alert),
+        f"*Last said:* {words.sentence(direction(evidence)).format(metric=_metric(alert))}.",
+        f"*Size then:* {size_of(evidence)}",
+        *counts(alert),
         f"*Where:* {_where(alert)}",
         f"*Since:* {_since(alert)}",
     ]
@@ -211,101 +195,15 @@ def _metric(alert: Alert) -> str:
     return escape(alert.labels.get("metric") or alert.watch, 60)
 
 
-def _direction(evidence: Evidence) -> float | None:
-    return evidence.effect if evidence.effect is not None else evidence.relative
-
-
-def _known(amount: float | None) -> bool:
-    return amount is not None and math.isfinite(amount)
-
-
-def _headline(evidence: Evidence) -> str:
-    if evidence.relative is not None and math.isfinite(evidence.relative):
-        return percent(evidence.relative, sign=True)
-    if evidence.effect is not None and math.isfinite(evidence.effect):
-        return difference(evidence.effect, evidence.unit)
-    return ""
-
-
-def _size(evidence: Evidence) -> str:
-    if not (_known(evidence.effect) or _known(evidence.relative)):
-        return f"not computable because {_why_missing(evidence, 'the evidence names no effect')}."
-    size = f"*{_headline(evidence)}*"
-    if evidence.effect is not None and _known(evidence.effect) and evidence.relative not in {None, evidence.effect}:
-        size += f", that is {difference(evidence.effect, evidence.unit, _decimals(evidence.interval, evidence.unit))}"
-    size += f" {_interval(evidence, evidence.interval)}." if evidence.interval else " (no interval)."
-    if evidence.margin is not None:
-        size += f" Tolerated: {difference(abs(evidence.margin), evidence.unit).lstrip('+')}."
-    if evidence.crossing in _WORSE and evidence.interval and evidence.interval.low <= 0 <= evidence.interval.high:
-        size += " That it is worse has crossed its bound; how much is not settled yet."
-    return size
-
-
-def _decimals(interval: Interval | None, unit: str) -> int | None:
-    """Decimals that the width of the interval justifies, counted in the unit shown."""
-    return None if interval is None else decimals_for((interval.high - interval.low) * (100 if is_share(unit) else 1))
-
-
-def _interval(evidence: Evidence, interval: Interval) -> str:
-    decimals = _decimals(interval, evidence.unit)
-    scale = 100 if is_share(evidence.unit) else 1
-    low, high = (
-        number(scale * bound, decimals, sign=evidence.unit != DISTANCE) for bound in (interval.low, interval.high)
-    )
-    kind = _INTERVAL_KINDS.get(interval.kind) or escape(interval.kind, 40)
-    asymptotic = "" if evidence.exact else ", for large n"
-    return f"[{low} to {high}] ({number(100 * interval.level)} % interval, {kind}{asymptotic})"
-
-
 def _reason(evidence: Evidence) -> str:
     """The detector's own sentence; where no size is known, it stands there instead."""
-    sized = _known(evidence.effect) or _known(evidence.relative)
+    sized = is_known(evidence.effect) or is_known(evidence.relative)
     return f" {_sentence(evidence.reason)}" if evidence.reason and sized else ""
 
 
 def _sentence(text: str) -> str:
     line = escape(text, 300).rstrip(".")
     return f"{line[:1].upper()}{line[1:]}."
-
-
-def _why_missing(evidence: Evidence, otherwise: str) -> str:
-    return escape(evidence.reason, 200).rstrip(".") or otherwise
-
-
-def _counts(alert: Alert) -> list[str]:
-    """The table of the arms; where no units were counted, also the sentence that says why."""
-    evidence = alert.finding.evidence
-    table = [_table(evidence, cohorts_of(alert.labels).names)] if evidence.n or evidence.arms else []
-    if evidence.n:
-        return table
-    return [*table, f"*n:* not computable because {_why_missing(evidence, 'the evidence counts no units')}."]
-
-
-def _table(evidence: Evidence, names: Mapping[str, str]) -> str:
-    """One row an arm, by its name in `names` or its own; at most 36 columns."""
-    arms = list(dict.fromkeys([*evidence.arms, *evidence.n]))
-    unit = "value" if is_share(evidence.unit) else one_line(evidence.unit, 12) or "value"
-    shown = _decimals(evidence.interval, evidence.unit)
-    if shown is not None:
-        smallest = min((abs(v) for v in evidence.arms.values() if v), default=1.0) * (
-            100 if is_share(evidence.unit) else 1
-        )
-        shown = max(shown, min(decimals_for(smallest), 6))
-    rows = [("", unit if evidence.arms else "", "n")]
-    for arm in arms[:_ARMS_SHOWN]:
-        measured = cell(evidence.arms[arm], evidence.unit, 12, shown) if arm in evidence.arms else ""
-        rows.append(
-            (
-                one_line(names.get(arm, arm), 11),
-                measured,
-                cell(evidence.n[arm], "", 11) if arm in evidence.n else "not counted",
-            )
-        )
-    lines = [f"{name:<11} {measured:>12} {count:>11}" for name, measured, count in rows]
-    if len(arms) > _ARMS_SHOWN:
-        lines.append(f"and {len(arms) - _ARMS_SHOWN} more")
-    text = "\n".join(lines).replace("`", "\u02cb")
-    return f"```\n{html.escape(text, quote=False)}\n```"
 
 
 def _where(alert: Alert) -> str:

@@ -250,7 +250,8 @@ WORDINGS: dict[str, Wording] = {
         down="exposed people do less of {metric} than at the baseline, against the holdout",
         moved="{metric} of exposed people has changed against the holdout",
         over="{metric} of exposed people is back at its baseline against the holdout",
-        unknown="whether people are well served: engagement is what the model is trained to raise.",
+        unknown="whether people are well served: engagement is what the model is trained to raise. "
+        "Held-out people see items that the exposed made popular, so the true gap may be larger.",
         step="look at the metric's own comparison with the holdout, which counts everybody once.",
     ),
     "homogenisation": Wording(
@@ -267,7 +268,8 @@ WORDINGS: dict[str, Wording] = {
         down="the model feeds on itself less than is tolerated",
         moved="how much the model feeds on itself has changed",
         over="the model feeds on itself no more than is tolerated",
-        unknown="whether people are worse off, and what happens to items that are rarely shown: only well-seen pairs are measured.",
+        unknown="whether people are worse off, and what happens to items that are rarely shown: only well-seen pairs are measured. "
+        "All items share the same places and people, so what a push takes from similar ones is in the gain and not told apart.",
         step="raise the exploration share of the training data, or weigh clicks by propensity, before the next retrain.",
     ),
     "training_health": Wording(
@@ -300,7 +302,8 @@ WORDINGS: dict[str, Wording] = {
         down="scores foretell less where the model shows an item than where it does not",
         moved="at equal scores, what exposed and held-out people are shown brings {metric} at different rates",
         over="at equal scores exposed people and the holdout differ no more than before",
-        unknown="why: a score no longer means the same where the model chooses, which is no proof that the model feeds on itself.",
+        unknown="why: a score no longer means the same where the model chooses, which is no proof that the model feeds on itself. "
+        "Held-out people see items that the exposed made popular, so the true gap may be larger.",
         step="set no threshold by these scores and train on none of them as probabilities; recalibrate on what the holdout is shown.",
     ),
     "effective_sample": Wording(
@@ -316,7 +319,8 @@ WORDINGS: dict[str, Wording] = {
         down="more feedback no longer improves {metric} (an insight, not a finding)",
         moved="more feedback no longer improves {metric} (an insight, not a finding)",
         over="more feedback improves {metric} again",
-        unknown="why: a model that is as good as it can get stalls as well, and so does one that learns only what it already believes.",
+        unknown="why: a model that is as good as it can get stalls as well, and so does one that learns only what it already believes. "
+        "Held-out people see items that the exposed made popular: what feedback buys them too is not in it.",
         step="look at the exploration share of the training data, and at what the labels of the last periods are about.",
     ),
     "churn": Wording(

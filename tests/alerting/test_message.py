@@ -7,12 +7,15 @@ import re
 import msgspec
 import pytest
 
+from detectors.catalogue import DETECTORS
+from detectors.detector import Family
 from detectors.evidence import Crossing, Interval
 from monitor.alerting.alert import Kind, Severity
 from monitor.alerting.message import TEXT_LIMIT, TITLE_LIMIT, Context, message, plain
 from monitor.alerting.wording import GENERIC, HINT, WORDINGS, wording_of
 from monitor.watch.finding import Origin
 from tests.alerting.examples import HOUR, T0, alert, evidence, finding
+from tests.laws.examples import EXAMPLES
 
 CONTEXT = Context(
     model="feed-ranker",
@@ -229,3 +232,19 @@ def test_the_terminal_sees_no_markup() -> None:
     shown = plain(*message(alert(), Kind.FIRING, CONTEXT))
     assert not set(shown) & set("*`<")
     assert "runbook: https://wiki/feed-ranker" in shown
+
+
+COMPARED_WITHIN_ONE_POOL = sorted(
+    name
+    for name, detector in DETECTORS.items()
+    if detector.family in (Family.LOOP, Family.HINT) and detector.needs(EXAMPLES[name].params).contrast
+)
+
+
+def test_whoever_compares_a_loops_cohorts_says_that_they_share_what_is_shown() -> None:
+    assert {"concentration", "homogenisation", "divergence", "calibration_gap", "flywheel"} <= {
+        *COMPARED_WITHIN_ONE_POOL
+    }
+    for name in COMPARED_WITHIN_ONE_POOL:
+        assert re.search("(the exposed|exposed people) made popular", WORDINGS[name].unknown), name
+    assert "All items share the same places and people" in WORDINGS["loop_gain"].unknown
