@@ -11,7 +11,7 @@ import numpy as np
 
 from detectors import columns as cols
 from detectors import snapshot
-from detectors.columns import Bools, Cohort, Columns, Hash, Hashes, Ragged
+from detectors.columns import Cohort, Columns
 from detectors.detector import Family, Stream, Tick
 from detectors.evidence import Crossing, Evidence, Standing, Verdict
 from monitor.alerting.compared import reworded
@@ -22,6 +22,7 @@ from monitor.engine.gates import Gates
 from monitor.engine.lanes import Lanes
 from monitor.engine.origins import Origins, is_input
 from monitor.engine.people import summed
+from monitor.engine.rows import all_exposed, one_a_unit, with_value
 from monitor.engine.telling import Teller
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.memory import ARRIVALS, Bank, ModelMemory, OpenWindow, banks
@@ -32,8 +33,6 @@ from monitor.watch.plan import DAY, ModelPlan, WatchPlan
 from monitor.watch.verdicts import NEWS, Word, together
 
 _MERGE_AT_MOST = DAY
-_OF_AN_ITEM = ("came", "score", "propensity")
-"""Columns of a prediction that shows one item that say something of the item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ class Judge:
             voting = seen.known & (seen.slot == slot)
             rows = rows.having(voting=cols.flag(voting), matured=matured)
             if lane == PREDICTIONS and self._counts_people:
-                rows = rows.having(counted=cols.flag(_one_a_unit(rows.unit, voting)))
+                rows = rows.having(counted=cols.flag(one_a_unit(rows.unit, voting)))
         inside: dict[str, Columns] = {}
         for watch in self._lanes.watches[lane]:
             bank = memory.banks[watch.detector]
@@ -88,7 +87,7 @@ class Judge:
             chosen = self._read_by(memory, watch, slot, rows, shadows, inside)
             if len(chosen):
                 window.statistic = bank.test.fold(prep, window.statistic, chosen)
-            self._origins.follow(memory, watch, prep, slot, _with_value(watch, rows))
+            self._origins.follow(memory, watch, prep, slot, with_value(watch, rows))
         if len(rows):
             self._teach(memory, lane, slot, rows)
 
@@ -103,7 +102,7 @@ class Judge:
             if watch.needs.beside:
                 chosen = self._summed(memory, watch, rows, slot, beside=True)
             else:
-                chosen = _with_value(watch, rows if watch.cohort is None else rows.take(rows.cohort == watch.cohort))
+                chosen = with_value(watch, rows if watch.cohort is None else rows.take(rows.cohort == watch.cohort))
             if len(chosen):
                 window.statistic = bank.test.fold(prep, window.statistic, chosen)
             memory.turn.touched.add(watch.key)
@@ -128,8 +127,8 @@ class Judge:
         if watch.needs.past is not None:
             return self._summed(memory, watch, rows, slot)
         if not self._plan.compares_people and "items" in watch.needs.columns:
-            rows = _all_exposed(rows)
-        return _with_value(watch, rows if watch.cohort is None else rows.take(rows.cohort == watch.cohort))
+            rows = all_exposed(rows)
+        return with_value(watch, rows if watch.cohort is None else rows.take(rows.cohort == watch.cohort))
 
     def _summed(
         self, memory: ModelMemory, watch: WatchPlan, rows: Columns, slot: int, *, beside: bool = False
@@ -297,14 +296,6 @@ class Judge:
         return evidence
 
 
-def _one_a_unit(unit: Hashes, chosen: Bools) -> Bools:
-    """Of the chosen rows the first of each unit."""
-    one = np.zeros(len(unit), np.bool_)
-    rows = np.flatnonzero(chosen)
-    one[rows[np.unique(unit[rows], return_index=True)[1]]] = True
-    return one
-
-
 def _with_arms_named(evidence: Evidence) -> Evidence:
     """Detectors of two cohorts call them exposed and holdout; in an experiment they are treatment and control."""
     names = {"exposed": "treatment", "holdout": "control"}
@@ -313,23 +304,6 @@ def _with_arms_named(evidence: Evidence) -> Evidence:
         n={names.get(arm, arm): n for arm, n in evidence.n.items()},
         arms={names.get(arm, arm): value for arm, value in evidence.arms.items()},
     )
-
-
-def _with_value(watch: WatchPlan, rows: Columns) -> Columns:
-    """The rows with what the watch is placed on as `value`, and single items as slates of one."""
-    extra: dict[str, cols.Column] = {}
-    if watch.on and watch.on in rows.fields:
-        extra["value"] = rows.fields[watch.on]
-    item = rows.fields.get("item")
-    if "items" in watch.needs.columns and "items" not in rows.fields and isinstance(item, Hash):
-        own = {name: rows.fields[name] for name in _OF_AN_ITEM if name in rows.fields}
-        extra["items"] = Ragged(np.arange(len(rows) + 1), {"item": item, **own})  # type: ignore[dict-item]  # never ragged
-    return rows.having(**extra) if extra else rows
-
-
-def _all_exposed(rows: Columns) -> Columns:
-    """Where nobody is held out, everybody is exposed to what is shown."""
-    return dataclasses.replace(rows, cohort=np.full(len(rows), Cohort.EXPOSED, np.int8))
 
 
 def _by_hand(evidence: Evidence) -> Evidence:
