@@ -23,7 +23,7 @@ from monitor.ingest.decode import compile_mapping
 from monitor.ingest.mapping import PREDICTIONS, EventMapping
 from monitor.ingest.source import Source, SourceRefused
 from monitor.ingest.via_files import FileSource
-from monitor.ingest.via_kafka import KafkaAccess, KafkaReading, KafkaSink, KafkaSource, Sasl, Tls
+from monitor.ingest.via_kafka import KafkaAccess, KafkaReading, KafkaSink, KafkaSource, Sasl, Tls, TokenEndpoint
 from monitor.metrics import Metrics
 from monitor.relay import Relay
 from monitor.selfwatch import CountingNotifier
@@ -182,6 +182,9 @@ def _access(kafka: KafkaSettings) -> KafkaAccess:
 def _sasl(given: SaslSettings) -> Sasl:
     if given.token_file is not None:
         return Sasl(given.mechanism, token=partial(_token, given.token_file))
+    if given.token is not None:
+        at = given.token
+        return Sasl(given.mechanism, token=TokenEndpoint(at.endpoint, at.client_id, at.secret, at.scope or ""))
     return Sasl(given.mechanism, given.user or "", SecretStr(given.secret))
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema, model_validator
 
 from monitor.settings.base import ExistingFile, Secret, SecretFile, SettingsType, only_one
 from monitor.settings.quantities import Text, moment, refusal, sentence
@@ -54,6 +55,43 @@ class TlsSettings(SettingsType):
         return self
 
 
+def _endpoint(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        known = parts.port is None or parts.port > 0
+    except ValueError:
+        known = False
+    if not known or parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.fragment:
+        raise refusal("is not the URL of a token endpoint; write https://HOST/PATH")
+    if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        raise refusal("shows the secret to whoever listens; write https://")
+    return value
+
+
+class TokenSettings(SettingsType):
+    """Where tokens are fetched: an OAuth 2.0 (OpenID Connect) token endpoint, by client credentials."""
+
+    endpoint: Annotated[Text, AfterValidator(_endpoint)] = Field(
+        description="URL that gives tokens, https://...; without TLS only on this machine."
+    )
+    client_id: Text = Field(description="The client's name there.")
+    client_secret: Secret | None = Field(default=None, description="The client's secret, usually as ${NAME}.")
+    client_secret_file: SecretFile | None = Field(default=None, description="A file that holds the secret.")
+    scope: Text | None = Field(
+        default=None, description="What is asked for, scopes with blanks; default: nothing by name."
+    )
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> Self:
+        only_one("client_secret", self.client_secret, self.client_secret_file, needed=True)
+        return self
+
+    @property
+    def secret(self) -> SecretStr:
+        """The client's secret, whichever way it was given."""
+        return self.client_secret or self.client_secret_file or SecretStr("")
+
+
 class SaslSettings(SettingsType):
     """Who we are to the brokers: a user with a password, or with OAUTHBEARER a token."""
 
@@ -68,17 +106,21 @@ class SaslSettings(SettingsType):
         description="With OAUTHBEARER: a file that holds the token. It is read anew for each connection, so whoever renews the "
         "token only has to replace the file.",
     )
+    token: TokenSettings | None = Field(
+        default=None, description="With OAUTHBEARER: where tokens are fetched, anew before one expires."
+    )
     password: Secret | None = Field(default=None, description="The password, usually as ${NAME}.")
     password_file: SecretFile | None = Field(default=None, description="A file that holds the password.")
 
     @model_validator(mode="after")
     def _one_proof(self) -> Self:
         if self.mechanism == "OAUTHBEARER":
-            if self.token_file is None or self.user or self.password or self.password_file:
-                raise sentence("OAUTHBEARER needs token_file, and neither user nor password")
+            if (self.token_file is None) == (self.token is None) or self.user or self.password or self.password_file:
+                raise sentence("OAUTHBEARER needs token_file or token, one of them, and neither user nor password")
             return self
-        if self.token_file is not None:
-            raise sentence(f"token_file belongs to OAUTHBEARER; {self.mechanism} needs user and password_file")
+        if self.token_file is not None or self.token is not None:
+            given = "token" if self.token_file is None else "token_file"
+            raise sentence(f"{given} belongs to OAUTHBEARER; {self.mechanism} needs user and password_file")
         if self.user is None:
             raise sentence(f"user is needed with {self.mechanism}")
         only_one("password", self.password, self.password_file, needed=True)
@@ -86,8 +128,8 @@ class SaslSettings(SettingsType):
 
     @property
     def secret(self) -> str:
-        """The password, whichever way it was given; "" with OAUTHBEARER. Never to be shown."""
-        given = self.password or self.password_file
+        """The password or the client's secret, whichever way it was given; "" with a token file. Never to be shown."""
+        given = self.password or self.password_file or (self.token.secret if self.token is not None else None)
         return given.get_secret_value() if given else ""
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gc
+import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,8 +15,10 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 from pydantic import SecretStr
 
+from monitor import app
 from monitor.ingest.source import SourceError, SourceRefused
-from monitor.ingest.via_kafka import KafkaAccess, KafkaReading, KafkaSource, Sasl, Tls
+from monitor.ingest.via_kafka import KafkaAccess, KafkaReading, KafkaSource, Sasl, Tls, TokenEndpoint
+from tests.servers.webhook import Answer, webhook
 
 if TYPE_CHECKING:
     from tests.servers.kafka_secure import SecuredKafka
@@ -26,6 +30,7 @@ pytestmark = [
 
 POLLS = 60
 USER = "reader"
+CLIENT_SECRET = "a secret/of ours"  # of a client of the test's own endpoint
 Mechanism = Literal["PLAIN", "SCRAM-SHA-512", "OAUTHBEARER"]
 MECHANISMS: tuple[Mechanism, ...] = ("PLAIN", "SCRAM-SHA-512", "OAUTHBEARER")
 
@@ -125,6 +130,64 @@ def test_a_token_is_asked_for_anew_at_each_connection(
     source = opened(topic, Sasl("OAUTHBEARER", token=lambda: SecretStr(next(tokens, None) or secured.token())))
     refusal(source)
     assert read(source) == [b"1"]
+
+
+def from_endpoint(config: Path, url: str, brokers: str, authority: Path) -> KafkaAccess:
+    """What a config says of the brokers, as the daemon reads it."""
+    config.write_text(
+        f"kafka:\n  brokers: {brokers}\n  tls: {{ ca_file: {authority} }}\n  sasl:\n    mechanism: OAUTHBEARER\n"
+        f"    token: {{ endpoint: '{url}', client_id: loopwatch, client_secret: '{CLIENT_SECRET}', scope: kafka }}\n"
+        "notify: { nobody: 'json://127.0.0.1:1/' }\nmodel: feed\nkind: classifier\nwindow: 10m\n"
+        "predictions: { topic: slates, id: slate, time: at, score: score }\n"
+    )
+    read = app.read_config(config)
+    assert CLIENT_SECRET in read.secrets()
+    assert CLIENT_SECRET not in repr(read.loaded.settings)
+    assert read.loaded.settings.kafka is not None
+    return app.kafka_source(read.loaded.settings.kafka, read.plans.models[0]).reading.access
+
+
+def test_a_token_of_an_endpoint_opens_the_door_and_is_fetched_once(
+    secured: SecuredKafka, topic: str, opened: Callable[..., KafkaSource], tmp_path: Path
+) -> None:
+    granted = {"access_token": secured.token(USER), "token_type": "Bearer", "expires_in": 3_600}
+    with webhook(Answer(body=json.dumps(granted).encode())) as endpoint:
+        url = endpoint.url("http", "/token")
+        access = from_endpoint(tmp_path / "loopwatch.yaml", url, secured.address("secure"), secured.authority)
+        assert read(opened(topic, access.sasl)) == [b"1"]
+        assert read(opened(topic, access.sasl)) == [b"1"]
+        (request,) = endpoint.received
+    assert request.body == b"grant_type=client_credentials&scope=kafka"
+    assert request.headers["Authorization"] == f"Basic {base64.b64encode(b'loopwatch:a+secret%2Fof+ours').decode()}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (
+            Answer(401, body=b'{"error": "invalid_client", "error_description": "hidden"}'),
+            "answered 401 (invalid_client)",
+        ),
+        (Answer(302, {"Location": "http://127.0.0.1:1/hidden"}), "answered 302"),
+        (Answer(body=b'{"token": "hidden"}'), "is no JSON object with an access_token"),
+        (Answer(body=b'{"access_token": "a\\u0001hidden"}'), "is no bearer token"),
+    ],
+)
+def test_an_endpoint_that_gives_no_token_is_said_and_no_secret_is(
+    answer: Answer, words: str, topic: str, opened: Callable[..., KafkaSource]
+) -> None:
+    with webhook(*[answer] * 20) as endpoint:
+        token = TokenEndpoint(endpoint.url("http", "/token"), "loopwatch", SecretStr(CLIENT_SECRET))
+        said = refusal(opened(topic, Sasl("OAUTHBEARER", token=token)))
+    assert "the token cannot be had: " in said
+    assert words in said
+    assert CLIENT_SECRET not in said
+    assert "hidden" not in said
+
+
+def test_an_endpoint_that_is_away_is_said(topic: str, opened: Callable[..., KafkaSource]) -> None:
+    token = TokenEndpoint("http://127.0.0.1:1/token", "loopwatch", SecretStr(CLIENT_SECRET))
+    assert "no connection to http://127.0.0.1:1/token" in refusal(opened(topic, Sasl("OAUTHBEARER", token=token)))
 
 
 def test_a_token_that_cannot_be_had_is_said(topic: str, opened: Callable[..., KafkaSource], tmp_path: Path) -> None:

@@ -78,7 +78,11 @@ HOMES: dict[str, tuple[str, ...]] = {
     "sqlalchemy": ("monitor.store.via_sql", "monitor.store.migrations"),
     "alembic": ("monitor.store.via_sql", "monitor.store.migrations"),
     "apprise": ("monitor.alerting.via_apprise",),
-    "requests": ("monitor.alerting.via_apprise", "monitor.alerting.via_http"),
+    "requests": (
+        "monitor.alerting.via_apprise",
+        "monitor.alerting.via_http",
+        "monitor.ingest.via_kafka.token_endpoint",
+    ),
     "ruamel": ("monitor.settings",),
     "typer": ("monitor.cli",),
     "rich": ("monitor.cli",),

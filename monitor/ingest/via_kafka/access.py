@@ -23,6 +23,7 @@ from kafka.net.sasl.oauth import AbstractTokenProvider  # type: ignore[import-un
 from monitor.ingest.source import SourceError, SourceRefused, SourceUnavailable
 from monitor.ingest.via_kafka.probe import tls_context
 from monitor.ingest.via_kafka.settings import KafkaAccess, Sasl
+from monitor.ingest.via_kafka.token_endpoint import NoToken
 
 REFUSALS: tuple[tuple[type[Exception], str], ...] = (
     (SaslAuthenticationFailedError, "refused"),
@@ -105,6 +106,8 @@ class _Tokens(AbstractTokenProvider):  # type: ignore[misc]  # the base has no t
     def token(self) -> str:
         try:
             return self.sasl.token().get_secret_value() if self.sasl.token else ""
+        except NoToken as error:
+            raise KafkaConfigurationError(f"the token cannot be had: {error}") from None
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is no plain text"
             raise KafkaConfigurationError(f"the token cannot be had: {type(error).__name__}: {reason}") from None
