@@ -71,11 +71,10 @@ _OF_VERSIONS = {
     "compare the versions live since then; if one of them started it, roll it back": "roll the new version back, or find out "
     "what in it does this",
 }
-_LED = "what people do is in both, so how far they led the model there is not told"
+_LED = "from these lists alone nobody can tell how far people led the model there"
 _OF_DRAWS = {
     "held-out people, where there are any, see what exposed people made popular, so the true gap may be larger": _LED,
     "held-out people see items that the exposed made popular, so the true gap may be larger": _LED,
-    "exposed people see": "by the model's choice people see",
     "held-out people see": "drawn at random they would see",
     "exposed people": "people",
     "exposed units": "units",

@@ -63,7 +63,7 @@ def _told(alert: Alert, context: Context) -> list[str]:
     unknown = "how long the harm lasts" if harm else "whether people are worse off: none of these measures quality"
     larger = "Held-out people see items that the exposed made popular, so the true gap may be larger."
     lines.append(f"*Cannot know:* {unknown}. {reworded(larger, labels.get(COMPARED))}")
-    lines += compared_with(alert, context)
+    lines += compared_with(alert, context, both=any({"exposed", "holdout"} <= p.n.keys() for p in parts))
     remedies = evidence.detail.get("remedies", ())
     lines += [f"*Tried in a simulation:* {escape(' '.join(remedies), 700)}"] if remedies else []
     ask = "" if remedies else f" To try remedies: {code(f'loopwatch remedies {shlex.quote(alert.model)}')}"

@@ -33,6 +33,7 @@ TITLE_LIMIT = 250
 TEXT_LIMIT = 2_900
 """Characters a text may have; Slack cuts a block at 3,000."""
 
+_BOTH = frozenset({"exposed", "holdout"})
 _CHANGES_SHOWN = 5
 
 
@@ -138,18 +139,18 @@ def _degradation(alert: Alert, words: Wording, context: Context) -> list[str]:
     ]
     if finding.missing:
         lines.append(f"*Data is missing:* {escape('; '.join(finding.missing), 300)}.")
-    lines += compared_with(alert, context)
+    lines += compared_with(alert, context, both=evidence.n.keys() >= _BOTH)
     step = _STEPS.get(evidence.verdict, words.step).format(metric=_metric(alert), rearm=_rearm(alert))
     runbook = f" {link(context.runbook, 'runbook')}" if context.runbook else ""
     return [*lines, f"*Next:* {step}{runbook}"]
 
 
-def compared_with(alert: Alert, context: Context) -> list[str]:
-    """How sound those are whom the exposed are compared with, and what that comparison cannot say, as markup."""
+def compared_with(alert: Alert, context: Context, *, both: bool) -> list[str]:
+    """How sound those are whom the exposed are compared with, and, if `both` were, what that cannot say; as markup."""
     cohorts, sound = cohorts_of(alert.labels), escape(context.holdout, 200)
     if cohorts.caveat:
         sound = sound[:1].upper() + sound[1:]
-    said = " ".join(text for text in (cohorts.caveat, sound) if text)
+    said = " ".join(text for text in (cohorts.caveat if both else "", sound) if text)
     return [f"*{cohorts.title}:* {said}"] if said else []
 
 

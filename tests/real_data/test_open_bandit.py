@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 
 from detectors import exposures
-from detectors.columns import Columns, Hash, Numeric, Ragged
+from detectors.columns import Columns, Hash, Numeric, Ragged, flag
 from detectors.concentration import Concentration, ConcentrationParams
 from detectors.detector import Tick
 from detectors.effective_sample import EffectiveSample, EffectiveSampleParams
 from detectors.evidence import Crossing, Evidence, Mode, Standing
 from detectors.math import bootstrap
+from detectors.propensity_check import PropensityCheck, PropensityCheckParams
 from tests.real_data.shared import table
 
-DAY = 86_400_000
+DAY, HOUR = 86_400_000, 3_600_000
 EXPOSED, HOLDOUT = 0, 1
 
 
@@ -109,3 +110,29 @@ def test_ten_thousand_showings_of_production_are_worth_too_few_and_that_is_refus
     assert refused.reason.startswith("the 10,000 showings of this period are worth 786 when every item counts alike")
     assert weighed(random).detail["effective_sample_size"] == pytest.approx(10_000.0)
     assert weighed(random).reason == "learning: 1 of 1 periods for the baseline"
+
+
+def checked(rows: Columns, largest: float) -> Evidence:
+    """What ten windows of a thousand impressions say of their propensities, with a catalogue of 34 items."""
+    p, detector = PropensityCheckParams(catalogue=34, largest=largest), PropensityCheck()
+    state, rows = detector.start([p]), rows.having(voting=flag(np.ones(len(rows), np.bool_)))
+    for hour, part in enumerate(np.array_split(np.arange(len(rows)), 10)):
+        a = detector.fold(p, detector.empty(p), rows.take(part))
+        tick = Tick.plain(hour * HOUR, (hour + 1) * HOUR, page=1e-4, warn=4e-4)
+        state, (told,) = detector.close([p], state, [a], tick)
+        assert told.crossing is Crossing.NONE
+    return told
+
+
+def test_the_published_propensities_are_those_of_the_draws_as_far_as_weights_are_not_cut(
+    production: Columns, random: Columns
+) -> None:
+    assert checked(random, 20.0).arms["now"] == pytest.approx(1.0, abs=1e-4)
+    whole = checked(production, 1_000.0)
+    assert whole.interval is not None
+    assert whole.arms["now"] == pytest.approx(0.943, abs=1e-3)
+    assert whole.interval.low < 0.0 < whole.interval.high
+    cut = checked(production, 20.0)
+    assert cut.interval is not None
+    assert cut.arms["now"] == pytest.approx(0.862, abs=1e-3)
+    assert cut.interval.high < -0.05

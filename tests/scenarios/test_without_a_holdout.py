@@ -98,7 +98,7 @@ def test_a_closing_loop_is_told_beside_what_is_drawn_at_random(tmp_path: Path) -
     assert alert.opened_at <= events.FIRST_DAY + 4 * events.DAY
     assert alert.finding.origin is Origin.ASSOCIATED
     message = told.message(alert, Kind.FIRING)
-    assert "by the model's choice people see fewer different items than before" in message.title
+    assert "beneath it people see fewer different items than before" in message.title
     assert (
         "*Likely origin: associated with the model. Only what the model chooses moved, not what may be drawn:"
         in message.text
