@@ -372,7 +372,13 @@ EXAMPLES: dict[str, Example] = {
     "concentration": Example(
         ConcentrationParams(learn_periods=2, min_units=20, min_exposures=50),
         ConcentrationParams(
-            learn_periods=3, min_units=30, min_exposures=60, max_items=1_000, page_if_items_fall_by=0.5
+            learn_periods=3,
+            min_units=30,
+            min_exposures=20,
+            max_items=1_000,
+            page_if_items_fall_by=0.5,
+            slice=True,
+            catalogue=3,
         ),
         healthy,
     ),

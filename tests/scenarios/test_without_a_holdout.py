@@ -14,39 +14,21 @@ from monitor.simulate.closed_loop.shape import Mode, Shape
 from monitor.watch.finding import Origin
 from tests.scenarios.world import Ended, configured, replayed
 
-MODEL = """
-model: closed-loop
-kind: recommender
-window: 1h
-retrained: daily
-predictions:
-  topic: loop.slates
-  id: slate
-  unit: person
-  version: version
-  tilted: tilted
-  items: { each: shown, explored: explored, pair: pair, propensity: propensity, catalogue: 400 }
-outcomes:
-  click: { topic: loop.clicks, match: { id: slate, item: item }, within: 30m }
-metrics:
-  clicks: { of: click, as: engagement, page_if_worse_by: 10% }
-"""
-RANDOM_ITEMS = """
-cohorts: { exploration_slice: true }
-"""
-TWO_VERSIONS = """
-cohorts:
-  field: version
-  exposed: { arms: [ranker-1] }
-  old_version: { arms: [ranker-0], share: 30% }
-"""
+EXAMPLE = (Path(__file__).parents[2] / "deploy" / "examples" / "without-a-holdout.yaml").read_text()
+RANDOM_ITEMS = "cohorts: { exploration_slice: true }"
+TWO_VERSIONS = next(line for line in EXAMPLE.splitlines() if line.startswith("# cohorts:")).removeprefix("# ")
+
+
+def model(cohorts: str) -> str:
+    """The example's model, compared so."""
+    return EXAMPLE[EXAMPLE.index("model:") :].replace(f"\n{RANDOM_ITEMS}\n", f"\n{cohorts}\n")
 
 
 def ended(folder: Path, mode: Mode, shape: Shape, cohorts: str, *, from_day: int = 99) -> Ended:
     """How a replay of a world ends; `from_day` on, the chances of random items are logged a fifth too small."""
     events.write(folder, _logged(events.events(5, mode, shape), from_day))
     files = {topic: [folder / f"{topic}.jsonl.gz"] for topic in (events.SLATES, events.CLICKS)}
-    return replayed(configured(folder, MODEL + cohorts), files)
+    return replayed(configured(folder, model(cohorts)), files)
 
 
 def _logged(

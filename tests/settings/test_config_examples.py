@@ -20,7 +20,12 @@ ENVIRON = {
 
 
 @pytest.mark.parametrize(
-    ("file", "models"), [("loopwatch.yaml", ["feed-ranker"]), ("open-bandit.yaml", ["open-bandit"])]
+    ("file", "models"),
+    [
+        ("loopwatch.yaml", ["feed-ranker"]),
+        ("open-bandit.yaml", ["open-bandit"]),
+        ("without-a-holdout.yaml", ["closed-loop"]),
+    ],
 )
 def test_an_example_loads_without_a_fault(file: str, models: list[str]) -> None:
     got = load(EXAMPLES / file, ENVIRON)
