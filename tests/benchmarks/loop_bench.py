@@ -11,7 +11,7 @@ import argparse
 import multiprocessing
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -133,9 +133,9 @@ def world_gain(seeds: int) -> list[Row]:
     return rows
 
 
-def modes(seeds: int) -> list[Row]:
-    """Every mode of the world through the real engine, `seeds` each; writes build/loop-bench.md and .json."""
-    tasks = [(mode, seed) for seed in range(1, seeds + 1) for mode in Mode]
+def modes(seeds: int, of: Sequence[Mode]) -> list[Row]:
+    """These modes of the world through the real engine, `seeds` each; writes build/loop-bench.md and .json."""
+    tasks = [(mode, seed) for seed in range(1, seeds + 1) for mode in of]
     courses, began = list[Course](), time.monotonic()
     with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
         for number, done in enumerate(pool.imap_unordered(_course, tasks), start=1):
@@ -160,11 +160,14 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="default: all")
     parser.add_argument("--courses", type=int, default=1_000, help="gain: courses a true gain")
     parser.add_argument("--seeds", type=int, default=10, help="modes, world-gain: worlds a mode")
+    parser.add_argument(
+        "--mode", nargs="+", type=Mode, choices=[*Mode], default=[*Mode], help="modes: which; default: all"
+    )
     given = parser.parse_args()
     parts: dict[str, Callable[[], list[Row]]] = {
         "gain": lambda: gain(given.courses),
         "world-gain": lambda: world_gain(given.seeds),
-        "modes": lambda: modes(given.seeds),
+        "modes": lambda: modes(given.seeds, given.mode),
     }
     publish([row for name in given.parts or PARTS for row in parts[name]()], OUT)
 
