@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from detectors.evidence import Standing
@@ -124,13 +125,20 @@ class SelfWatch:
         for alert in step.alerts:
             if (alert.watch, alert.first.end) in closed:
                 self._metrics.alerts.labels(model=step.model, severity=str(alert.severity)).inc()
+        standing: dict[str, tuple[Phase, Severity]] = {}
+        for decided in step.decisions:
+            if standing.get(decided.alert) == (decided.phase, decided.severity):
+                continue
+            standing[decided.alert] = decided.phase, decided.severity
             self._log.info(
                 "alert",
-                model=alert.model,
-                watch=alert.watch,
-                id=alert.id,
-                phase=str(alert.phase),
-                severity=str(alert.severity),
+                model=step.model,
+                watch=decided.watch,
+                id=decided.alert,
+                phase=str(decided.phase),
+                severity=str(decided.severity),
+                reason=decided.reason,
+                at=datetime.fromtimestamp(decided.at / 1000, UTC).isoformat(),
             )
 
     def reloaded(self, changed: Sequence[str], refused: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from detectors.evidence import Evidence, Mode
-from monitor.alerting.alert import Alert, Delivery, Kind, Notification, Outcome, Phase, Severity
+from monitor.alerting.alert import Alert, Decided, Delivery, Kind, Notification, Outcome, Phase, Severity
 from monitor.clock import ManualClock
 from monitor.events import TopicPartition
 from monitor.ingest.source import SourceUnavailable
@@ -140,6 +140,15 @@ def test_an_alert_is_counted_once_when_it_opens_even_if_it_rose_in_the_same_turn
     house.watch.step(memory(), step(findings=[finding(300)], alerts=[over]), 0.0)
     assert house.value("alerts_total", model="feed", severity="page") == 1
     assert house.value("alerts_firing", model="feed", severity="page") == 0
+
+
+def test_every_change_of_an_alert_is_logged_also_of_one_that_ended_in_the_turn_it_began_in(house: House) -> None:
+    opened, over = alert(Phase.FIRING, 100, 100), alert(Phase.RESOLVED, 100, 300)
+    changes = [Decided.of(opened, 100, "crossed page"), Decided.of(over, 300, "recovered")]
+    house.watch.step(memory(), step(alerts=[over], decisions=changes), 0.0)
+    said = [line for _, event, line in house.log.lines if event == "alert"]
+    assert [(line["phase"], line["reason"]) for line in said] == [("firing", "crossed page"), ("resolved", "recovered")]
+    assert said[0]["at"] == "1970-01-01T00:00:00.100000+00:00"
 
 
 def test_findings_are_counted_by_watch_and_standing(house: House) -> None:
