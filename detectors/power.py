@@ -35,6 +35,7 @@ CHANCE = 0.8
 _EULER = 0.5772156649015329
 _HALF_A_WINDOW = 0.5
 _STEPS = 24
+_NOTHING = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,24 +157,24 @@ def _growing(walk: Walk, log_weights: Floats) -> Bools:
 
 def _until(mean: Floats, covariance: Floats, staked: Floats, rest: Floats | None, chance: float) -> float:
     """Windows until the mixture of bets reaches 1, from log stakes `staked` (G,); one start if `rest` is None."""
+    variance, one_window = np.diagonal(covariance), np.expm1(-mean) / np.exp(_EULER)
 
     def mixture(windows: float) -> tuple[float, float]:
         """Mean of the mixture's logarithm, and the variance that a window adds to it."""
-        starts = np.ones_like(mean)
+        logs = staked + mean * windows
         if rest is not None:
-            started = np.minimum(np.exp(_EULER) * np.expm1(-mean * windows) / np.expm1(-mean), windows)
-            starts = np.maximum(rest + started, 1e-12)
-        logs = staked + np.log(starts) + mean * windows
+            started = np.minimum(np.expm1(-mean * windows) / one_window, windows)
+            logs += np.log(np.maximum(rest + started, 1e-12))
         top = float(logs.max())
         share = np.exp(logs - top)
         total = float(share.sum())
         share /= total
         common = covariance @ share
         together = max(float(share @ common), 1e-300)
-        apart = float(share @ (np.diagonal(covariance) - common**2 / together))
+        apart = float(share @ (variance - common**2 / together))
         return top + float(np.log(total)) + apart * windows / 2.0, together
 
-    needed = _first(lambda windows: mixture(windows)[0] >= 0, float(np.min(-staked / mean)) + 1.0)
+    needed = _zero(lambda windows: mixture(windows)[0], float(np.min(-staked / mean)) + 1.0)
     rise = max(-mixture(0.0)[0], 1.0)
     return max(passage(chance, needed, rise**2 / mixture(needed)[1]) + _HALF_A_WINDOW, 1.0)
 
@@ -216,6 +217,31 @@ def passage(chance: float, mean: float, shape: float) -> float:
     while not passed(high):
         high *= 2.0
     return _first(passed, high)
+
+
+def _zero(rising: Callable[[float], float], high: float) -> float:
+    """Where `rising` passes 0 in (0, high], to a millionth of itself; `high` if it does not.
+
+    Source: Dowell and Jarratt 1971, BIT 11, "A modified regula falsi method for computing the root of an equation" (Illinois).
+    """
+    low, below, above = 0.0, rising(0.0), rising(high)
+    if below >= 0 or above <= 0:
+        return _NOTHING * high if below >= 0 else high
+    was_above: bool | None = None
+    for _ in range(_STEPS):
+        middle = high - above * (high - low) / (above - below)
+        value = rising(middle)
+        is_above = value >= 0
+        if is_above:
+            high, above = middle, value
+            below = below / 2.0 if was_above is True else below
+        else:
+            low, below = middle, value
+            above = above / 2.0 if was_above is False else above
+        was_above = is_above
+        if abs(value) < _NOTHING or high - low <= _NOTHING * high:
+            return middle
+    return high
 
 
 def _first(true: Callable[[float], bool], high: float) -> float:
