@@ -116,8 +116,8 @@ class SelfWatch:
             self._metrics.watermark_lag_seconds.labels(model=step.model).set(lag)
         for finding in step.findings:
             self._metrics.windows_closed.labels(model=step.model, watch=finding.watch).inc()
-            standing = str(finding.evidence.standing)
-            self._metrics.findings.labels(model=step.model, watch=finding.watch, standing=standing).inc()
+            stands = str(finding.evidence.standing)
+            self._metrics.findings.labels(model=step.model, watch=finding.watch, standing=stands).inc()
         for severity in Severity:
             firing = sum(a.phase is Phase.FIRING and a.severity is severity for a in memory.alerts.values())
             self._metrics.alerts_firing.labels(model=step.model, severity=str(severity)).set(firing)
