@@ -135,10 +135,12 @@ class CohortBounded(two_arms.ByUnit):
         pooled_n, pooled_s = before[:, N1] + before[:, N0], before[:, S1] + before[:, S0]
         centre = pooled_s / np.maximum(pooled_n, 1.0)
         informative = (window[:, N1] + window[:, N0]) > 0
+        since = np.where(s.began >= 0, tick.start - s.began, 0)
+        coming = np.where(since > 0, pooled_n * cohort_reach.HORIZON / np.maximum(since, 1), 0.0)
         increments = engine.Increments(
-            null=ipw.log_increments(entries, w, share, centre, s.margin, good),
-            critical=ipw.log_increments(entries, w, share, centre, 3.0 * s.margin, good),
-            worse=ipw.log_increments_worse(entries, w, share, centre, s.margin, good),
+            null=ipw.log_increments(entries, w, share, centre, s.margin, good, coming),
+            critical=ipw.log_increments(entries, w, share, centre, 3.0 * s.margin, good, coming),
+            worse=ipw.log_increments_worse(entries, w, share, centre, s.margin, good, coming),
         )
         open_ = s.bank.mode == engine.RECOVERING
         fresh = np.where((open_ & live)[:, None], s.fresh + window, s.fresh)

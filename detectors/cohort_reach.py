@@ -42,7 +42,8 @@ def harm_delay(harm: float, plan: Plan, outlook: Outlook) -> float:
     often, share = mean / value, 1.0 - plan.holdout_share
     worse = often * (1.0 - harm) if plan.better == "higher" else min(often * (1.0 + harm), 1.0)
     good = 1.0 if plan.better == "higher" else -1.0
-    increments = _increments(share, mean, plan.tolerated * mean, good, value)
+    coming = outlook.units * HORIZON / outlook.window
+    increments = _increments(share, mean, plan.tolerated * mean, good, value, coming)
     walk = walk_of(increments, chances(share, worse, often), chances(share, often, often))
     return delay(walk.over(outlook.units), _LOG_WEIGHTS, outlook)
 
@@ -159,13 +160,16 @@ def _in_words(plan: Plan, harm: float) -> str:
     return f"not even {largest} would be found within 28 days"
 
 
-def _increments(share: float, centre: float, margin: float, good: float, value: float) -> Floats:
-    """Log e-increments (4, BETS) of one unit: exposed with the value and without, held out with it and without."""
+def _increments(share: float, centre: float, margin: float, good: float, value: float, coming: float) -> Floats:
+    """Log e-increments (4, BETS) of one unit: exposed with the value and without, held out with it and without.
+
+    coming   units within the horizon.
+    """
     four = np.ones(4)
     entries = ipw.Entries(
         np.arange(4), np.array([value, 0.0, value, 0.0]), np.array([True, True, False, False]), np.ones(4)
     )
-    return ipw.log_increments(entries, 4, share * four, centre * four, margin * four, good * four)
+    return ipw.log_increments(entries, 4, share * four, centre * four, margin * four, good * four, coming * four)
 
 
 def chances(share: float, exposed: float, holdout: float) -> Floats:

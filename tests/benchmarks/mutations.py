@@ -65,9 +65,15 @@ def _spend_after(log_m: Floats, log_l: Floats, log_spend: Floats, rows: Any) -> 
 
 
 def _no_cohort_margin(
-    entries: ipw.Entries, watches: int, share: Floats, centre: Floats, margin: Floats, good: Floats
+    entries: ipw.Entries,
+    watches: int,
+    share: Floats,
+    centre: Floats,
+    margin: Floats,
+    good: Floats,
+    units: Floats | None = None,
 ) -> Floats:
-    return _ipw(entries, watches, share, centre, np.zeros_like(margin), good)
+    return _ipw(entries, watches, share, centre, np.zeros_like(margin), good, units)
 
 
 def _no_shift_margin(reference: Floats, margin: Floats, used: Any) -> Any:

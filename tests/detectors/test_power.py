@@ -74,7 +74,7 @@ def _tallies(rng: np.random.Generator, units: int, holdout: float, exposed_rate:
 
 @pytest.mark.parametrize(
     ("holdout", "rate", "harm", "units"),
-    [(0.5, 0.1, 0.1, 1_000), (0.02, 0.1, 0.2, 5_000), (0.1, 0.005, 0.5, 4_000)],
+    [(0.5, 0.1, 0.1, 1_000), (0.02, 0.1, 0.2, 5_000), (0.1, 0.005, 0.5, 4_000), (0.1, 0.3, 0.024, 400_000)],
 )
 def test_the_delay_of_a_comparison_is_told_in_advance(holdout: float, rate: float, harm: float, units: int) -> None:
     rng, spend = np.random.default_rng(404), 1e-4
@@ -92,6 +92,18 @@ def test_the_delay_of_a_comparison_is_told_in_advance(holdout: float, rate: floa
     median = float(np.median(seen))
     assert median >= 10
     assert told == pytest.approx(median, rel=TOLD_WITHIN)
+
+
+def test_of_ten_million_people_a_day_a_harm_little_beyond_the_margin_is_found() -> None:
+    p = CohortBoundedParams(holdout_share=0.02)
+    reaches = [
+        cohort_bounded(p, Outlook(units=n / 24, window=HOUR, within=28 * 24 * HOUR, spend=1e-4, mean=0.3)).relative
+        for n in (1e5, 1e6, 1e7, 1e8)
+    ]
+    beyond = [(reach or np.nan) - p.page_if_worse_by for reach in reaches]
+    assert beyond == sorted(beyond, reverse=True)
+    assert beyond[2] < 0.003
+    assert beyond[3] < 0.001
 
 
 def test_a_harm_in_reach_is_found_in_time_as_often_as_told() -> None:

@@ -116,28 +116,48 @@ def compared(
 def shares(off: float, tolerance: float, seed: int) -> list[Delay]:
     """`sample_ratio`: the log odds of the holdout fall by `off`."""
     rng, p = np.random.default_rng(seed), SampleRatioParams(holdout_share=HELD, tolerance=tolerance)
-    after = float(tilted(np.array(HELD), np.array(-off)))
     edge = float(tilted(np.array(HELD), np.array(-tolerance)))
+    return _of_shares(rng, p, off, [(EDGE, edge, PAGE), (CENTRE, HELD, PAGE)])
+
+
+def shares_exactly(offs: Sequence[float], seed: int) -> list[Delay]:
+    """`sample_ratio` at tolerance 0, whose measured run length the oracle has to keep."""
+    rng, p = np.random.default_rng(seed), SampleRatioParams(holdout_share=HELD, tolerance=0.0)
+    quiet = first_pages("sample_ratio", p, _held(rng, HELD), windows=HEALTHY, since=0)
+    healthy = [(EQUAL, HELD, run_rate(quiet, HEALTHY))]
+    return [delay for off in offs for delay in _of_shares(rng, p, off, healthy)]
+
+
+def _of_shares(
+    rng: np.random.Generator, p: SampleRatioParams, off: float, healthy: Sequence[tuple[str, float, float]]
+) -> list[Delay]:
+    """Beside oracles, each with what it holds for healthy and how often it may be wrong there."""
+    after, windows = float(tilted(np.array(HELD), np.array(-off))), BURN_IN + 1_500
+    first = first_pages("sample_ratio", p, _held(rng, after), windows=windows, since=BURN_IN)
+    change = f"log odds -{off:g}" + ("" if p.tolerance else ", tolerance 0")
+    return [
+        compared(
+            "sample_ratio",
+            change,
+            off / p.tolerance if p.tolerance else np.inf,
+            against,
+            first,
+            _proportion(rng, UNITS, (HELD, before, after), rate, windows, BURN_IN),
+            BURN_IN,
+            windows,
+        )
+        for against, before, rate in healthy
+    ]
+
+
+def _held(rng: np.random.Generator, after: float) -> Draw:
+    """Windows of `UNITS` new units, of which HELD are held out, and `after` after the change."""
 
     def draw(changed: bool) -> list[object]:
         held = rng.binomial(UNITS, after if changed else HELD, STREAMS)
         return [Counts(np.array([UNITS - k, k])) for k in held]
 
-    windows = BURN_IN + 1_500
-    first = first_pages("sample_ratio", p, draw, windows=windows, since=BURN_IN)
-    return [
-        compared(
-            "sample_ratio",
-            f"log odds -{off:g}",
-            off / tolerance,
-            against,
-            first,
-            _proportion(rng, UNITS, (HELD, healthy, after), PAGE, windows, BURN_IN),
-            BURN_IN,
-            windows,
-        )
-        for against, healthy in ((EDGE, edge), (CENTRE, HELD))
-    ]
+    return draw
 
 
 def _proportion(
@@ -259,6 +279,7 @@ def _tally(exposed: int, yes_exposed: int, held: int, yes_held: int) -> Tally:
 CASES: dict[str, Callable[[], list[Delay]]] = {
     **{f"engine {a:g}": lambda a=a: [engine_alone(a, 505)] for a in (0.09, 0.085, 0.07)},  # type: ignore[misc]
     **{f"shares {m:g}": lambda m=m: shares(0.01 * m, 0.01, 909) for m in (4, 10)},  # type: ignore[misc]
+    "shares exactly": lambda: shares_exactly((0.05, 0.1, 0.2), 910),
     **{f"cohorts {m:g}": lambda m=m: cohorts(COHORT_MARGIN * BASE * m, 808) for m in (4, 10, 15)},  # type: ignore[misc]
     **{f"distributions {m:g}": lambda m=m: distributions(m, 707) for m in (4, 6)},  # type: ignore[misc]
 }
