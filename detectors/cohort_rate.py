@@ -187,8 +187,8 @@ def _report(
     """`s` still holds what an alert that ended in this window was resolved by."""
     lasted = np.where(verdict.closed, verdict.calm_windows, verdict.change_windows)
     recent, _, offered = dyadic.at_least(s.spans, np.maximum(lasted, 1))
-    modes, told = engine.modes(s.bank), []
-    for row, p in enumerate(ps):
+    modes, shown = engine.modes(s.bank), list[_Shown]()
+    for row in range(len(ps)):
         base, views = engine.evidence(verdict, tick, modes, row), {"since_start": s.total[row], "fresh": s.fresh[row]}
         kind, alpha = "since_start", 1.0 - LEVEL
         if base.crossing is not Crossing.NONE and recent[row].any():
@@ -198,16 +198,36 @@ def _report(
         quiet = base.standing is Standing.OK and base.crossing is Crossing.NONE
         if quiet and not window[row, [_N1, _N0]].any():
             base = msgspec.structs.replace(base, standing=Standing.STALE, reason="no new unit came in this window")
-        told.append(_evidence(p, base, views, kind, alpha))
-    return told
+        shown.append(_Shown(base, views, kind, alpha))
+    inputs = [_inputs(p, each) for p, each in zip(ps, shown, strict=True)]
+    low, high = rate_ratio_interval(*np.array([list(each.values()) for each in inputs]).T)
+    return [
+        _evidence(p, each, of, ends)
+        for p, each, of, ends in zip(ps, shown, inputs, zip(low.tolist(), high.tolist(), strict=True), strict=True)
+    ]
 
 
-def _evidence(p: CohortRateParams, base: Evidence, views: dict[str, Floats], kind: str, alpha: float) -> Evidence:
-    n1, hit1, n0, hit0 = views[kind].tolist()
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What is told of a watch: sums by view, and the `kind` of view that the interval is of, at `alpha`."""
+
+    base: Evidence
+    views: dict[str, Floats]
+    kind: str
+    alpha: float
+
+
+def _inputs(p: CohortRateParams, shown: _Shown) -> dict[str, float]:
+    """What `rate_ratio_interval` takes, in order."""
+    _, hit1, _, hit0 = shown.views[shown.kind].tolist()
+    return {"yes": hit1, "n": hit1 + hit0, "share": 1.0 - p.holdout_share, "tau": tolerance(p), "alpha": shown.alpha}
+
+
+def _evidence(p: CohortRateParams, shown: _Shown, inputs: dict[str, float], ends: tuple[float, float]) -> Evidence:
+    base, views, (low, high) = shown.base, shown.views, ends
+    n1, hit1, n0, hit0 = views[shown.kind].tolist()
     known = n1 > 0 and n0 > 0
     rate1, rate0 = hit1 / max(n1, 1.0), hit0 / max(n0, 1.0)
-    inputs = {"yes": hit1, "n": hit1 + hit0, "share": 1.0 - p.holdout_share, "tau": tolerance(p), "alpha": alpha}
-    low, high = rate_ratio_interval(*(np.array([x]) for x in inputs.values()))
     return msgspec.structs.replace(
         base,
         n={"exposed": int(n1), "holdout": int(n0)},
@@ -215,14 +235,14 @@ def _evidence(p: CohortRateParams, base: Evidence, views: dict[str, Floats], kin
         effect=rate1 - rate0 if known else None,
         relative=rate1 / rate0 - 1.0 if known and rate0 > 0 else None,
         interval=Interval(
-            low=float(low[0]) * rate0,
-            high=min(float(high[0]) * rate0, 1.0),
+            low=low * rate0,
+            high=min(high * rate0, 1.0),
             level=LEVEL,
-            kind=kind,
+            kind=shown.kind,
             formula="rate_ratio",
             inputs=inputs | {"rate": rate0, "at_most": 1.0},
         )
-        if known and rate0 > 0 and np.isfinite(high[0])
+        if known and rate0 > 0 and np.isfinite(high)
         else None,
         unit="share of units",
         margin=p.page_if_worse_by * rate0 if known else None,
