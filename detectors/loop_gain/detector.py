@@ -6,7 +6,9 @@ in a row, at an error equal to each period's spend. Warn: above half of `page_if
 estimate is .9 or more. Critical: above 1, from where on a loop runs away. The bound is that of Anderson and Rubin: asymptotic in
 pairs times periods. The interval shown is valid at every look: of coins it uses the coins alone, else it is a normal mixture.
 
-Where nothing may be tilted, `instrument: exploration` takes the luck of the random slots for the push. It is as sound, and weaker.
+Where nothing may be tilted, `instrument: exploration` takes the luck of the random slots for the push. It is weaker, and rests on an
+assumption: that a showing drawn at random teaches the model as much as one that it chose. Of a model trained on draws alone it tells
+how that answers draws, which is no feeding on itself.
 
 Nothing is claimed where pushes were not felt (first-stage F below 10), where the effective number of pairs is small, or where the
 feed has collapsed to less than a fifth of the effective items it began with ("saturated"): there a gain cannot be told from that of

@@ -205,4 +205,6 @@ def _sentence(told: Told, crossing: Crossing) -> str:
         return f"the loop feeds less on itself: {told.gain:.0%} of a push comes back".replace("%", " %")
     low, high = told.interval
     text = f"the model feeds on itself: {told.gain:.0%} of a push on an item comes back after it is retrained ({low:.0%} to {high:.0%})"
+    if not told.coins:
+        text += "; measured by items drawn at random, which must teach it as much as those that it chooses"
     return text.replace("%", " %") + ("; from 100 % on a loop runs away" if low > 1.0 else "")
