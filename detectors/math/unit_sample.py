@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from detectors.columns import Columns, Floats, Hashes
 
@@ -72,9 +73,20 @@ def rekeyed(sample: UnitSample, salt: int) -> UnitSample:
 
 
 def _smallest(keys: Hashes, ties: Hashes, values: Floats, capacity: int) -> UnitSample:
-    order = np.lexsort((values, ties, keys))
+    order = _by_unit(keys, ties, values)
     keys, ties, values = keys[order], ties[order], values[order]
     first = np.ones(len(keys), np.bool_)
     first[1:] = keys[1:] != keys[:-1]
     rows = np.flatnonzero(first)[:capacity]
     return UnitSample(keys[rows], ties[rows], values[rows])
+
+
+def _by_unit(keys: Hashes, ties: Hashes, values: Floats) -> npt.NDArray[np.intp]:
+    """The order by key, tie and value. Beyond the key it looks only where one repeats, which is several times faster."""
+    order = np.argsort(keys)
+    same = keys[order][1:] == keys[order][:-1]
+    if same.any():
+        repeated = np.concatenate([same, [False]]) | np.concatenate([[False], same])
+        rows = order[repeated]
+        order[repeated] = rows[np.lexsort((values[rows], ties[rows], keys[rows]))]
+    return order

@@ -34,6 +34,16 @@ def test_sampling_parts_and_merging_is_sampling_the_whole(units: list[int], cut:
     assert len(whole) == min(len(set(units) - {0}), capacity)
 
 
+@given(units=st.lists(st.integers(1, 12), max_size=40), ties=st.integers(1, 9), capacity=st.integers(1, 15))
+def test_of_the_rows_of_a_unit_the_smallest_stands_for_it(units: list[int], ties: int, capacity: int) -> None:
+    entries = [(unit, i * 7 % ties, -float(i % 3)) for i, unit in enumerate(units)]
+    keys, hashes, values = (list(column) for column in zip(*entries, strict=True)) if entries else ([], [], [])
+    given = UnitSample(np.array(keys, np.uint64), np.array(hashes, np.uint64), np.array(values, np.float64))
+    smallest = {unit: min(row for row in entries if row[0] == unit) for unit in sorted(set(units))}
+    expected = list(smallest.values())[:capacity]
+    assert list(zip(*_plain(merge(given, nobody(), capacity)), strict=True)) == expected
+
+
 def test_a_unit_with_many_rows_is_no_likelier_to_be_sampled() -> None:
     unit = np.concatenate([np.repeat(np.arange(1, 501), 20), np.arange(501, 1_001)]).astype(np.uint64)
     sample = of_rows(_rows(unit), (unit <= 500).astype(np.float64), 400)
