@@ -36,6 +36,8 @@ outcomes: { click: { topic: all, where: { what: click }, time: at, match: { id: 
 """
 FULL = "the table of units is full at 600: units that came later are compared nowhere"
 SLATES = TopicPartition("slates", 1)
+BY_THE_DAY = {"attrition", "tail_collapse", "churn"}
+"""Watches of the shop whose windows are a day."""
 
 
 def intake(told: Told) -> list[tuple[Standing, str]]:
@@ -142,12 +144,12 @@ def test_records_deleted_before_they_were_read_mark_the_windows_they_may_have_be
     assert turns.memory.counters["slates.gaps"] == 1
     assert turns.memory.counters["slates.missed"] == 120
     begun_before = {key for key, window in turns.memory.open.items() if window.start < START + 80 * MINUTE}
-    assert begun_before == {"attrition", "tail_collapse"}  # their windows are a day: until they end, the gap is kept
+    assert begun_before == BY_THE_DAY  # until these windows end, the gap is kept
 
 
 def test_a_gap_is_forgotten_when_no_window_is_open_that_it_can_touch() -> None:
     clock, plan = ManualClock(), shop_plan()
-    brief = with_watches(plan, (w for w in plan.watches if w.key not in ("attrition", "tail_collapse")))
+    brief = with_watches(plan, (w for w in plan.watches if w.key not in BY_THE_DAY))
     source = MemorySource(shop_contents(HOURS))
     run = Run(brief, source, MemoryStore(clock), clock, 60, 60, restart=True)
     turns, lease = run.turns(), run.lease()
