@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from detectors.ab_test import AbTestParams
+from detectors.attrition import AttritionParams
 from detectors.calibration import CalibrationParams
 from detectors.canary import CanaryParams
 from detectors.catalogue import DETECTORS
@@ -45,6 +46,7 @@ from tests.benchmarks.calibrate.worlds import (
     BASE,
     WINDOW,
     Arrivals,
+    Comers,
     MakeWorld,
     People,
     Slates,
@@ -150,6 +152,10 @@ def _people_held_out(
         return off / (1.0 + off)
 
     return People(rng, cell, streams, bounded(cell, 0.0), wander=0.2, held=held, columns=columns)
+
+
+def _comers(rng: np.random.Generator, cell: Cell, streams: int) -> World:
+    return Comers(rng, cell, streams, AttritionParams.model_fields["apart_by"].default)
 
 
 def _slates(rng: np.random.Generator, cell: Cell, streams: int) -> World:
@@ -263,6 +269,14 @@ ADAPTERS: dict[str, Adapter] = {
         params=lambda cell: CohortRateParams(holdout_share=cell.held),
         world=_marks,
         cells=COMPARING[:-1],
+        truth=lambda cell, worse: 0.0,  # noqa: ARG005 - it happens to both cohorts alike
+    ),
+    "attrition": Adapter(
+        params=lambda cell: AttritionParams(),  # noqa: ARG005
+        world=_comers,
+        cells=tuple(c for c in COMPARING if c.held > 0.01 and c.events < 50),
+        windows=lambda cell: 20,  # noqa: ARG005
+        step=24 * HOUR,
     ),
     "cohort_block": Adapter(
         params=lambda cell: CohortBlockParams(min_holdout=10),  # noqa: ARG005
@@ -329,7 +343,6 @@ def of(name: str) -> Adapter:
 
 HEALTHY_ONLY = {
     "cohort_sticky": "reads sums per unit over weeks, which the engine's tables keep; its own tests run them",
-    "attrition": "asks of everybody enrolled whether they came; its own tests draw them",
     "churn": "an insight, which promises no error rate; its own tests hold its figure to 0 where nothing changes",
     "flywheel": "an insight, which promises no error rate",
     "divergence": "reads sums per unit of two metrics, which the engine's tables keep; its own tests run them",

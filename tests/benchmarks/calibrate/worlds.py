@@ -13,6 +13,8 @@ from tests.benchmarks.calibrate.cells import Cell, Noise
 from tests.benchmarks.calibrate.shapes import STEP_HOURS, Common, scores, shaped
 
 WINDOW = STEP_HOURS * 3_600_000
+Ints8 = np.ndarray[tuple[int], np.dtype[np.int8]]
+
 UNITS = 100
 """Units of a stream and window; every unit comes once, with all its events."""
 
@@ -174,6 +176,40 @@ class Arrivals:
             )
             for n in counts
         ]
+
+
+class Comers:
+    """Units enrolled in the first window, who come again or not, each with a habit of its own; the exposed stay away by `apart`.
+
+    `worse` 1: the chances of both cohorts are `apart` times their mean from each other. Columns `first` and `counted`.
+    """
+
+    UNITS, COMES = 5_000, 0.5
+
+    def __init__(self, rng: np.random.Generator, cell: Cell, streams: int, apart: float) -> None:
+        self._rng, self._cell, self._streams, self._apart = rng, cell, streams, apart
+        self._common = Common(rng, cell, streams, 0.2)
+        self._cohort = (rng.random((streams, self.UNITS)) < cell.held).astype(np.int8)
+        self._habit = rng.standard_normal((streams, self.UNITS))
+
+    def rows(self, window: int, worse: float) -> list[Columns]:
+        """Everybody in the first window; then who comes."""
+        lost = worse * self._apart / 2.0
+        chance = self.COMES * np.array([(1.0 - lost) / (1.0 + lost), 1.0])[self._cohort]
+        level = (self._habit + self._common.of(window)[:, None]) / np.sqrt(2.0)
+        noise = self._rng.standard_normal(level.shape) / np.sqrt(2.0)
+        here = (level + noise < ndtri(chance)) | (window == 0)
+        return [self._of(window, here[r], self._cohort[r]) for r in range(self._streams)]
+
+    def _of(self, window: int, here: np.ndarray[tuple[int], np.dtype[np.bool_]], cohort: Ints8) -> Columns:
+        unit = np.repeat(np.flatnonzero(here), self._cell.events)
+        n = len(unit)
+        fields = {
+            "first": flag(np.full(n, window == 0)),
+            "counted": flag(np.tile(np.arange(self._cell.events) == 0, n // self._cell.events)),
+        }
+        ids = (unit + 1).astype(np.uint64) * np.uint64(_SPREAD)
+        return Columns(np.full(n, window * WINDOW), ids, cohort[unit], np.zeros(n, np.int32), np.arange(n), fields)
 
 
 class Slates:
