@@ -18,6 +18,7 @@ from detectors.propensity_check import PropensityCheckParams
 from detectors.sample_ratio import SampleRatioParams
 from detectors.sample_ratio_by_group import SampleRatioByGroupParams
 from monitor.watch import kinds
+from monitor.watch.refusals import refusals
 from tests.watch.configs import FEED, settings
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -467,3 +468,27 @@ def test_logged_propensities_are_checked_where_something_tells_what_they_must_ad
     assert got(**checked(catalogue=400))["propensity_check"].params == PropensityCheckParams(catalogue=400)
     assert got(**checked(target="q"))["propensity_check"].params == PropensityCheckParams()
     assert "nothing tells what propensities must add up to" in missing(**checked())["propensity_check"]
+
+
+@pytest.mark.parametrize(
+    ("items", "why"),
+    [
+        (None, "says nothing without predictions.items.explored: which of the items shown were drawn at random"),
+        (
+            {"each": "shown"},
+            "says nothing without predictions.items.explored: which of the items shown were drawn at random",
+        ),
+        (
+            {"each": "shown", "explored": "explored", "propensity": "p"},
+            "draws count by predictions.items.propensity; say predictions.items.catalogue, how many items may be drawn, too",
+        ),
+        ({"each": "shown", "explored": "explored", "propensity": "p", "catalogue": 40}, ""),
+        ({"each": "shown", "explored": "explored"}, ""),
+    ],
+)
+def test_an_exploration_slice_that_could_not_be_weighed_is_refused(items: dict[str, Any] | None, why: str) -> None:
+    given = predictions(items=items) if items is not None else {**FEED["predictions"], "items": None, "item": "post"}
+    found = [
+        p for keys, p in refusals(settings(cohorts={"exploration_slice": True}, predictions=given)) if "cohorts" in keys
+    ]
+    assert found == ([why] if why else [])
