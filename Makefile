@@ -54,7 +54,7 @@ demo: $(VENV)/demo
 	$(BIN)/loopwatch demo
 
 test: $(VENV)/test
-	$(BIN)/pytest -q -n auto --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 bench: $(VENV)/test
 	$(BIN)/python -m tests.benchmarks.pipeline

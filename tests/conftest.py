@@ -27,7 +27,6 @@ settings.load_profile("loopwatch")  # a busy machine is no fault of the code
 
 
 Kafka = TypeVar("Kafka", "KafkaCluster", "SecuredKafka")
-_KAFKA = frozenset({"kafka_cluster", "secured_kafka"})
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,20 +37,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)
 def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
-    """One process more than `-n auto` takes: the one that has the tests of Kafka mostly waits for it."""
+    """One process more than `-n auto` takes: tests of real servers mostly wait for them."""
     processors = yield
     return processors + 1
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run on several processes: a file stays on one of them, and all that needs Kafka on one with one broker.
-
-    First, because pytest-xdist reads the groups in the same hook.
-    """
-    for item in items:
-        needs_kafka = "kafka" in item.keywords or _KAFKA & set(getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group("kafka" if needs_kafka else item.path.as_posix()))
 
 
 @pytest.fixture
