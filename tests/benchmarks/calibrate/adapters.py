@@ -134,6 +134,15 @@ def _marks(rng: np.random.Generator, cell: Cell, streams: int) -> World:
     return People(rng, cell, streams, value, wander=0.0, columns=lambda value: {"value": flag(value > 0)})
 
 
+def _failures(rng: np.random.Generator, cell: Cell, streams: int) -> World:
+    """It happens to five of a hundred in both cohorts, and more often in some windows than in others."""
+
+    def value(normal: Floats, common: Floats, exposed: Floats, worse: float) -> Floats:  # noqa: ARG001 - of both cohorts
+        return (normal + common > -ndtri(0.05)).astype(np.float64)
+
+    return People(rng, cell, streams, value, wander=0.2, columns=lambda value: {"value": flag(value > 0)})
+
+
 def _people_of_shares(rng: np.random.Generator, cell: Cell, streams: int) -> World:
     return _people_held_out(rng, cell, streams, None)
 
@@ -267,7 +276,7 @@ ADAPTERS: dict[str, Adapter] = {
     ),
     "cohort_rate": Adapter(
         params=lambda cell: CohortRateParams(holdout_share=cell.held),
-        world=_marks,
+        world=_failures,
         cells=COMPARING[:-1],
         truth=lambda cell, worse: 0.0,  # noqa: ARG005 - it happens to both cohorts alike
     ),
