@@ -42,13 +42,17 @@ _BEYOND = 1.96
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """An alert: its watch and detector, the period in which it opened, its severity, and where it says that the shift comes from."""
+    """An alert: its watch and detector, the period in which it opened, its severity, and where it says that the shift comes from.
+
+    origin    as its first message says; settled: as found last, with all the people that have come since.
+    """
 
     watch: str
     detector: str
     period: int
     severity: str
     origin: str
+    settled: str
     reason: str
 
 
@@ -96,6 +100,7 @@ def course(mode: Mode, seed: int, shape: Shape | None = None) -> Course:
     told = run_over(plan, contents)
     family = [w.key for w in plan.watches if w.test.family is Family.LOOP] + [COMPOSITE]
     last = {f.watch: f for f in told.findings if f.watch in family}
+    settled = {f.watch: str(f.origin) for f in told.findings if f.origin_reason}
     gain = next(
         (f.evidence for f in reversed(told.findings) if f.detector == "loop_gain" and f.evidence.interval), None
     )
@@ -103,7 +108,9 @@ def course(mode: Mode, seed: int, shape: Shape | None = None) -> Course:
     return Course(
         mode=str(mode),
         seed=seed,
-        alerts=[_opened(alert) for alert in told.alerts if alert.phase is not Phase.PENDING],
+        alerts=[
+            _opened(alert, settled.get(alert.watch, "")) for alert in told.alerts if alert.phase is not Phase.PENDING
+        ],
         family=family,
         standings={watch: str(f.evidence.standing) for watch, f in last.items()},
         naive=naive(list(periods(seed, mode, shape))),
@@ -167,7 +174,7 @@ def _recorded(
     return truths, contents
 
 
-def _opened(alert: Alert) -> Opened:
+def _opened(alert: Alert, settled: str) -> Opened:
     first = alert.first
     return Opened(
         alert.watch,
@@ -175,5 +182,6 @@ def _opened(alert: Alert) -> Opened:
         math.ceil((alert.opened_at - FIRST_DAY) / DAY),
         str(alert.severity),
         str(first.origin),
+        settled,
         first.evidence.reason,
     )

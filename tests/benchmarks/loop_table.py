@@ -103,6 +103,11 @@ def judged(courses: Sequence[Course], command: str) -> list[Row]:
         row(f"{mode}: a naive watch tells of a fall", (any(c.naive[w] for w in _NAIVE) for c in of(mode)), None)
     external = of(Mode.FROZEN_EXTERNAL_DRIFT)
     row("frozen under external drift: it is called external", (_called(c, Origin.EXTERNAL_DRIFT) for c in external))
+    row(
+        "frozen under external drift: by the first message already",
+        (_called(c, Origin.EXTERNAL_DRIFT, at_once=True) for c in external),
+        None,
+    )
     row("propensity-weighted: the family tells", (bool(c.of_family()) for c in of(Mode.PROPENSITY_WEIGHTED)), None)
     row("a new version: the family tells", (bool(c.of_family()) for c in of(Mode.VERSION_CHANGE)), None)
     broken = of(Mode.BROKEN_ASSIGNMENT)
@@ -129,10 +134,11 @@ def _harms(c: Course) -> list[int]:
     return [a.period for a in c.alerts if a.detector == HARM]
 
 
-def _called(c: Course, origin: Origin) -> bool:
-    """The watch on everybody's clicks told in or after the event's period, and with this origin alone."""
-    told = [a.origin for a in c.alerts if a.watch == LEVEL and a.period >= SHAPE.event_at]
-    return bool(told) and set(told) == {str(origin)}
+def _called(c: Course, origin: Origin, *, at_once: bool = False) -> bool:
+    """The watch on everybody's clicks told in or after the event's period; it was this origin, and no other was ever told."""
+    alerts = [a for a in c.alerts if a.watch == LEVEL and a.period >= SHAPE.event_at]
+    allowed = {str(origin)} if at_once else {str(origin), str(Origin.UNKNOWN)}
+    return bool(alerts) and all(a.origin in allowed and a.settled == str(origin) for a in alerts)
 
 
 def _blind(c: Course) -> bool:
