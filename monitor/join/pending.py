@@ -13,7 +13,7 @@ import numpy as np
 
 from detectors import columns as cols
 from detectors import snapshot
-from detectors.columns import Columns, Hashes
+from detectors.columns import Bools, Columns, Hashes
 
 
 class Pending:
@@ -54,7 +54,7 @@ class Pending:
         return np.concatenate([part.hashes(identity) for part in parts]) if parts else np.zeros(0, np.uint64)
 
     def seal(self, stream: str, slot: int, identity: str, taken: Hashes) -> tuple[Columns, int]:
-        """Close a generation: canonical order, one row an id, none whose id is in `taken` (sorted).
+        """Close a generation: canonical order, one row an id, none whose id is in `taken` (ascending).
 
         Returns the rows and how many were dropped. `identity` names the hash column that tells rows apart.
         """
@@ -62,9 +62,8 @@ class Pending:
         count = len(rows)
         if count:
             rows = _canonical(rows, identity)
-            ids = rows.hashes(identity)
-            _, first = np.unique(ids, return_index=True)
-            fresh = np.sort(first[~np.isin(ids[first], taken)]) if len(taken) else np.sort(first)
+            ids, first = np.unique(rows.hashes(identity), return_index=True)
+            fresh = np.sort(first[~_among(taken, ids)])
             rows = rows if len(fresh) == count else rows.take(fresh)
             self._sealed[stream, slot] = rows
         self._rows += len(rows) - count
@@ -176,3 +175,11 @@ def _unpack_column(packed: list[Any]) -> cols.Column:
         return cols.Category(values[0], tuple(values[1]))
     column: cols.Column = _KINDS[kind](*values)
     return column
+
+
+def _among(ascending: Hashes, ids: Hashes) -> Bools:
+    """Which of `ids` are there: a search, where `np.isin` would order a million remembered ids again for each window."""
+    if not len(ascending):
+        return np.zeros(len(ids), np.bool_)
+    found: Bools = ascending[np.minimum(np.searchsorted(ascending, ids), len(ascending) - 1)] == ids
+    return found

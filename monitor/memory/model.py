@@ -129,6 +129,6 @@ class ModelMemory:
         return [self.units, self.voters, *self.matured.values(), *self.enrolled.values()]
 
     def taken_ids(self) -> Hashes:
-        """Ids of predictions in slots that are remembered, sorted."""
+        """Ids of predictions in slots that are remembered, ascending."""
         known = list(self.ids.values())
-        return np.unique(np.concatenate(known)) if known else np.zeros(0, np.uint64)
+        return np.sort(np.concatenate(known)) if known else np.zeros(0, np.uint64)
