@@ -114,7 +114,7 @@ class EffectiveSample:
 
     def needs(self, p: EffectiveSampleParams) -> Needs:
         """`items`, a list with the fields `item` (identity) and `propensity`, a share."""
-        return Needs(Stream.PREDICTIONS, ("items",), gated=True)
+        return Needs(Stream.PREDICTIONS, ("items",), gated=True, weighed=True)
 
     def start(self, ps: Sequence[EffectiveSampleParams]) -> ArmsState:
         """Learning."""

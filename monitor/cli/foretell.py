@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 import typer
 from rich.text import Text
 
+from detectors.comparison import Comparison
 from monitor import app as house
+from monitor.alerting.compared import reworded
 from monitor.cli.terminal import EXIT_CONFIG, err, out
 from monitor.clock import SystemClock
 from monitor.store.protocols import StoreError
@@ -19,7 +21,10 @@ from monitor.watch.plan import ModelPlan, WatchPlan
 from monitor.watch.reach import Traffic
 
 _FINDINGS = 1_000
-_ASSOCIATED = 'without cohorts everything found is "associated only"'
+_ASSOCIATED = {
+    None: 'without cohorts everything found is "associated only"',
+    Comparison.SLICE: 'with nobody held out, what people do is not compared, and their part in what is found is "associated only"',
+}
 
 
 def given(units: float | None, new: float | None, means: Sequence[str], metrics: Mapping[str, str]) -> Traffic | None:
@@ -72,7 +77,9 @@ def tell(read: house.Config, plan: ModelPlan, traffic: Traffic | None, events: f
             silent.setdefault(found.unknown, []).append(watch.key)
         else:
             told = True
-            out.print(Text(f"    {watch.key}: {reach.in_words(watch, pace, found)}{level}"))
+            words = reach.in_words(watch, pace, found)
+            said = words if watch.experiment else reworded(words, plan.compared)
+            out.print(Text(f"    {watch.key}: {said}{level}"))
     if told:
         for sentence, watches in silent.items():
             out.print(Text(f"    {', '.join(watches)}: not foretold: {sentence}"))
@@ -108,9 +115,10 @@ def at_its_level(plan: ModelPlan, watch: WatchPlan, findings: Sequence[Finding])
 
 def _buy(plan: ModelPlan, traffic: Traffic | None) -> None:
     """What a holdout would be good for."""
+    associated = _ASSOCIATED[plan.compared]
     if traffic is None or not traffic.means:
         out.print(
-            Text(f"  {_ASSOCIATED}; say --units-per-day and --mean METRIC=MEAN to hear which holdout would find 2 %")
+            Text(f"  {associated}; say --units-per-day and --mean METRIC=MEAN to hear which holdout would find 2 %")
         )
         return
     for metric in plan.metrics:
@@ -120,12 +128,12 @@ def _buy(plan: ModelPlan, traffic: Traffic | None) -> None:
         if share is None:
             out.print(
                 Text(
-                    f"  {_ASSOCIATED}; not even half of people held out would find a 2 % fall in {metric.name} within 28 d"
+                    f"  {associated}; not even half of people held out would find a 2 % fall in {metric.name} within 28 d"
                 )
             )
         else:
             out.print(
                 Text(
-                    f"  {_ASSOCIATED}; {100 * share:g} % of people held out would find a 2 % fall in {metric.name} within 28 d"
+                    f"  {associated}; {100 * share:g} % of people held out would find a 2 % fall in {metric.name} within 28 d"
                 )
             )

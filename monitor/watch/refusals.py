@@ -25,6 +25,9 @@ _HOLDS = {
 }
 _MANY = {Value.NUMBER: "numbers", Value.CATEGORY: "categories", Value.VECTOR: "vectors"}
 
+_BY_CHANCE = ("propensity_check", "effective_sample")
+"""Detectors that say nothing without the chances of items."""
+
 _PER_UNIT = ("first", "voting", "counted")
 
 
@@ -150,8 +153,29 @@ def _placed(model: ModelSettings, settings: WatchSettings) -> Iterator[Refusal]:
         yield from _of_items(model, kind, on)
     if "items" in needs.columns and predictions.items is None and predictions.item is None:
         yield ("detector",), f"{kind} needs predictions.items or predictions.item"
+    yield from _drawn(model, settings.detector)
     if predictions.unit is None and any(column in _PER_UNIT for column in needs.columns):
         yield ("detector",), f"{kind} needs predictions.unit: units are the sample"
+
+
+def _drawn(model: ModelSettings, placed: DetectorSettings) -> Iterator[Refusal]:
+    """What a detector that rests on draws, or on their chances, lacks: without it no window would ever be judged."""
+    items, params = model.predictions.items, placed.params()
+    chance = model.predictions.propensity if items is None else items.propensity
+    catalogue = getattr(params, "catalogue", 0)
+    if getattr(params, "slice", False) and (items is None or items.explored is None):
+        yield ("detector", "slice"), "needs predictions.items.explored: which of the items shown were drawn at random"
+    if (placed.kind in _BY_CHANCE or catalogue) and chance is None:
+        yield (
+            ("detector",),
+            f"{placed.kind} needs predictions.items.propensity: the chance that an item stood where it stood",
+        )
+    elif placed.kind == "propensity_check" and not catalogue and (items is None or items.target is None):
+        yield (
+            ("detector",),
+            f"{placed.kind} needs catalogue, how many items may be drawn, or predictions.items.target: else nothing tells what "
+            "propensities must add up to",
+        )
 
 
 def _contrast(model: ModelSettings, settings: WatchSettings) -> Iterator[Refusal]:

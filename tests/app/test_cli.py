@@ -300,6 +300,16 @@ def test_check_tells_what_each_watch_will_find_and_what_it_costs(loopwatch: Comm
     assert "of memory, 172,800 transactions with" in said
 
 
+def test_check_foretells_in_the_words_of_what_is_compared(loopwatch: CommandLine) -> None:
+    config = loopwatch.config.read_text()
+    loopwatch.config.write_text(config.replace("holdout:", "old_version:"))
+    done = loopwatch("check", "--units-per-day", "200000", "--mean", "clicks=0.5%")
+    said = " ".join(done.stdout.split())
+    assert done.exit_code == 0
+    assert "people of the old version are enough to find a " in said
+    assert "held-out people" not in said
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -102,7 +102,9 @@ def test_chances_that_are_logged_wrong_are_told_and_blind_what_is_weighted_by_th
     assert alert.finding.origin is Origin.DATA_QUALITY
     message = wrong.message(alert, Kind.FIRING)
     assert "items are drawn with other chances than are logged: the logged ones are too small" in message.title
+    assert "Compared with" not in message.text
     assert wrong.alerts("concentration", "effective_sample") == []
+    assert wrong.status["effective_sample"].state == "blind"
     last = wrong.status["concentration"]
     assert last.state == "blind"
     assert "propensity_check: by their logged propensities the draws stand for 12" in last.reason

@@ -16,6 +16,8 @@ from tests.watch.configs import FEED, faults, model, plan, plans, watches
 
 MINUTE, DAY = 60_000, 86_400_000
 SCORED = {**FEED["predictions"], "score": "s"}
+SHOWN = {"topic": "t", "unit": "u", "items": {"each": "shown"}}
+DRAWN = {"topic": "t", "unit": "u", "items": {"each": "shown", "propensity": "p"}}
 HERE = "json://127.0.0.1:9"
 
 
@@ -115,6 +117,22 @@ def test_an_override_of_what_cannot_be_watched_is_a_fault_with_the_reason(tmp_pa
         (
             {"predictions": {"topic": "t", "unit": "u"}, "watch": {"m": {"detector": {"kind": "concentration"}}}},
             "watch.m.detector: concentration needs predictions.items or predictions.item",
+        ),
+        (
+            {"predictions": SHOWN, "watch": {"m": {"detector": {"kind": "propensity_check", "catalogue": 9}}}},
+            "watch.m.detector: propensity_check needs predictions.items.propensity: the chance",
+        ),
+        (
+            {"predictions": SHOWN, "watch": {"m": {"detector": {"kind": "effective_sample"}}}},
+            "watch.m.detector: effective_sample needs predictions.items.propensity: the chance",
+        ),
+        (
+            {"predictions": DRAWN, "watch": {"m": {"detector": {"kind": "propensity_check"}}}},
+            "watch.m.detector: propensity_check needs catalogue, how many items may be drawn, or predictions.items.target",
+        ),
+        (
+            {"predictions": SHOWN, "watch": {"m": {"detector": {"kind": "concentration", "slice": True}}}},
+            "watch.m.detector.slice: needs predictions.items.explored",
         ),
         (
             {"metrics": {"holdout": {"of": "click"}}},

@@ -461,6 +461,15 @@ def test_beside_an_exploration_slice_exposure_is_compared_and_people_are_not() -
     ]
 
 
+def test_what_compares_draws_can_be_placed_beside_a_slice_and_what_compares_people_cannot() -> None:
+    placed = {
+        "draws": {"detector": {"kind": "concentration", "slice": True}},
+        "people": {"detector": {"kind": "concentration"}},
+    }
+    assert "draws" in got(**sliced(), watch=placed)
+    assert missing(**sliced(), watch=placed)["people"].startswith("nobody is held out")
+
+
 def test_logged_propensities_are_checked_where_something_tells_what_they_must_add_up_to() -> None:
     def checked(**items: Any) -> dict[str, Any]:
         return {"predictions": predictions(items={"each": "shown", "propensity": "p", **items})}

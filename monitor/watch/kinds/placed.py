@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from detectors.catalogue import DETECTORS
 from detectors.columns import Cohort
+from detectors.comparison import Comparison
 from monitor.settings.model import ModelSettings
 from monitor.watch.kinds.contrasts import why_no_contrast
 from monitor.watch.kinds.wanted import Wanted
@@ -21,7 +22,8 @@ def placed(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]:
         test = DETECTORS[settings.detector.kind]
         params = settings.detector.params()
         needs = test.needs(params)
-        if needs.contrast and (why := why_no_contrast(model)):
+        beside_draws = model.comparison is Comparison.SLICE and getattr(params, "slice", False)
+        if needs.contrast and not beside_draws and (why := why_no_contrast(model)):
             missing[name] = why
             continue
         yield Wanted(
