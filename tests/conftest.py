@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -40,6 +40,19 @@ def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
     """One process more than `-n auto` takes: tests of real servers mostly wait for them."""
     processors = yield
     return processors + 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """A file stays on one process, and all of `tests/e2e`, whose one stream takes long to make."""
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]  # ships no types
+
+    class Together(LoadFileScheduling):  # type: ignore[misc]  # likewise
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return "tests/e2e" if file.startswith("tests/e2e/") else file
+
+    return Together(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture
