@@ -35,6 +35,7 @@ START = 1_704_067_200_000
 PERSON = "person-jane.doe@example.org"
 SECRETS = {
     "SaslSettings": "s4sl+pa/ss word-71c0",
+    "TokenSettings": "t0ken/client+secret 8d1e",
     "DatabaseSettings": "d4ta/base@secret-52b1",
     "Destination": "h00k-t0ken-secret-93e4",
     "HttpSettings": "b3arer-token-secret-15fd",
@@ -182,6 +183,27 @@ def test_a_planted_secret_is_found_nowhere(
         assert daemon.terminate() == 0
         seen.add("log of the refused", daemon.err.read_text() + daemon.out.read_text())
     assert "refused the user or the password (user 'reader', SCRAM-SHA-512)" in seen.texts[-1][1]
+
+    of_tokens = tmp_path / "tokens" / "loopwatch.yaml"
+    of_tokens.parent.mkdir()
+    with webhook(*[Answer(500, body=b"no")] * 50) as endpoint:
+        fetched = (
+            f"{{ endpoint: '{endpoint.url('http', '/token')}', client_id: reader, client_secret: \"${{TOKEN}}\" }}"
+        )
+        of_tokens.write_text(
+            of_environment.read_text().replace(
+                'mechanism: SCRAM-SHA-512, user: reader, password: "${SASL}"',
+                f"mechanism: OAUTHBEARER, token: {fetched}",
+            )
+        )
+        with RunningDaemon(of_tokens, env | {"TOKEN": SECRETS["TokenSettings"]}, arguments=debugging) as daemon:
+            daemon.wait(
+                "no token can be had", lambda: "the token cannot be had" in str(daemon.parts().get("models", ""))
+            )
+            seen.add("readyz", page(daemon, "/readyz"))
+            assert daemon.terminate() == 0
+            seen.add("log of the one without a token", daemon.err.read_text() + daemon.out.read_text())
+        assert endpoint.received
 
     with RunningDaemon(of_files, {}, arguments=debugging) as daemon:
         token = SECRETS["HttpSettings"]
