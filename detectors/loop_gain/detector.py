@@ -8,7 +8,7 @@ pairs times periods. The interval shown is valid at every look: of coins it uses
 
 Where nothing may be tilted, `instrument: exploration` takes the luck of the random slots for the push. It is weaker, and rests on an
 assumption: that a showing drawn at random teaches the model as much as one that it chose. Of a model trained on draws alone it tells
-how that answers draws, which is no feeding on itself.
+how that answers draws, which is no feeding on itself. So a config's watch by it warns, and does not page.
 
 Nothing is claimed where pushes were not felt (first-stage F below 10), where the effective number of pairs is small, or where the
 feed has collapsed to less than a fifth of the effective items it began with ("saturated"): there a gain cannot be told from that of

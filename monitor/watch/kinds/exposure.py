@@ -53,7 +53,7 @@ def narrowing(model: ModelSettings, missing: dict[str, str]) -> Iterator[Wanted]
 
 
 def _gain(model: ModelSettings, window: int, missing: dict[str, str]) -> Iterator[Wanted]:
-    """Loop gain: by the coins of a tilt, else by the luck of random slots. It is causal, so it may page."""
+    """Loop gain: by the coins of a tilt, which is causal, so it may page; else by the luck of random slots, which assumes more."""
     items, tilted = model.predictions.items, model.predictions.tilted
     why = _lacking(model, LOOP_GAIN)
     by_coins = tilted is not None and items is not None and items.pair is not None
@@ -69,7 +69,7 @@ def _gain(model: ModelSettings, window: int, missing: dict[str, str]) -> Iterato
         instrument="tilt" if by_coins else "exploration",
         training_periods=_trained_periods(model),
     )
-    yield Wanted(LOOP_GAIN, LOOP_GAIN, params, "", window, "page")
+    yield Wanted(LOOP_GAIN, LOOP_GAIN, params, "", window, "page" if by_coins else "warn")
 
 
 def _tail_of_answers(model: ModelSettings, window: int, missing: dict[str, str]) -> Iterator[Wanted]:
