@@ -44,7 +44,7 @@ from detectors.columns import Columns, Floats, Hashes, Ints
 from detectors.detector import Family, Needs, Params, Stream, Tick
 from detectors.evidence import Evidence, Interval, Standing, Verdict
 from detectors.increments import bernoulli, multinomial
-from detectors.math import keyed
+from detectors.math import bootstrap, keyed
 from detectors.math.intervals import normal_mixture_radius
 
 DAY = 86_400_000
@@ -74,7 +74,7 @@ class InterleavingParams(Params):
 
 @dataclass(frozen=True)
 class Ballots:
-    """By unit (keys ascending): sessions won by treatment, by control; slates headed by treatment, by either. (n, 4)."""
+    """By unit (keys ascending, mixed hashes): sessions won by treatment, by control; slates headed by treatment, by either. (n, 4)."""
 
     keys: Hashes
     counts: Ints
@@ -122,7 +122,7 @@ class Interleaving:
         credit, top = rows.numbers("credit"), rows.numbers("top")
         counted = rows.flags("entering") & (rows.unit != 0)
         ballots = np.stack([credit > 0, credit < 0, top > 0, (top > 0) | (top < 0)], axis=1)[counted].astype(np.int64)
-        sums = keyed.add(keyed.KeyedSums(a.keys, a.counts), rows.unit[counted], ballots)
+        sums = keyed.add(keyed.KeyedSums(a.keys, a.counts), bootstrap.mix(rows.unit[counted]), ballots)
         return Ballots(sums.keys, sums.sums)
 
     def merge(self, prep: None, a: Ballots, b: Ballots) -> Ballots:

@@ -28,7 +28,7 @@ EVERYBODY = np.uint64(2**64 - 1)
 class Seen:
     """Distinct (arm, unit, item), ascending, each array (n,).
 
-    arm, unit, item   0 exposed or 1 holdout; the unit's own hash; mixed hash.
+    arm, unit, item   0 exposed or 1 holdout; both hashes mixed, so that no unit's own hash outlives its erasure.
     below             (2,) mixed hashes of units from which on none of the arm is kept.
     exposures         (2,) items shown, also to units that are not kept.
     """
@@ -50,7 +50,9 @@ def of(rows: Columns, max_pairs: int) -> Seen:
     """What the policy chose for exposed units and what held-out units were shown, at most `max_pairs` of each arm."""
     shown = showings.chosen(showings.of(rows))
     exposures = np.bincount(shown.arm, minlength=2).astype(np.int64)
-    return _kept(shown.arm, rows.unit[shown.owner], shown.item, np.full(2, EVERYBODY), exposures, max_pairs)
+    return _kept(
+        shown.arm, bootstrap.mix(rows.unit[shown.owner]), shown.item, np.full(2, EVERYBODY), exposures, max_pairs
+    )
 
 
 def merge(a: Seen, b: Seen, max_pairs: int) -> Seen:
@@ -66,20 +68,19 @@ def merge(a: Seen, b: Seen, max_pairs: int) -> Seen:
 
 
 def _kept(arm: Ints, unit: Hashes, item: Hashes, below: Hashes, exposures: Ints, max_pairs: int) -> Seen:
-    rank = bootstrap.mix(unit)
-    kept = rank < below[arm]
-    arm, unit, item, rank = arm[kept], unit[kept], item[kept], rank[kept]
-    order = np.lexsort((item, rank, arm))
-    arm, unit, item, rank = arm[order], unit[order], item[order], rank[order]
+    kept = unit < below[arm]
+    arm, unit, item = arm[kept], unit[kept], item[kept]
+    order = np.lexsort((item, unit, arm))
+    arm, unit, item = arm[order], unit[order], item[order]
     new = np.ones(len(arm), np.bool_)
-    new[1:] = (arm[1:] != arm[:-1]) | (rank[1:] != rank[:-1]) | (item[1:] != item[:-1])
-    arm, unit, item, rank = arm[new], unit[new], item[new], rank[new]
+    new[1:] = (arm[1:] != arm[:-1]) | (unit[1:] != unit[:-1]) | (item[1:] != item[:-1])
+    arm, unit, item = arm[new], unit[new], item[new]
     below = below.copy()
     for which in (0, 1):
-        own = rank[arm == which]
+        own = unit[arm == which]
         if len(own) > max_pairs:
             below[which] = own[max_pairs]  # the first unit that does not fit goes whole, and so do all after it
-    fits = rank < below[arm]
+    fits = unit < below[arm]
     return Seen(arm[fits], unit[fits], item[fits], below, exposures)
 
 

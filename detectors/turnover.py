@@ -71,7 +71,7 @@ def between(before: Seen, now: Seen, arm: int, top: int) -> Turnover:
 
 
 def _half(seen: Seen, arm: int, which: bool) -> tuple[Hashes, Hashes]:
-    """Distinct (unit, item) of a half of an arm's units, units in the order of their mixed hashes."""
+    """Distinct (unit, item) of a half of an arm's units, ascending by unit."""
     own = (seen.arm == arm) & ((mixed(seen.unit, _HALVES) & np.uint64(1)).astype(np.bool_) == which)
     return seen.unit[own], seen.item[own]
 
@@ -80,8 +80,7 @@ def _rarefied(unit: Hashes, item: Hashes, at_most: int) -> tuple[Hashes, Hashes]
     """The first units that have at most so many showings together."""
     if len(unit) <= at_most:
         return unit, item
-    rank = bootstrap.mix(unit)
-    fits = rank < rank[at_most]
+    fits = unit < unit[at_most]
     return unit[fits], item[fits]
 
 

@@ -31,7 +31,7 @@ _INNER = np.linspace(0.01, 0.99, BINS + 1)
 class Scored:
     """Showings with a score, ascending by (arm, mixed unit, score, came), each array (n,).
 
-    arm, unit, score, came   0 exposed or 1 holdout; the unit's own hash; the model's score; 1 if it brought the outcome.
+    arm, unit, score, came   0 exposed or 1 holdout; mixed hash; the model's score; 1 if it brought the outcome.
     below                    (2,) mixed hashes of units from which on none of the arm is kept.
     shown                    (2, 2) by arm: showings, and those with a score, also of units that are not kept.
     """
@@ -74,7 +74,7 @@ def of(rows: Columns, max_rows: int) -> Scored:
     return _kept(
         Scored(
             chosen.arm[told],
-            rows.unit[chosen.owner[told]],
+            bootstrap.mix(rows.unit[chosen.owner[told]]),
             score[told] + 0.0,  # zero has two signs, and is one value
             came[told].astype(np.int64),
             np.full(2, _ALL),
@@ -100,15 +100,14 @@ def merge(a: Scored, b: Scored, max_rows: int) -> Scored:
 
 
 def _kept(a: Scored, max_rows: int) -> Scored:
-    rank = bootstrap.mix(a.unit)
-    order = np.lexsort((a.came, a.score, rank, a.arm))
-    order = order[rank[order] < a.below[a.arm[order]]]
-    arm, rank, below = a.arm[order], rank[order], a.below.copy()
+    order = np.lexsort((a.came, a.score, a.unit, a.arm))
+    order = order[a.unit[order] < a.below[a.arm[order]]]
+    arm, unit, below = a.arm[order], a.unit[order], a.below.copy()
     for which in (0, 1):
-        own = rank[arm == which]
+        own = unit[arm == which]
         if len(own) > max_rows:
             below[which] = own[max_rows]  # the first unit that does not fit goes whole, and so do all after it
-    fits = order[rank < below[arm]]
+    fits = order[unit < below[arm]]
     return Scored(a.arm[fits], a.unit[fits], a.score[fits], a.came[fits], below, a.shown)
 
 

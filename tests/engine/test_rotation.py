@@ -109,7 +109,7 @@ def test_another_rule_of_rotation_forgets_who_was_enrolled_under_the_old_one(tmp
             "begin and end",
         ),
         ({"field": "arm", "holdout": {"share": "5%", "since": "2026-01-05T00:00:00Z"}}, "nothing rotates"),
-        ({"hash": {"salt": "s"}, "holdout": {"share": "5%", "rotates": "7d"}}, "keeps the same people held out"),
+        ({"hash": {"salt": "s"}, "holdout": {"share": "5%", "rotates": "7d"}}, "keeps the same people apart"),
         ({"field": "arm", "holdout": {"share": "5%", "rotates": "1h", "since": "Monday"}}, "is not a time"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import sys
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -189,6 +190,20 @@ def test_a_statistic_that_was_packed_and_unpacked_is_the_same_statistic(name: st
         twice = detector.merge(prep, restored, detector.fold(prep, detector.empty(prep), tape))
         direct = detector.fold(prep, _fold(detector, prep, [tape]), tape)
         assert pack_record(twice) == pack_record(direct)
+
+
+@every_detector
+def test_no_unit_is_kept_by_its_own_hash(name: str) -> None:
+    """Nothing can be taken out of a statistic that is open: who is erased must not be readable in it."""
+    detector, example = _of(name)
+    rng, state = np.random.default_rng(6), detector.start([example.params])
+    for window in range(WINDOWS):
+        rows = example.rows(rng, ROWS, window)
+        rows = replace(rows, unit=np.where(rows.unit, rows.unit ^ np.uint64(0xD1B5_4A32_D192_ED03), rows.unit))
+        statistic = _fold(detector, detector.prepare(example.params, state, 0), [rows])
+        state, _ = detector.close([example.params], state, [statistic], _tick(window))
+        kept = pack_record(statistic) + pack_row(state, 0)
+        assert not any(int(unit).to_bytes(8, "little") in kept for unit in np.unique(rows.unit) if unit)
 
 
 @every_detector

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 _RECOVERED_WITHIN_S = 120
+_GONE_WITHIN_S = 30
 
 
 class NoPostgres(Exception):
@@ -95,6 +96,8 @@ class PostgresCluster:
     def stop(self) -> None:
         """End the server, without writing down what is removed anyway, and remove its files."""
         if self.server is not None:
+            process = self.server.get_postmaster_info().process
             self.shut_down()
+            process.wait(_GONE_WITHIN_S)  # its file goes before it does, and `cleanup` would kill what is just leaving
             self.server.cleanup()
             self.server = None
