@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil  # type: ignore[import-untyped]  # ships no types
 import psycopg
 from psycopg import sql
 
@@ -96,7 +97,7 @@ class PostgresCluster:
     def stop(self) -> None:
         """End the server, without writing down what is removed anyway, and remove its files."""
         if self.server is not None:
-            process = self.server.get_postmaster_info().process
+            process = psutil.Process(self.server.get_pid())
             self.shut_down()
             process.wait(_GONE_WITHIN_S)  # its file goes before it does, and `cleanup` would kill what is just leaving
             self.server.cleanup()
