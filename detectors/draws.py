@@ -32,7 +32,8 @@ def weights(chance: Floats, catalogue: int) -> Floats:
     [1.0, 2.0, 20.0]
     """
     known = chance > 0.0
-    counted: Floats = np.minimum(1.0 / (catalogue * np.where(known, chance, 1.0)), LARGEST)
+    with np.errstate(over="ignore"):  # of a chance next to nothing
+        counted: Floats = np.minimum(1.0 / (catalogue * np.where(known, chance, 1.0)), LARGEST)
     return np.where(known, counted, np.nan)
 
 

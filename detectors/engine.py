@@ -146,6 +146,23 @@ def begin(bank: Bank, rows: Bools, at: Ints) -> Bank:
     )
 
 
+def give_on(bank: Bank, bets: Bools, at: Ints) -> Bank:
+    """Bets (W, G) that are about something else from event time `at` (W,) on: what they have gathered is thrown away.
+
+    They go on with the spend of the windows to come. Evidence only falls, so the promise holds whoever chooses, and when, as long
+    as the choice is made before the window's outcome is known.
+    """
+    return replace(
+        bank,
+        warn=np.where(bets, -np.inf, bank.warn),
+        page=np.where(bets, -np.inf, bank.page),
+        critical=np.where(bets, -np.inf, bank.critical),
+        drift=np.where(bets, 0.0, bank.drift),
+        since=np.where(bets, at[:, None], bank.since),
+        since_window=np.where(bets, bank.windows[:, None], bank.since_window),
+    )
+
+
 def modes(bank: Bank) -> list[Mode]:
     """The mode of every row, in words."""
     return [_MODES[m] for m in bank.mode]

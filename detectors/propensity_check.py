@@ -146,7 +146,8 @@ class PropensityCheck:
             np.full(len(chance), 1.0 / prep.catalogue) if prep.catalogue else showings.numbers(voters, shown, "target")
         )
         known = (chance > 0.0) & np.isfinite(even)
-        weight = even[known] / chance[known]
+        with np.errstate(over="ignore"):  # of a chance next to nothing
+            weight = even[known] / chance[known]
         cut = weight > prep.largest
         counted = np.rint(np.where(cut, prep.largest, weight) * _ONE).astype(np.int64)
         values = np.stack([np.ones_like(counted), counted, cut.astype(np.int64)], axis=1)

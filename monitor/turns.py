@@ -143,7 +143,7 @@ class ModelTurns:
 
     def _reread(self, memory: ModelMemory, commands: Sequence[Command]) -> None:
         """Give dead letters that a person asked for another chance."""
-        places = [place for c in commands if c.verb == REQUEUE for place in places_of(c.arguments)]
+        places = sorted({place for c in commands if c.verb == REQUEUE for place in places_of(c.arguments)})
         if places:
             self.engine.retake(memory, reread(self.source, places, memory.offsets, self.clock))
 

@@ -53,6 +53,11 @@ def clear(spans: Spans, rows: Bools) -> Spans:
     return Spans(spans.sums * keep[:, None, None, None], spans.buckets * keep[:, None])
 
 
+def without(spans: Spans, columns: Bools) -> Spans:
+    """Forget the sums of the columns in `columns` (W, k), in all windows."""
+    return Spans(np.where(columns[:, None, None, :], 0.0, spans.sums), spans.buckets)
+
+
 def at_least(spans: Spans, windows: Ints) -> tuple[Floats, Ints, Ints]:
     """Sums over the shortest span of at least `windows` (W,) windows (or all there are).
 

@@ -1,13 +1,17 @@
 """B5 by group: are the cohorts of their planned sizes in every group of people, though they may be in the whole?
 
 A holdout that is lost in one country or one version of an app hardly moves the holdout of all. Groups are the values of a category
-that a person has. One that brings `min_units` new units in a window gets a place of its own, up to 50 of them in the life of the
-watch; everybody else is watched together as `other groups`. A unit counts once, as in `sample_ratio`, in the group it was first seen in.
+that a person has. One that brings `min_units` new units in a window gets one of 50 places of its own; everybody else is watched together
+as `other groups`. Where all places are taken, a new group gets that of one which has not brought so many in any window for 14 days:
+old versions of an app make room for new ones. Such a place begins anew, with no units, no evidence and the spend of the windows to
+come: evidence that is thrown away costs power, never the promise. A unit counts once, as in `sample_ratio`, in the group it was
+first seen in.
 
 Null: in every group each new unit is held out with a chance whose log odds are within `tolerance` of the planned ones. One engine
 bets on all groups; the average of their bets is valid against the intersection, so 51 groups cost one watch's budget. The group
 whose bets speak loudest is named, and beside it all whose whole interval lies off the plan. An alert ends when the group that it
 names is repaired, by a test, and no other has been off the plan, with its whole interval, in the last quarter of the time since then.
+That group keeps its place; if nobody of it comes any more, only a person can end the alert (`rearm`).
 
 Source: I5 (`detectors.split`) in the engine of `detectors.engine`.
 
@@ -66,6 +70,7 @@ class SampleRatioByGroup:
     """See the module's text."""
 
     name = "sample_ratio_by_group"
+    fingerprint_extra = "places are given on"
     family = Family.INTEGRITY
     hint = False
     params = SampleRatioByGroupParams
@@ -105,11 +110,12 @@ class SampleRatioByGroup:
     ) -> tuple[SampleRatioByGroupState, list[Evidence]]:
         """Advance; see `detectors.engine`."""
         w, live = len(ps), ~tick.gated
-        known = [
-            state.placed(cell, a, p.min_units) if on else state.places(cell)
-            for p, cell, a, on in zip(ps, s.places, stats, live, strict=True)
+        placed = [
+            state.placed(s, row, a, p.min_units, int(tick.end[row])) if on else state.as_it_was(s, row)
+            for row, (p, a, on) in enumerate(zip(ps, stats, live, strict=True))
         ]
-        window = np.stack([state.counts(a, places) for a, places in zip(stats, known, strict=True)])
+        s = state.with_places(s, placed, tick.start)
+        window = np.stack([state.counts(a, each.places) for a, each in zip(stats, placed, strict=True)])
         started = engine.begin(s.bank, s.bank.mode == engine.LEARNING, tick.start)
         informative = window.sum(axis=(1, 2)) > 0
         bank, verdict = engine.advance(
@@ -121,14 +127,13 @@ class SampleRatioByGroup:
         seen = replace(
             s,
             bank=bank,
-            places=np.array([state.packed(places) for places in known] or None, object).ravel()[:w],
             total=total,
             fresh=np.where(open_[:, None, None], s.fresh + window, s.fresh),
             spans=dyadic.push(s.spans, window.reshape(w, -1), counted),
             accused=np.where(verdict.opened, _loudest(bank), s.accused),
         )
         recent, offered = _recent(seen, verdict)
-        told = _tell(ps, seen, known, recent, offered, verdict, tick)
+        told = _tell(ps, seen, [each.places for each in placed], recent, offered, verdict, tick)
         ended = verdict.closed | verdict.restarted
         gone = ended & ~verdict.opened
         deviation = split.log_odds(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from pydantic import Field
 
 from detectors import engine, split
 from detectors.cohort_by_group.tallies import OTHER, some_of, texts_of
-from detectors.columns import Cohort, Columns, Floats, Hashes, Ints
+from detectors.columns import Bools, Cohort, Columns, Floats, Hashes, Ints
 from detectors.math import dyadic, keyed
 from detectors.named import Named, Texts, identities, joined, nameless
 from detectors.snapshot import pack_record, unpack_record
@@ -19,6 +20,8 @@ from detectors.snapshot import pack_record, unpack_record
 PLACES = 50
 GROUPS = PLACES + 1
 """Groups by themselves, and all others together."""
+KEPT_MS = 14 * 86_400_000
+"""Event time for which a group keeps its place after the last window in which it was large."""
 
 
 class SampleRatioByGroupParams(split.SplitParams):
@@ -52,12 +55,14 @@ class SampleRatioByGroupState:
     """W watches.
 
     places         (W,) bytes of `Places`, empty while there are none.
+    large          (W, PLACES) end, event time ms, of the last window in which a place's group brought `min_units`.
     total, fresh   (W, GROUPS, 2) new units since the start, and since the alert opened; spans: the last windows, flat.
     accused        (W,) the group of the open alert, -1 if there is none; broken (W,) its log odds off plan at the alarm, signed.
     """
 
     bank: engine.Bank
     places: npt.NDArray[Any]
+    large: Ints
     total: Floats
     fresh: Floats
     spans: dyadic.Spans
@@ -74,6 +79,7 @@ def start(watches: int) -> SampleRatioByGroupState:
     return SampleRatioByGroupState(
         bank=replace(bank, page=flat, warn=flat.copy()),
         places=np.full(watches, b"", object),
+        large=np.zeros((watches, PLACES), np.int64),
         total=np.zeros((watches, GROUPS, 2)),
         fresh=np.zeros((watches, GROUPS, 2)),
         spans=dyadic.start(watches, GROUPS * 2),
@@ -104,17 +110,55 @@ def together(a: Split, b: Split) -> Split:
     return Split(sums.keys, sums.sums, some_of(joined(a.named, b.named)))
 
 
-def placed(cell: bytes, a: Split, min_units: int) -> Places:
-    """The places after this window: groups that are large enough in it get those that are left, the largest first.
+@dataclass(frozen=True)
+class Placed:
+    """The places of a window, since when their groups were last large (PLACES,), and which were given on (GROUPS,)."""
 
-    Only how many came decides, never how they were split: so the window that gives a group its place counts as evidence, too.
+    places: Places
+    large: Ints
+    given_on: Bools
+
+
+def as_it_was(s: SampleRatioByGroupState, row: int) -> Placed:
+    """The places of a watch as they were before the window."""
+    return Placed(places(s.places[row]), s.large[row], np.zeros(GROUPS, np.bool_))
+
+
+def placed(s: SampleRatioByGroupState, row: int, a: Split, min_units: int, end: int) -> Placed:
+    """The places of a watch in the window that ends at `end`: groups that are large in it get those that are left, the largest first.
+
+    Where none is left, those whose group has not been large for `KEPT_MS`, the longest first, and never that of the group that an
+    open alert names. Only how many came decides, never how they were split: so the window that gives a group its place counts
+    as evidence, too.
     """
-    had = places(cell)
-    size = a.units.sum(axis=1)
-    new = np.flatnonzero((size >= min_units) & ~np.isin(a.groups, had.ids))
-    taken = new[np.argsort(-size[new], kind="stable")][: PLACES - len(had.ids)]
-    ids = a.groups[taken]
-    return Places(np.concatenate([had.ids, ids]), np.concatenate([had.texts, texts_of(a.named, ids)]))
+    known, size = places(s.places[row]), a.units.sum(axis=1)
+    is_large, large, given_on = size >= min_units, s.large[row].copy(), np.zeros(GROUPS, np.bool_)
+    large[: len(known.ids)][np.isin(known.ids, a.groups[is_large])] = end
+    new = np.flatnonzero(is_large & ~np.isin(a.groups, known.ids))
+    new = new[np.argsort(-size[new], kind="stable")]
+    left = np.arange(len(known.ids), PLACES)
+    idle = np.flatnonzero((end - large[: len(known.ids)] >= KEPT_MS) & (np.arange(len(known.ids)) != s.accused[row]))
+    at = np.concatenate([left, idle[np.argsort(large[idle], kind="stable")]])[: len(new)]
+    taken, had = a.groups[new[: len(at)]], len(known.ids)
+    ids, texts = np.zeros(max(had, int(at.max(initial=-1)) + 1), np.uint64), np.full(PLACES, "", object)
+    ids[:had], texts[:had] = known.ids, known.texts
+    ids[at], texts[at], large[at] = taken, texts_of(a.named, taken), end
+    given_on[at[at < had]] = True
+    return Placed(Places(ids, texts[: len(ids)]), large, given_on)
+
+
+def with_places(s: SampleRatioByGroupState, placed: Sequence[Placed], start: Ints) -> SampleRatioByGroupState:
+    """The state with these places, one a watch; those that were given on begin anew in the window that starts at `start` (W,)."""
+    anew = np.stack([each.given_on for each in placed])
+    return replace(
+        s,
+        bank=engine.give_on(s.bank, np.repeat(anew, split.BETS, axis=1), start),
+        places=np.array([packed(each.places) for each in placed] or None, object).ravel()[: len(placed)],
+        large=np.stack([each.large for each in placed]),
+        total=np.where(anew[:, :, None], 0.0, s.total),
+        fresh=np.where(anew[:, :, None], 0.0, s.fresh),
+        spans=dyadic.without(s.spans, np.repeat(anew, 2, axis=1)),
+    )
 
 
 def places(cell: bytes) -> Places:

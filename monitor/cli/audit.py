@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +25,7 @@ from monitor.cli.terminal import (
     out,
     progress_bar,
     read_config,
+    writing,
 )
 from monitor.clock import SystemClock
 from monitor.store.chain import Head
@@ -63,9 +64,11 @@ def verify(
         raise typer.Exit(EXIT_AWAY) from None
     finally:
         store.close()
+    if not models:
+        err.print(Text("nothing is stored in the database of this config, so there is nothing to verify"))
     for report in reports:
         _tell(report)
-    if any(report.faults for report in reports):
+    if not models or any(report.faults for report in reports):
         raise typer.Exit(EXIT_FAULT)
 
 
@@ -92,7 +95,10 @@ def export(
         raise typer.Exit(EXIT_CONFIG)
     store, models = _open(config, model)
     try:
-        with nullcontext(sys.stdout.buffer) if to is None else to.open("wb") as target:
+        with (
+            nullcontext() if to is None else writing(to),
+            nullcontext(sys.stdout.buffer) if to is None else to.open("wb") as target,
+        ):
             for name in models:
                 for line in lines_of(store, name, first, last):
                     target.write(msgspec.json.encode(line) + b"\n")
@@ -128,7 +134,9 @@ def _heads(given: Sequence[str], models: Sequence[str]) -> dict[str, Head]:
             raise typer.Exit(EXIT_CONFIG)
         if name not in models:
             err.print(
-                Text(f"--head names the model {name!r}, of which nothing is stored; there is {', '.join(models)}")
+                Text(
+                    f"--head names the model {name!r}, of which nothing is stored; there is {', '.join(models) or 'nothing yet'}"
+                )
             )
             raise typer.Exit(EXIT_FAULT)
         heads[name] = Head(int(position), rest)
@@ -143,7 +151,15 @@ def _moment(option: str, text: str, *, whole_day: bool = False) -> int:
         err.print(Text(f"{option} {text!r} is neither a day (2026-03-01) nor a moment (2026-03-01T14:00:00Z)"))
         raise typer.Exit(EXIT_CONFIG) from None
     at = round((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp() * 1000)
-    return at + _DAY if whole_day and len(text) == len("2026-03-01") else at
+    return at + _DAY if whole_day and _is_day(text) else at
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _tell(report: Report) -> None:

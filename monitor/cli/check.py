@@ -28,6 +28,9 @@ from monitor.cli.terminal import (
 from monitor.ingest.source import SourceError
 from monitor.watch.plan import DAY
 
+_MOST = 1e12
+"""People or events a day."""
+
 
 def check(
     config: ConfigPath = DEFAULT_CONFIG,
@@ -37,10 +40,13 @@ def check(
     topic: Annotated[str, typer.Option(help="With --sample: the topic that the events are from.")] = "",
     units_per_day: Annotated[
         float | None,
-        typer.Option(min=1, help="People (units) a day, to be told what each watch will find and what it costs."),
+        typer.Option(
+            min=1, max=_MOST, help="People (units) a day, to be told what each watch will find and what it costs."
+        ),
     ] = None,
     new_per_day: Annotated[
-        float | None, typer.Option(min=1, help="Of these, people never seen before: cohorts count each once. Else all.")
+        float | None,
+        typer.Option(min=1, max=_MOST, help="Of these, people never seen before: cohorts count each once. Else all."),
     ] = None,
     mean: Annotated[
         list[str] | None, typer.Option(help="METRIC=MEAN, for instance reads=12%; repeat for more metrics.")
@@ -51,7 +57,9 @@ def check(
             help="TOPIC=FILE, a healthy period: every watch is run over it; repeat for more. Else the config's history:."
         ),
     ] = None,
-    events_per_day: Annotated[float | None, typer.Option(min=1, help="Events a day, of all streams.")] = None,
+    events_per_day: Annotated[
+        float | None, typer.Option(min=1, max=_MOST, help="Events a day, of all streams.")
+    ] = None,
 ) -> None:
     """Read the config; list every watch, what it may spend and find, what cannot be watched and why, and what it costs."""
     read = read_config(config)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from monitor.alerting.words import moment
 from monitor.cli.operate import opened, plan_of, request
-from monitor.cli.terminal import DEFAULT_CONFIG, EXIT_CONFIG, EXIT_FAULT, ConfigPath, err, out
+from monitor.cli.terminal import DEFAULT_CONFIG, EXIT_CONFIG, EXIT_FAULT, ConfigPath, err, out, read_config
 from monitor.events import Reject
 from monitor.ingest.reasons import printable
 from monitor.rereading import MOST, REQUEUE
@@ -28,12 +28,13 @@ Place = Annotated[str, typer.Argument(help="TOPIC:PARTITION:OFFSET, as `list` pr
 def listed(
     model: Model,
     config: ConfigPath = DEFAULT_CONFIG,
-    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=_EVERYTHING, help="How many, newest first.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Dead letters of a model, newest first, with the reasons by how often they were given."""
-    plan_of(config, model)
-    with opened(config) as store:
+    read = read_config(config)
+    plan_of(read, model)
+    with opened(read, look=True) as store:
         found, total = store.rejects(model, limit=limit), int(store.status(model)["rejects"])
     if as_json:
         for reject in found:
@@ -55,8 +56,9 @@ def listed(
 
 def show(place: Place, model: Model, config: ConfigPath = DEFAULT_CONFIG) -> None:
     """One dead letter, with its bytes if the config keeps them."""
-    plan_of(config, model)
-    with opened(config) as store:
+    read = read_config(config)
+    plan_of(read, model)
+    with opened(read, look=True) as store:
         reject = _found(store, model, place)
     out.print(Text(f"place    {_place(reject)}"))
     out.print(Text(f"written  {moment(reject.timestamp) if reject.timestamp > 0 else 'not known'}"))
@@ -89,8 +91,9 @@ def requeue(
     if sum((bool(places), every, bool(field))) != 1:
         err.print("say which: places as `list` prints them, --field, or --all")
         raise typer.Exit(EXIT_CONFIG)
-    plan_of(config, model)
-    with opened(config) as store:
+    read = read_config(config)
+    plan_of(read, model)
+    with opened(read) as store:
         if places:
             wanted = [_found(store, model, place) for place in places]
         else:

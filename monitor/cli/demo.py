@@ -19,6 +19,7 @@ from monitor.cli.terminal import (
     progress_bar,
     read_config,
     shown,
+    writing,
 )
 from monitor.clock import SystemClock
 from monitor.simulate import open_bandit
@@ -34,6 +35,8 @@ def demo(
     impressions: Annotated[int, typer.Option(min=20_000, help="How many impressions to resample.")] = story.IMPRESSIONS,
 ) -> None:
     """See it work in a minute: real impressions of a shop with a harm planted, its alert and recovery; then a loop closing."""
+    with writing(to):
+        to.mkdir(parents=True, exist_ok=True)
     clock = SystemClock()
     read = read_config(story.config_path())
     plan = story.with_destinations(read.plans.models[0])

@@ -38,7 +38,7 @@ def arm(
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """End a model's rehearsal: from now on pages go to whoever is woken, no longer to the digest."""
-    submit(config, model, "arm", "")
+    submit(config, model, "arm")
     out.print(Text(f"{model} is armed from its next turn on"))
 
 
@@ -58,12 +58,18 @@ def erase(
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Forget one unit: its waiting rows, what is known of it, and its id in dead letters. The id itself is stored nowhere."""
-    plan = plan_of(config, model)
-    key = Identities(plan.hash_key).of(unit)
+    read = read_config(config)
+    plan = plan_of(read, model)
+    try:
+        key = Identities(plan.hash_key).of(unit)
+    except UnicodeEncodeError:
+        err.print(Text("--unit is no UTF-8 text, and so are no ids of events"))
+        raise typer.Exit(EXIT_CONFIG) from None
     if not key:
         err.print(Text("--unit is empty: give the id as it stands in the events"))
         raise typer.Exit(EXIT_CONFIG)
-    with opened(config) as store:
+    with opened(read) as store:
+        _say_if_new(store, model)
         redacted = store.redact(model, unit)
         store.submit(_command(model, ERASE, "", {"unit": key, "after": redacted.through}))
     longest = duration(max(DAY, *(w.window for w in plan.watches)))
@@ -85,8 +91,9 @@ def resend(
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Send messages again that were given up: refused by their destination, or tried for too long."""
-    plan_of(config, model)
-    with opened(config) as store:
+    read = read_config(config)
+    plan_of(read, model)
+    with opened(read) as store:
         parked = [
             r.id
             for r, state in store.notifications(limit=_EVERYTHING)
@@ -102,31 +109,44 @@ def resend(
     out.print(Text(f"{model}: {len(wanted):,} message(s) are sent again from its next turn on"))
 
 
-def submit(path: Path, model: str, verb: str, target: str) -> None:
-    """Write a command for a model, or end with the reason why not."""
-    plan = plan_of(path, model)
-    if target and target not in {w.key for w in plan.watches}:
+def submit(path: Path, model: str, verb: str, target: str | None = None) -> None:
+    """Write a command for a model or for one of its watches, or end with the reason why not."""
+    read = read_config(path)
+    plan = plan_of(read, model)
+    if target is not None and target not in {w.key for w in plan.watches}:
         known = ", ".join(sorted(w.key for w in plan.watches))
         err.print(Text(f"{model} has no watch named {target!r}; it has {known}"))
         raise typer.Exit(EXIT_CONFIG)
-    with opened(path) as store:
-        store.submit(_command(model, verb, target))
+    with opened(read) as store:
+        _say_if_new(store, model)
+        store.submit(_command(model, verb, target or ""))
 
 
-def plan_of(path: Path, model: str) -> ModelPlan:
+def _say_if_new(store: Store, model: str) -> None:
+    """An act on a store that holds nothing of the model is taken once it does; or it is the wrong store."""
+    if model not in store.models():
+        err.print(
+            Text(
+                f"nothing is stored yet of {model} in the database of this config; is it the one that loopwatch run uses?"
+            )
+        )
+
+
+def plan_of(read: house.Config, model: str) -> ModelPlan:
     """The plan of a model of the config, or the end."""
-    plans = {p.model: p for p in read_config(path).plans.models}
+    plans = {p.model: p for p in read.plans.models}
     if model not in plans:
-        err.print(Text(f"no model named {model!r}; this config has {', '.join(sorted(plans))}"))
+        have = ", ".join(sorted(plans)) or "none that can be watched"
+        err.print(Text(f"no model named {model!r}; this config has {have}"))
         raise typer.Exit(EXIT_CONFIG)
     return plans[model]
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Store]:
-    """The store of the config; a store that is away is the end."""
+def opened(read: house.Config, *, look: bool = False) -> Iterator[Store]:
+    """The store of the config, to `look` into or to write to; one that is away is the end."""
     try:
-        store = house.open_store(read_config(path).database, SystemClock())
+        store = (house.look_into if look else house.open_store)(read.database, SystemClock())
         try:
             yield store
         finally:

@@ -41,8 +41,8 @@ def topics_of(files: list[str], plans: tuple[ModelPlan, ...]) -> dict[str, list[
     topics: dict[str, list[Path]] = {}
     for given in files:
         topic, _, name = given.partition("=")
-        if not name:
-            err.print(Text(f"{given!r}: write TOPIC=FILE, for instance clicks.v2=clicks.parquet"))
+        if not topic or not name:
+            err.print(Text(f"{given!r}: write TOPIC=FILE, for instance clicks.v2=clicks.jsonl.gz"))
             raise typer.Exit(EXIT_CONFIG)
         topics.setdefault(topic, []).append(Path(name))
     wanted = {t for p in plans for t in p.topics()}

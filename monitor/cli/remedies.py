@@ -13,7 +13,7 @@ from rich.text import Text
 from detectors.comparison import Comparison
 from detectors.evidence import Standing
 from monitor.cli.operate import opened, plan_of, request
-from monitor.cli.terminal import DEFAULT_CONFIG, EXIT_FAULT, ConfigPath, err, out, progress_bar
+from monitor.cli.terminal import DEFAULT_CONFIG, EXIT_FAULT, ConfigPath, err, out, progress_bar, read_config
 from monitor.simulate.closed_loop import remedies as world
 from monitor.simulate.closed_loop.remedies import Seen, Tried
 from monitor.store.chain import REMEDIES
@@ -30,8 +30,9 @@ def remedies(
 
     The outcome is stored: the green dashboard's next message, and its row of `loopwatch status`, quote it.
     """
-    plan = plan_of(config, model)
-    with opened(config) as store:
+    read = read_config(config)
+    plan = plan_of(read, model)
+    with opened(read, look=True) as store:
         seen = seen_of(store, plan)
     if isinstance(seen, str):
         err.print(Text(f"{model}: {seen}"))
@@ -45,7 +46,7 @@ def remedies(
     out.print(_table(results))
     for sentence in said:
         out.print(Text(sentence))
-    with opened(config) as store:
+    with opened(read) as store:
         arguments = {"sentences": list(said), "tried": msgspec.to_builtins(results), "temperature": temperature}
         request(store, model, REMEDIES, arguments)
     out.print(

@@ -12,10 +12,10 @@ from rich.text import Text
 from monitor import app as house
 from monitor import replay as replaying
 from monitor.alerting.alert import Phase
+from monitor.cli.reference import topics_of
 from monitor.cli.standing import standing
 from monitor.cli.terminal import (
     DEFAULT_CONFIG,
-    EXIT_CONFIG,
     EXIT_FAULT,
     ConfigPath,
     err,
@@ -23,6 +23,7 @@ from monitor.cli.terminal import (
     panel,
     progress_bar,
     read_config,
+    writing,
 )
 from monitor.clock import SystemClock
 from monitor.daemon import owner_name
@@ -45,21 +46,11 @@ def replay(
 ) -> None:
     """Run the same engine over files. Keeps no state, and sends nothing unless told."""
     read = read_config(config)
-    topics: dict[str, list[Path]] = {}
-    for given in files:
-        topic, _, name = given.partition("=")
-        if not name:
-            err.print(Text(f"{given!r}: write TOPIC=FILE, for instance clicks.v2=clicks.jsonl.gz"))
-            raise typer.Exit(EXIT_CONFIG)
-        topics.setdefault(topic, []).append(Path(name))
-    wanted = {t for p in read.plans.models for t in p.topics()}
-    if unread := sorted(set(topics) - wanted):
-        err.print(
-            Text(f"no model reads {', '.join(unread)}; the topics of this config are {', '.join(sorted(wanted))}")
-        )
-        raise typer.Exit(EXIT_CONFIG)
+    topics = topics_of(files, read.plans.models)
     clock = SystemClock()
-    store, lines = house.memory_store(clock), replaying.Lines(to)
+    store = house.memory_store(clock)
+    with writing(to):
+        lines = replaying.Lines(to)
     plans = [p for p in read.plans.models if p.topics() & set(topics)]
     findings, opened = 0, set[str]()
     counted: dict[str, Mapping[str, int]] = {}
@@ -81,7 +72,7 @@ def replay(
 
         try:
             replaying.run(plans, {p.model: house.file_source(topics, p) for p in plans}, store, clock, on_step=heard)
-        except SourceError as error:
+        except (SourceError, OSError) as error:
             err.print(Text(str(error)))
             raise typer.Exit(EXIT_FAULT) from None
         finally:

@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from monitor import app as house
-from monitor.cli.terminal import EXIT_CONFIG, EXIT_FAULT, err, out, progress_bar, read_config
+from monitor.cli.terminal import EXIT_CONFIG, EXIT_FAULT, err, out, progress_bar, read_config, writing
 from monitor.clock import SystemClock
 from monitor.ingest.source import SourceError
 from monitor.simulate.closed_loop import events
@@ -53,7 +53,7 @@ def simulate(
     if kafka is not None:
         _into_kafka(kafka, mode, seed, shape, rate)
         return
-    with progress_bar() as progress:
+    with writing(to), progress_bar() as progress:
         stream = progress.track(events.events(seed, mode, shape), total=periods, description=f"{mode}, days")
         written = events.write(to, stream)
     for topic, count in written.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -60,6 +62,16 @@ def panel(heading: str, body: str, colour: str) -> Panel:
     """A message as a person would read it, without Slack's marks."""
     title, _, text = plain(heading, body).partition("\n")
     return Panel(Text.assemble((title, "bold"), "\n\n", text), border_style=colour, width=100)
+
+
+@contextmanager
+def writing(to: Path) -> Iterator[None]:
+    """What writes to the folder or file that --out names; where it cannot be written is the end."""
+    try:
+        yield
+    except OSError as error:
+        err.print(Text(f"--out {to}: {error.strerror or error}"))
+        raise typer.Exit(EXIT_CONFIG) from None
 
 
 def progress_bar(console: Console = out) -> Progress:

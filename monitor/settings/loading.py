@@ -70,7 +70,8 @@ def load(path: str | Path, environ: Mapping[str, str] | None = None) -> Loaded:
     document = read(file, variables)
     data = document.data
     if not isinstance(data, dict):
-        raise ConfigErrors([document.error((), f"{shown(data)} is not a map (key: value); a config begins with keys")])
+        found = "it is empty" if data is None else f"{shown(data)} is not a map (key: value)"
+        raise ConfigErrors([document.error((), f"{found}; a config begins with keys")])
     problems: list[ConfigError] = []
     shared, parts, faults = _split(document, file.parent, variables, problems)
     settings = _valid(Settings, Part(document, (), shared), file.parent, problems)

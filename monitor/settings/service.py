@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, SecretStr, model_validator
@@ -108,11 +109,19 @@ class TeamSettings(SettingsType):
     false_warnings: FalseAlarms = as_written("4 per 28d", "False warnings that may be expected.")
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 class HttpSettings(SettingsType):
     """The page, the API and the metrics."""
 
     host: Text = Field(
-        default="127.0.0.1", description="Address to listen on; another one than the default opens it to the network."
+        default="127.0.0.1",
+        description="Address to listen on; one that is not this machine's own loopback needs a token.",
     )
     port: int = Field(default=8642, ge=0, le=65535, description="Port to listen on; 0 lets the system choose.")
     token: Secret | None = Field(default=None, description="Bearer token that requests must bring, usually as ${NAME}.")
@@ -121,6 +130,11 @@ class HttpSettings(SettingsType):
     @model_validator(mode="after")
     def _one_token(self) -> Self:
         only_one("token", self.token, self.token_file, needed=False)
+        if self.secret is None and not _is_loopback(self.host):
+            raise sentence(
+                f"host {self.host} opens the page, which names groups of people, to the network; add token_file: with a token that "
+                "requests must bring (Authorization: Bearer ...), or leave host out"
+            )
         return self
 
     @property

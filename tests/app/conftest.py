@@ -41,7 +41,7 @@ class CommandLine:
     def __call__(self, *arguments: str | Path, columns: int = 160) -> Result:
         """Run a command; `--config` is added where it is understood."""
         words = [str(a) for a in arguments]
-        if words[0] not in ("config", "demo") and "--config" not in words:
+        if words[0] not in ("config", "demo", "simulate") and "--config" not in words:
             words += ["--config", str(self.config)]
         return CliRunner(env={"COLUMNS": str(columns), "TERM": "dumb"}).invoke(cli, words)
 

@@ -349,6 +349,58 @@ def test_an_export_that_ends_before_it_begins_is_refused(loopwatch: CommandLine)
     assert "--from 2026-03-02 does not lie before the end of --to 2026-03-01" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["rearm", "--model", "open-bandit", "--watch", ""], 2, "open-bandit has no watch named ''; it has "),
+        (["erase", "--model", "open-bandit", "--unit", "\udcff"], 2, "--unit is no UTF-8 text"),
+        (["check", "--units-per-day", "inf"], 2, "'--units-per-day'"),
+        (["dead-letters", "list", "--model", "open-bandit", "--limit", "9" * 20], 2, "'--limit'"),
+        (["replay", "=absent"], 2, "'=absent': write TOPIC=FILE"),
+        (["replay", "predictions=absent", "--out", "FILE"], 2, "--out FILE: "),
+        (["simulate", "--people", "100", "--periods", "1", "--out", "FILE"], 2, "--out FILE: "),
+        (["demo", "--out", "FILE/deeper"], 2, "--out FILE/deeper: Not a directory"),
+        (
+            ["audit", "export", "--from", "2026-03-01", "--to", "2026-03-01", "--out", "FILE/deeper"],
+            2,
+            "--out FILE/dee",
+        ),
+        (["audit", "verify"], 1, "nothing is stored in the database of this config"),
+    ],
+)
+def test_nonsense_is_answered_in_a_sentence(
+    loopwatch: CommandLine, words: list[str], code: int, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(loopwatch.folder)
+    (loopwatch.folder / "FILE").touch()
+    done = loopwatch(*words)
+    assert (done.exit_code, type(done.exception)) == (code, SystemExit)
+    assert told in done.stderr
+    assert not (loopwatch.folder / "loopwatch.db").exists()
+
+
+def test_a_day_is_whole_however_it_is_spelled(loopwatch: CommandLine) -> None:
+    for day in ("2026-03-01", "20260301"):
+        done = loopwatch("audit", "export", "--from", day, "--to", day)
+        assert done.exit_code == 0, done.stderr
+
+
+def test_an_act_on_a_store_that_knows_nothing_of_the_model_says_so_and_a_fault_is_told_once(
+    loopwatch: CommandLine,
+) -> None:
+    (loopwatch.folder / "models").mkdir()
+    text = loopwatch.config.read_text()
+    shared, _, model = text.partition("\nmodel: ")
+    model = "model: " + model.split("\nslack:")[0]
+    (loopwatch.folder / "models" / "good.yaml").write_text(model)
+    (loopwatch.folder / "models" / "bad.yaml").write_text("model: bad\nkind: nonsense\n")
+    loopwatch.config.write_text(f"{shared}\nmodels: models/*.yaml\n")
+    done = loopwatch("arm", "--model", "open-bandit")
+    assert done.exit_code == 0, done.stderr
+    assert done.stderr.count("bad.yaml:2") == 1
+    assert "nothing is stored yet of open-bandit in the database of this config" in done.stderr
+
+
 def test_erase_leaves_the_id_nowhere(loopwatch: CommandLine) -> None:
     person = "person-0815-h1dden"
     store = open_store(loopwatch.database, SystemClock())

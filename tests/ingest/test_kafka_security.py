@@ -16,9 +16,9 @@ import pytest
 from pydantic import SecretStr
 
 from monitor import app
-from monitor.ingest.source import SourceError, SourceRefused
+from monitor.ingest.source import SourceError, SourceRefused, SourceUnavailable
 from monitor.ingest.via_kafka import KafkaAccess, KafkaReading, KafkaSource, Sasl, Tls, TokenEndpoint
-from tests.servers.webhook import Answer, webhook
+from tests.servers.webhook import Answer, refusing_port, webhook
 
 if TYPE_CHECKING:
     from tests.servers.kafka_secure import SecuredKafka
@@ -185,9 +185,23 @@ def test_an_endpoint_that_gives_no_token_is_said_and_no_secret_is(
     assert "hidden" not in said
 
 
-def test_an_endpoint_that_is_away_is_said(topic: str, opened: Callable[..., KafkaSource]) -> None:
-    token = TokenEndpoint("http://127.0.0.1:1/token", "loopwatch", SecretStr(CLIENT_SECRET))
-    assert "no connection to http://127.0.0.1:1/token" in refusal(opened(topic, Sasl("OAUTHBEARER", token=token)))
+def test_an_endpoint_that_is_away_is_told_as_such_and_reading_begins_once_it_is_back(
+    secured: SecuredKafka, topic: str, opened: Callable[..., KafkaSource]
+) -> None:
+    port, granted = refusing_port(), json.dumps({"access_token": secured.token(USER)}).encode()
+    url = f"http://127.0.0.1:{port}/token"
+    source = opened(topic, Sasl("OAUTHBEARER", token=TokenEndpoint(url, "loopwatch", SecretStr(CLIENT_SECRET))))
+
+    def away() -> str:
+        with pytest.raises(SourceUnavailable, match="the token cannot be had, its endpoint is away: ") as told:
+            poll_until_it_fails(source)
+        return str(told.value)
+
+    assert away().endswith(f"no connection to {url}")
+    with webhook(*[Answer(503)] * 20, port=port):
+        assert away().endswith(f"{url} answered 503")
+    with webhook(*[Answer(body=granted)] * 20, port=port):
+        assert read(source) == [b"1"]
 
 
 def test_a_token_that_cannot_be_had_is_said(topic: str, opened: Callable[..., KafkaSource], tmp_path: Path) -> None:

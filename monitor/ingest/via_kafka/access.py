@@ -12,6 +12,7 @@ from kafka.errors import (  # type: ignore[import-untyped]  # ships no types
     IncompatibleBrokerVersion,
     InvalidTopicError,
     KafkaConfigurationError,
+    KafkaError,
     SaslAuthenticationFailedError,
     TopicAuthorizationFailedError,
     UnsupportedCodecError,
@@ -23,7 +24,7 @@ from kafka.net.sasl.oauth import AbstractTokenProvider  # type: ignore[import-un
 from monitor.ingest.source import SourceError, SourceRefused, SourceUnavailable
 from monitor.ingest.via_kafka.probe import tls_context
 from monitor.ingest.via_kafka.settings import KafkaAccess, Sasl
-from monitor.ingest.via_kafka.token_endpoint import NoToken
+from monitor.ingest.via_kafka.token_endpoint import EndpointAway, NoToken
 
 REFUSALS: tuple[tuple[type[Exception], str], ...] = (
     (SaslAuthenticationFailedError, "refused"),
@@ -40,9 +41,16 @@ REFUSALS: tuple[tuple[type[Exception], str], ...] = (
 """Errors that only a person can end, and what the brokers do then, in words."""
 
 
+class TokenAway(KafkaError):  # type: ignore[misc]  # the base has no types
+    """Whoever gives tokens is away."""
+
+
 def in_words(error: Exception, access: KafkaAccess) -> SourceError:
     """The client's error as ours: `SourceRefused` if only a person can help, else `SourceUnavailable`."""
     brokers, sasl = ", ".join(access.brokers), access.sasl
+    if isinstance(error, TokenAway):
+        why = f"the token cannot be had, its endpoint is away: {error.args[0]}"
+        return SourceUnavailable(f"the Kafka brokers at {brokers} cannot be asked now: {why}")
     if isinstance(error, TopicAuthorizationFailedError):
         told = error.args[0] if error.args else ()
         return forbidden(access, [str(topic) for topic in told] if isinstance(told, set | frozenset | list) else [])
@@ -73,9 +81,9 @@ def _name(sasl: Sasl) -> str:
     return sasl.mechanism if sasl.token is not None else f"user {sasl.user!r}, {sasl.mechanism}"
 
 
-def is_refusal(error: Exception) -> bool:
-    """Only a person can end it."""
-    return isinstance(error, tuple(kind for kind, _ in REFUSALS))
+def says_why(error: Exception) -> bool:
+    """It says more than that no broker could be reached: a refusal, or that there is no token now."""
+    return isinstance(error, (TokenAway, *(kind for kind, _ in REFUSALS)))
 
 
 def access_options(access: KafkaAccess) -> dict[str, Any]:
@@ -106,6 +114,8 @@ class _Tokens(AbstractTokenProvider):  # type: ignore[misc]  # the base has no t
     def token(self) -> str:
         try:
             return self.sasl.token().get_secret_value() if self.sasl.token else ""
+        except EndpointAway as error:
+            raise TokenAway(str(error)) from None
         except NoToken as error:
             raise KafkaConfigurationError(f"the token cannot be had: {error}") from None
         except (OSError, ValueError) as error:

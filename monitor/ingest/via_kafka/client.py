@@ -9,13 +9,13 @@ from typing import Any
 
 from kafka.net.compat import KafkaNetClient  # type: ignore[import-untyped]  # ships no types
 
-from monitor.ingest.via_kafka.access import is_refusal
+from monitor.ingest.via_kafka.access import says_why
 
 
 class Client(KafkaNetClient):  # type: ignore[misc]  # the base has no types
-    """The network side of the client, which keeps why the brokers last refused us.
+    """The network side of the client, which keeps why the brokers last refused us, or could not even be asked.
 
-    The client itself only logs a refusal and tries again until its time is over; here the first connection ends at once.
+    The client itself only logs that and tries again until its time is over; here the first connection ends at once.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -45,7 +45,7 @@ class Client(KafkaNetClient):  # type: ignore[misc]  # the base has no types
         self.refusal = None
 
     def _keep(self, error: Exception) -> None:
-        if is_refusal(error):
+        if says_why(error):
             self.refusal = error
             if not self._manager.bootstrapped:
                 self._manager.close()

@@ -21,8 +21,15 @@ _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 _CODE = re.compile(r"[a-z_]{1,40}")
 
 
+_LATER = frozenset({408, 425, 429})
+
+
 class NoToken(Exception):
     """Why there is no token, in words without a secret."""
+
+
+class EndpointAway(NoToken):
+    """There is none now: the endpoint is not reached, or cannot answer. It comes back by itself."""
 
 
 class _Granted(msgspec.Struct):
@@ -37,7 +44,8 @@ class _Denied(msgspec.Struct):
 class TokenEndpoint:
     """A token whenever it is called; one is used again for four fifths of its life. Safe to share between threads.
 
-    Client and secret go in the header (`client_secret_basic`); no redirect is followed. Raises `NoToken`.
+    Client and secret go in the header (`client_secret_basic`); no redirect is followed. Raises `NoToken`, of which `EndpointAway`
+    ends by itself.
     """
 
     def __init__(
@@ -69,7 +77,8 @@ class TokenEndpoint:
     def _granted(self) -> _Granted:
         status, body = self._ask()
         if status != 200:
-            raise NoToken(f"{self._url} answered {status}{_code(body)}")
+            away = status >= 500 or status in _LATER
+            raise (EndpointAway if away else NoToken)(f"{self._url} answered {status}{_code(body)}")
         try:
             granted = msgspec.json.decode(body, type=_Granted)
         except msgspec.MsgspecError:
@@ -96,9 +105,9 @@ class TokenEndpoint:
         except requests.exceptions.SSLError:
             raise NoToken(f"the certificate of {self._url} is not trusted") from None
         except requests.exceptions.ReadTimeout:
-            raise NoToken(f"{self._url} is connected, but does not answer in time") from None
+            raise EndpointAway(f"{self._url} is connected, but does not answer in time") from None
         except (requests.exceptions.RequestException, OSError):
-            raise NoToken(f"no connection to {self._url}") from None
+            raise EndpointAway(f"no connection to {self._url}") from None
 
 
 def _code(body: bytes) -> str:
