@@ -74,6 +74,8 @@ class Needs:
             prediction: how long, in ms from the first window, what a unit does counts as its past.
     beside  with `past`: another metric whose sums are shown too, in the window that is open when they are known; its rows
             are those where `beside` is true.
+    organic  outcomes that no showing brought about are shown too, one a row with `organic` and no items, where the config tells
+            them apart; `organic` is then False in every other row.
     """
 
     stream: Stream
@@ -85,6 +87,7 @@ class Needs:
     value: Value = Value.NUMBER
     past: int | None = None
     beside: str = ""
+    organic: bool = False
 
     @property
     def taught(self) -> bool:

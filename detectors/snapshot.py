@@ -1,13 +1,14 @@
 """Statistics and states as bytes, without executing any: MessagePack, arrays as (dtype, shape, raw little-endian bytes).
 
 A *record* is a dataclass whose fields are arrays, plain values (None, bool, int, float, str, bytes, lists and maps of them)
-or records. In a *state* every array leads with the watch axis, so that a row can be taken out, stored and put back.
+or records; one that has a default may be absent from the bytes, as it was added since. In a *state* every array leads with the
+watch axis, so that a row can be taken out, stored and put back.
 Arrays of dtype object may hold plain values only.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
@@ -85,12 +86,23 @@ def _parts_of(kind: Any) -> tuple[tuple[str, Any], ...]:
     return tuple((f.name, hints[f.name] if is_dataclass(hints[f.name]) else None) for f in fields(kind))
 
 
+def _needed(kind: Any) -> frozenset[str]:
+    """Names of the fields without a default."""
+    return _needed_of(kind)
+
+
+@cache
+def _needed_of(kind: Any) -> frozenset[str]:
+    return frozenset(f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING)
+
+
 def _record(kind: type[T], values: Any) -> T:
     parts = _parts(kind)
     names = [name for name, _ in parts]
-    if not isinstance(values, dict) or set(values) != set(names):
+    if not isinstance(values, dict) or not _needed(kind) <= set(values) <= set(names):
         raise SnapshotError(f"not a {kind.__name__}: its fields are {', '.join(names)}")
-    return kind(**{name: _record(part, values[name]) if part else values[name] for name, part in parts})
+    told = [(name, part) for name, part in parts if name in values]
+    return kind(**{name: _record(part, values[name]) if part else values[name] for name, part in told})
 
 
 def pack_record(record: Any) -> bytes:

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from detectors import snapshot
+from detectors import snapshot, taught
 from detectors.columns import Bools, Floats, Ints
 from detectors.effective_sample import LARGEST_WEIGHT
 from detectors.math import keyed
+from detectors.taught import Taught
 
 FEW = 30
 """Random showings below which little can be learned of an item."""
@@ -29,11 +30,12 @@ _FEWEST_ITEMS = 10
 
 
 def figures(trail: Sequence[bytes], trailing: int, max_items: int, *, labels: bool) -> dict[str, Any]:
-    """Starvation, effective sample size and what the model caused, over packed (items, counts) of the last periods.
+    """Starvation, effective sample size and what the model caused, over packed (items, counts, ...) of the last periods.
 
     trail   the oldest first; of the last `trailing` the figures are told, and the exponents of the last three.
     """
-    tables = [keyed.KeyedSums(*snapshot.unpack(packed)) for packed in trail]
+    unpacked = [snapshot.unpack(packed) for packed in trail]
+    tables = [keyed.KeyedSums(items, counts) for items, counts, *_ in unpacked]
     table = keyed.nothing(WIDTH)
     for period in tables[-trailing:]:
         table = keyed.merge(table, period)
@@ -41,16 +43,17 @@ def figures(trail: Sequence[bytes], trailing: int, max_items: int, *, labels: bo
     if not len(counts):
         return {}
     total = counts.sum(axis=0)
-    taught: dict[str, Any] = {"labels": int(total[LABELS])} if labels else {}
-    if taught and total[LABELS]:
-        taught["labels_caused_by_the_model"] = float(1.0 - total[EXPLORED_LABELS] / total[LABELS])
+    learned: dict[str, Any] = {"labels": int(total[LABELS])} if labels else {}
+    if learned and total[LABELS]:
+        learned["labels_caused_by_the_model"] = float(1.0 - total[EXPLORED_LABELS] / total[LABELS])
+    learned |= taught.figures([Taught(*told) for _, _, *told in unpacked[-trailing:] if told])
     return {
         "starved": float(np.mean(counts[:, EXPLORED] < FEW)),
         "items": len(counts),
         "effective_sample_ratio": effective_sample_ratio(counts[:, ALL]),
         "caused_by_the_model": float(1.0 - total[EXPLORED] / max(total[ALL], 1)),
         "trailing_periods": min(len(trail), trailing),
-    } | (taught | _popularity(tables) if labels else {})
+    } | (learned | _popularity(tables) if labels else {})
 
 
 def _popularity(tables: Sequence[keyed.KeyedSums]) -> dict[str, Any]:
@@ -93,7 +96,9 @@ def starvation(detail: dict[str, Any]) -> str:
     count = detail["trailing_periods"]
     over = "this period" if count == 1 else f"the last {count} periods"
     text = f"{detail['starved']:.0%} of {detail['items']:,} items were shown at random fewer than {FEW} times in {over}"
-    if "labels_caused_by_the_model" in detail:
+    if said := taught.in_words(detail):
+        text += f"; {said}"
+    elif "labels_caused_by_the_model" in detail:
         text += (
             f", and the model itself caused {detail['labels_caused_by_the_model']:.1%} of {detail['labels']:,} labels"
         )

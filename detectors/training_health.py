@@ -17,7 +17,8 @@ Told beside it, over the last `trailing_periods`:
   in proportion (`popularity_warning`). It belongs here, as it is read off the same counts, and is a description, no test:
   the noise of small counts pulls it towards 0. It never alarms by itself;
 - the share of exposures that the model itself caused; and where outcomes are read (`labels`), the share of those items that
-  brought one, which is what the next model is taught, whose showing the model itself caused.
+  brought one, which is what the next model is taught, whose showing the model itself caused. Where organic outcomes are told
+  apart they are labels too, and their share is told, that of random items, and an interval of both (`detectors.taught`).
 
 Where no item says whether it was drawn at random, none of this can be computed, and that is what is told.
 
@@ -43,19 +44,20 @@ Where no item says whether it was drawn at random, none of this can be computed,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from detectors import periods, showings, snapshot
+from detectors import periods, showings, snapshot, taught
 from detectors.columns import Columns, Hashes, Ints
 from detectors.detector import Family, Needs, Params, Stream, Tick
 from detectors.evidence import Crossing, Evidence, Interval, Standing
 from detectors.math import bootstrap, distinct, keyed
 from detectors.periods import PAGE, WATCHING, PeriodState
+from detectors.taught import Taught
 from detectors.training_figures import ALL, EXPLORED, WIDTH, figures, starvation
 
 LEVEL = 0.95
@@ -92,6 +94,7 @@ class Shown:
     weighted        (2, runs) sums over showings of the unit's bootstrap weight; run 0 has weight 1.
     units           exposed units; see `detectors.math.distinct`.
     marked          (1,) showings that told whether they were random.
+    taught          labels by who brought them about, where organic outcomes are told apart.
     """
 
     items: Hashes
@@ -99,11 +102,12 @@ class Shown:
     weighted: Ints
     units: Hashes
     marked: Ints
+    taught: Taught = field(default_factory=taught.nothing)
 
 
 @dataclass(frozen=True)
 class TrainingHealthState(PeriodState):
-    """W watches. trail (W,): packed (items, counts) of the last periods, the oldest first."""
+    """W watches. trail (W,): packed (items, counts) of the last periods, the oldest first; then the parts of `Taught`, if any."""
 
     trail: npt.NDArray[np.object_]
 
@@ -121,7 +125,7 @@ class TrainingHealth:
     def needs(self, p: TrainingHealthParams) -> Needs:
         """`items`, a list with the fields `item` (identity) and `explored`; with `labels` also `came`, known at maturity."""
         return (
-            Needs(Stream.OUTCOMES, ("items", "came"), gated=True)
+            Needs(Stream.OUTCOMES, ("items", "came"), gated=True, organic=True)
             if p.labels
             else Needs(Stream.PREDICTIONS, ("items",), gated=True)
         )
@@ -152,7 +156,7 @@ class TrainingHealth:
     def fold(self, prep: int, a: Shown, rows: Columns) -> Shown:
         """Add what was shown."""
         shown = showings.of(rows)
-        if not len(shown.item):
+        if not len(shown.item) and "organic" not in rows.fields:
             return a
         exposed = shown.arm == 0
         came = showings.flags(rows, shown, "came")
@@ -170,6 +174,7 @@ class TrainingHealth:
             by_unit @ weight,
             distinct.add(np.zeros(0, np.uint64), bootstrap.mix(people)),
             np.array([np.count_nonzero(shown.marked & exposed)], np.int64),
+            taught.read(rows, shown, came),
         )
         return self.merge(prep, a, part)
 
@@ -182,6 +187,7 @@ class TrainingHealth:
             a.weighted + b.weighted,
             distinct.add(a.units, b.units),
             a.marked + b.marked,
+            taught.merge(a.taught, b.taught),
         )
 
     def size(self, a: Shown) -> int:
@@ -251,7 +257,11 @@ def _share(a: Shown) -> tuple[float, float]:
 
 
 def _trail(held: list[bytes], a: Shown, p: TrainingHealthParams, *, keep: bool) -> list[bytes]:
-    return [*held, snapshot.pack([a.items, a.counts])][-max(p.trailing_periods, 3) :] if keep else list(held)
+    """The periods held with this one; what is not told apart takes no room."""
+    if not keep:
+        return list(held)
+    told = [a.taught.sums, a.taught.organic, a.taught.people] if len(a.taught.people) else []
+    return [*held, snapshot.pack([a.items, a.counts, *told])][-max(p.trailing_periods, 3) :]
 
 
 def _tell(

@@ -23,7 +23,7 @@ import msgspec
 
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from monitor.alerting.alert import Alert, Kind, Phase, Severity
-from monitor.alerting.part import HARM, Part, part
+from monitor.alerting.part import HARM, Part, part, stored
 from monitor.alerting.policy import LOUDNESS, Decision, Policy, alert_id
 from monitor.alerting.trend import Direction, Read, Trend, trend
 from monitor.watch.finding import Finding, Origin
@@ -241,7 +241,7 @@ def _finding(
     since = [p.since for p in parts if p.since is not None]
     detail: dict[str, Any] = {
         "engagement": [msgspec.to_builtins(t) for t in trends],
-        "parts": [msgspec.to_builtins(p) for p in parts],
+        "parts": [stored(p) for p in parts],
     }
     if left:
         detail["left"] = sorted(left)

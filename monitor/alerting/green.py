@@ -150,7 +150,8 @@ def _line(part: Part, labels: Mapping[str, str]) -> str:
     names = cohorts_of(labels).names
     since = f", since about {moment(part.since)}" if part.since is not None else ""
     counted = ", ".join(f"{escape(names.get(arm, arm), 20)} {n:,}" for arm, n in part.n.items()) or "units not counted"
-    return f"• {_sentence(part, labels)}: {_size(part)}{since}; {counted} ({escape(part.watch, 40)})"
+    beside = f"; {escape(part.labels, 250)}" if part.labels else ""
+    return f"• {_sentence(part, labels)}: {_size(part)}{since}; {counted} ({escape(part.watch, 40)}){beside}"
 
 
 def _size(part: Part, *, interval: bool = True) -> str:

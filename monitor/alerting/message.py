@@ -33,6 +33,7 @@ TITLE_LIMIT = 250
 TEXT_LIMIT = 2_900
 """Characters a text may have; Slack cuts a block at 3,000."""
 
+_REASON_LIMIT = 500
 _BOTH = frozenset({"exposed", "holdout"})
 _CHANGES_SHOWN = 5
 
@@ -199,11 +200,11 @@ def _metric(alert: Alert) -> str:
 def _reason(evidence: Evidence) -> str:
     """The detector's own sentence; where no size is known, it stands there instead."""
     sized = is_known(evidence.effect) or is_known(evidence.relative)
-    return f" {_sentence(evidence.reason)}" if evidence.reason and sized else ""
+    return f" {_sentence(evidence.reason, _REASON_LIMIT)}" if evidence.reason and sized else ""
 
 
-def _sentence(text: str) -> str:
-    line = escape(text, 300).rstrip(".")
+def _sentence(text: str, limit: int = 300) -> str:
+    line = escape(text, limit).rstrip(".")
     return f"{line[:1].upper()}{line[1:]}."
 
 

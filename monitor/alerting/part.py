@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import msgspec
 
+from detectors import taught
 from detectors.evidence import Standing
 from monitor.alerting.alert import Alert, Severity
 from monitor.watch.finding import Finding, Origin
@@ -33,6 +35,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     n: dict[str, int]
     alone: bool = False
     """Whether it was told by itself as well, so that its end is too."""
+    labels: str = ""
+    """Who brought about the labels that the next model is taught, in words, where that is known."""
 
 
 def part(alert: Alert, newest: Finding | None, *, alone: bool = False) -> Part:
@@ -55,7 +59,14 @@ def part(alert: Alert, newest: Finding | None, *, alone: bool = False) -> Part:
         arms={arm: value for arm, value in evidence.arms.items() if _finite(value) is not None},
         n=dict(evidence.n),
         alone=alone,
+        labels=taught.in_words(evidence.detail),
     )
+
+
+def stored(part: Part) -> dict[str, Any]:
+    """A part as plain values, without what is not known of labels."""
+    plain: dict[str, Any] = msgspec.to_builtins(part)
+    return plain if part.labels else {name: value for name, value in plain.items() if name != "labels"}
 
 
 def _finite(value: float | None) -> float | None:

@@ -102,6 +102,8 @@ def _tell_use(plans: list[ModelPlan], counted: Mapping[str, Mapping[str, int]], 
             words = ", ".join(f"{n:,} {what}" for what, n in said.items() if n or what == "read")
             if mapping.stream in {o.name for o in plan.outcomes}:
                 words += f", {count.get(f'{mapping.stream}.joined', 0):,} joined"
+            if mapping.origin is not None:
+                words += f", {count.get(f'{mapping.stream}.organic', 0):,} organic"
             out.print(Text(f"  {plan.model} {mapping.stream} ({mapping.topic}): {words}"))
             if said["rejected"] and mapping.topic in refused:
                 first = refused[mapping.topic]

@@ -35,6 +35,10 @@ def simulate(
     old_version: Annotated[
         float, typer.Option(help="Share of people whom the first model goes on serving, as version ranker-0.")
     ] = Shape().old_version,
+    organic: Annotated[
+        float,
+        typer.Option(help="Chance a day that somebody searches for an item and clicks it, as source search."),
+    ] = Shape().organic,
     kafka: Annotated[
         Path | None,
         typer.Option("--kafka", "-k", help="Write to the Kafka of this config instead, under its topic_prefix."),
@@ -46,7 +50,7 @@ def simulate(
     Into Kafka the world's days end yesterday, so that a daemon which is told `start: earliest` takes no event for one of the future.
     """
     try:
-        shape = Shape(people=people, periods=periods, holdout=holdout, old_version=old_version)
+        shape = Shape(people=people, periods=periods, holdout=holdout, old_version=old_version, organic=organic)
     except ValueError as error:
         err.print(Text(str(error)))
         raise typer.Exit(EXIT_CONFIG) from None

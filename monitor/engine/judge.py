@@ -57,9 +57,18 @@ class Judge:
         self._origins = Origins(plan, self._gates.of())
         self.teller = Teller(plan, self._gates, self._origins)
 
-    def fold(self, memory: ModelMemory, lane: str, slot: int, rows: Columns, shadows: Columns | None = None) -> None:
+    def fold(
+        self,
+        memory: ModelMemory,
+        lane: str,
+        slot: int,
+        rows: Columns,
+        shadows: Columns | None = None,
+        organic: Columns | None = None,
+    ) -> None:
         """Add a slot's rows to the open windows of everyone who watches the lane; `shadows` are for experiments alone.
 
+        `organic` are outcomes of the lane that no showing brought about, for those who ask for them; None if none are told apart.
         Where nobody is held out by the config, everybody is exposed.
         """
         if lane == PREDICTIONS:
@@ -85,8 +94,8 @@ class Judge:
                 window = OpenWindow(slot - slot % watch.window, bank.test.empty(prep))
                 memory.open[watch.key] = window
             chosen = self._read_by(memory, watch, slot, rows, shadows, inside)
-            if len(chosen):
-                window.statistic = bank.test.fold(prep, window.statistic, chosen)
+            for some in self._beside_organic(watch, chosen, organic):
+                window.statistic = bank.test.fold(prep, window.statistic, some)
             self._origins.follow(memory, watch, prep, slot, with_value(watch, rows))
         if len(rows):
             self._teach(memory, lane, slot, rows)
@@ -129,6 +138,16 @@ class Judge:
         if not self._plan.compares_people and "items" in watch.needs.columns:
             rows = all_exposed(rows)
         return with_value(watch, rows if watch.cohort is None else rows.take(rows.cohort == watch.cohort))
+
+    def _beside_organic(self, watch: WatchPlan, rows: Columns, organic: Columns | None) -> list[Columns]:
+        """The rows of a watch, if there are any, and the organic outcomes beside them if it asks for those."""
+        if organic is None or not watch.needs.organic:
+            return [rows] if len(rows) else []
+        if not self._plan.compares_people:
+            organic = all_exposed(organic)
+        if watch.cohort is not None:
+            organic = organic.take(organic.cohort == watch.cohort)
+        return [part for part in (rows.having(organic=cols.flag(np.zeros(len(rows), np.bool_))), organic) if len(part)]
 
     def _summed(
         self, memory: ModelMemory, watch: WatchPlan, rows: Columns, slot: int, *, beside: bool = False

@@ -15,6 +15,7 @@ from monitor.engine.lanes import LONGEST_SILENCE, Lanes
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.join.credit import credit
 from monitor.join.joiner import Match, Window, came, join
+from monitor.join.organic import apart, of_window
 from monitor.join.units import UnitTable
 from monitor.memory import ModelMemory, as_decoded, enrol
 from monitor.watch import trials
@@ -89,7 +90,7 @@ class Slots:
         if lane == PREDICTIONS:
             self._judge.fold(memory, lane, slot, *self._seal(memory, slot))
         else:
-            self._judge.fold(memory, lane, slot, self._mature(memory, self._outcomes[lane], slot))
+            self._judge.fold(memory, lane, slot, *self._mature(memory, self._outcomes[lane], slot))
         said = self._judge.close_windows(memory, lane, slot + self._plan.slot)
         if lane == PREDICTIONS:
             missing.tell(memory, self._lanes, slot, slot + self._plan.slot)
@@ -171,18 +172,26 @@ class Slots:
                 del memory.versions[min(absent, key=lambda known: (memory.versions[known], known))]
             memory.versions[label] = slot
 
-    def _mature(self, memory: ModelMemory, outcome: OutcomePlan, slot: int) -> Columns:
-        """The slot's predictions with what came of them within the outcome's window."""
+    def _mature(self, memory: ModelMemory, outcome: OutcomePlan, slot: int) -> tuple[Columns, Columns, Columns | None]:
+        """The slot's predictions with what came of them within the outcome's window; no shadows; and organic outcomes of the slot."""
         rows = memory.pending.sealed(PREDICTIONS, slot)
-        if rows is None:
-            return cols.no_rows()
+        early, end = self._plan.early, slot + self._plan.slot + outcome.within
+        shown, organic = apart(memory.pending.between(outcome.name, slot - early, end + 1))
+        if organic is not None:
+            organic = of_window(organic, memory.units, slot, slot + self._plan.slot)
+            memory.counters[f"{outcome.name}.organic"] += len(organic)
+        none = cols.no_rows()
+        return none if rows is None else self._joined(memory, outcome, slot, rows, shown), none, organic
+
+    def _joined(
+        self, memory: ModelMemory, outcome: OutcomePlan, slot: int, rows: Columns, outcomes: Columns | None
+    ) -> Columns:
         early, end = self._plan.early, slot + self._plan.slot + outcome.within
         later = None
         if outcome.match is Match.UNIT_ITEM:
             following = range(slot + self._plan.slot, end + early, self._plan.slot)
             parts = [p for s in following if (p := memory.pending.sealed(PREDICTIONS, s)) is not None]
             later = cols.concat(parts) if parts else None
-        outcomes = memory.pending.between(outcome.name, slot - early, end + 1)
         joined = join(outcome.match, Window(outcome.within, early), rows, later, outcomes)
         memory.counters[f"{outcome.name}.joined"] += joined.used
         told = self._told_in_time(rows.time, outcome.within)

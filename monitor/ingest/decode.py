@@ -16,13 +16,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from detectors.columns import Category, Cohort, Column, Columns, Hash, Hashes, Ints, Ragged
+from detectors.columns import Bools, Category, Cohort, Column, Columns, Hash, Hashes, Ints, Ragged, flag
 from monitor.events import Block, Reject
-from monitor.ingest import cloudevents, cohorts, conditions, fields, times
+from monitor.ingest import cloudevents, cohorts, conditions, fields, origins, times
 from monitor.ingest.formats import Formats
 from monitor.ingest.identity import Identities, combined
 from monitor.ingest.json_records import TIME_TYPE, TYPES, Fault, Leaf, MappingRefused, Tree, Use, gathered
-from monitor.ingest.mapping import PREDICTIONS, CohortField, CohortHash, Each, EventMapping, FieldSpec, Kind
+from monitor.ingest.mapping import ORGANIC, PREDICTIONS, CohortField, CohortHash, Each, EventMapping, FieldSpec, Kind
 from monitor.ingest.reasons import ALLOWED, TIME_ALLOWED, dotted
 
 ITEMS = "items"
@@ -31,6 +31,7 @@ BESIDE_EVERY = 16
 """Of the records that `where` leaves out, those whose offset is a multiple of this have their time read."""
 EVENT = "event"
 """Name of the column by which an outcome is recognised when it comes twice."""
+_NOBODY = "is absent, null or empty, but an organic outcome needs it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,10 @@ class Decoder:
     def __init__(self, mapping: EventMapping, hash_key: bytes) -> None:
         if isinstance(mapping.cohort, CohortHash) and not mapping.unit:
             raise MappingRefused("cohort: a hash rule needs the path of the unit")
-        _refuse_twice([spec.name for spec in mapping.fields] + [ITEMS] * (mapping.items is not None))
+        if mapping.origin is not None and not mapping.unit:
+            raise MappingRefused("origin: organic outcomes need the path of the unit")
+        own = [ITEMS] * (mapping.items is not None) + [ORGANIC] * (mapping.origin is not None)
+        _refuse_twice([spec.name for spec in mapping.fields] + own)
         self.mapping = mapping
         Identities(hash_key)  # refuses a key that is too long, now rather than at the first record
         self._key = hash_key
@@ -80,6 +84,7 @@ class Decoder:
         self._unit = _Read.of(tree, _use("unit", mapping.unit, Kind.HASH)) if mapping.unit else None
         rule = mapping.cohort
         self._arm = tree.add(Use("cohort", rule.path, Any)) if isinstance(rule, CohortField) else None
+        self._origin = None if mapping.origin is None else tree.add(Use("origin", mapping.origin.path, Any))
         self._fields = [_Field.of(tree, spec) for spec in mapping.fields]
         self._items = None if mapping.items is None else _Items(tree, mapping.items, mapping.max_items)
         self._formats = Formats(tree, mapping.where)
@@ -168,11 +173,19 @@ class Decoder:
             cohort = cohorts.by_hash(self.mapping.cohort, units)
         else:
             cohort = np.full(n, Cohort.UNASSIGNED, np.int8)
-        made = {field.spec.name: field.column(rows, identities, wrong) for field in self._fields}
+        unit = identities.column(units)
+        organic = None
+        if self._origin is not None and self.mapping.origin is not None:
+            organic = origins.organic(self.mapping.origin, gathered(rows, self._origin.attribute))
+            nobody = np.flatnonzero(organic & (unit == 0)).tolist()
+            _note(wrong, "unit", dotted(self.mapping.unit), dict.fromkeys(nobody, _NOBODY))
+        made = {field.spec.name: field.column(rows, identities, wrong, organic) for field in self._fields}
+        if organic is not None:
+            made[ORGANIC] = flag(organic)
         if self._items is not None:
             made[ITEMS] = self._items.column(rows, identities, wrong)
         partition = np.full(n, block.partition, np.int32)
-        return Columns(time, identities.column(units), cohort, partition, block.offsets[at], made), wrong
+        return Columns(time, unit, cohort, partition, block.offsets[at], made), wrong
 
     def _times(
         self, block: Block, rows: list[Any], at: np.ndarray[Any, np.dtype[np.intp]], wrong: dict[int, Fault]
@@ -247,9 +260,11 @@ class _Field:
         label = f"{ITEMS}.{spec.name}" if element else spec.name
         return cls(spec, label, _Read.of(tree, _use(label, spec.path, spec.kind)) if valued else None)
 
-    def column(self, rows: list[Any], identities: Identities, wrong: dict[int, Fault]) -> Column:
+    def column(
+        self, rows: list[Any], identities: Identities, wrong: dict[int, Fault], excused: Bools | None = None
+    ) -> Column:
         values = [self.spec.constant] * len(rows) if self.read is None else self.read.values(rows, wrong)
-        made, faults = fields.column(self.spec, values, identities)
+        made, faults = fields.column(self.spec, values, identities, excused)
         if faults:
             _note(wrong, self.label, dotted(self.spec.path), faults)
         return made

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from detectors.columns import Category, Column, Columns, Flag, Hash, Numeric, Ragged, Vector
+from detectors.columns import Bools, Category, Column, Columns, Flag, Hash, Numeric, Ragged, Vector
 from monitor.ingest import categories
 from monitor.ingest.identity import Identities
 from monitor.ingest.json_records import TYPES, MappingRefused, Use
@@ -54,8 +54,13 @@ def narrowed(values: Sequence[Any], use: Use) -> tuple[list[Any], Faults]:
     return kept, faults
 
 
-def column(spec: FieldSpec, values: Sequence[Any], identities: Identities) -> tuple[Column, Faults]:
-    """A column of n rows from n values of the type that belongs to `spec.kind` (`TYPES`), None where missing."""
+def column(
+    spec: FieldSpec, values: Sequence[Any], identities: Identities, excused: Bools | None = None
+) -> tuple[Column, Faults]:
+    """A column of n rows from n values of the type that belongs to `spec.kind` (`TYPES`), None where missing.
+
+    excused   (n,) rows in which a required field may be missing.
+    """
     if spec.default is not None:
         values = [spec.default if value is None else value for value in values]
     faults: Faults = {}
@@ -86,7 +91,7 @@ def column(spec: FieldSpec, values: Sequence[Any], identities: Identities) -> tu
             if spec.kind in (Kind.HASH, Kind.VECTOR)
             else "is absent or null, but required"
         )
-        for row in np.flatnonzero(missing):
+        for row in np.flatnonzero(missing if excused is None else missing & ~excused):
             faults.setdefault(int(row), what)
     return made, faults
 

@@ -6,7 +6,7 @@ keys. Only what a mapping names is decoded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from detectors.columns import Cohort
@@ -16,6 +16,9 @@ PREDICTIONS = "predictions"
 
 TRUTH = "outcomes."
 """What a column begins with that says what came of a prediction; the outcome's name follows."""
+
+ORGANIC = "organic"
+"""Name of the column that says of an outcome, where its mapping tells origins apart, that no showing brought it about."""
 
 Scalar = str | int | float | bool | None
 
@@ -94,6 +97,17 @@ CohortRule = CohortField | CohortHash
 
 
 @dataclass(frozen=True, slots=True)
+class OriginField:
+    """Where an outcome came from: it is organic, brought about by no showing, where the text at `path` is one of `organic`.
+
+    An organic outcome must name its unit, and need name neither prediction nor item.
+    """
+
+    path: tuple[str, ...]
+    organic: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Each:
     """A list in the event, one ragged column `items`: `path` of the list, `fields` with paths inside an element.
 
@@ -112,6 +126,7 @@ class EventMapping:
     unit       path of the unit, or () if the stream has none (unit 0 in every row).
     cohort     None: every row is UNASSIGNED.
     fields     columns of the row; for predictions among them `id` (HASH, required).
+    origin     None: every outcome is credited to what was shown.
     """
 
     model: str
@@ -127,3 +142,4 @@ class EventMapping:
     keep_raw: bool = False
     max_bytes: int = 1_000_000
     max_items: int = 1_000
+    origin: OriginField | None = field(default=None, repr=False)

@@ -63,7 +63,7 @@ def join(match: Match, window: Window, predictions: Columns, later: Columns | No
     n = len(predictions)
     if outcomes is None or not len(outcomes) or not n:
         return Joined(np.zeros(n, np.int64), np.zeros(n), 0)
-    outcomes = _once(outcomes)
+    outcomes = once(outcomes)
     values = _values(outcomes)
     if match is Match.UNIT:
         return _by_unit(window, predictions, outcomes, values)
@@ -81,7 +81,7 @@ def join(match: Match, window: Window, predictions: Columns, later: Columns | No
     )
 
 
-def _once(outcomes: Columns) -> Columns:
+def once(outcomes: Columns) -> Columns:
     """One row an event id: the earliest, by time, partition and offset. In order of the ids, as sums depend on order."""
     events = outcomes.hashes("event")
     order = np.argsort(events, kind="stable")
@@ -148,7 +148,7 @@ def came(match: Match, window: Window, predictions: Columns, later: Columns | No
     if match is Match.ID_ITEM:
         result[items_of_outcomes(window, predictions, outcomes)[0]] = True
         return result
-    outcomes = _once(outcomes)
+    outcomes = once(outcomes)
     element = (
         _by_unit_item(window, predictions, later, outcomes)
         if match is Match.UNIT_ITEM
@@ -167,7 +167,7 @@ def items_of_outcomes(
 
     Each outcome counts once; an item that a prediction shows twice is the first of both.
     """
-    outcomes = _once(outcomes)
+    outcomes = once(outcomes)
     item, owner = _showings(predictions)
     keys, first = np.unique(_pair(predictions.hashes("id")[owner], item), return_index=True)
     at = _find(keys, _pair(outcomes.hashes("id"), outcomes.hashes("item")))

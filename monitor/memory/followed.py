@@ -82,6 +82,7 @@ def _note_config(memory: ModelMemory, data: bytes | None) -> None:
     said = repr(
         (memory.plan.mappings, memory.plan.outcomes, memory.plan.metrics, memory.plan.slot, memory.plan.lateness)
     )
+    said += "".join(f"{m.stream}: {m.origin}" for m in memory.plan.mappings if m.origin is not None)
     now = blake2b(said.encode(), digest_size=2).hexdigest()
     last, changes = snapshot.unpack(data) if data is not None else ("", [])
     reached = memory.lanes.get(PREDICTIONS)

@@ -10,6 +10,7 @@ from detectors import snapshot
 from monitor.alerting.alert import Alert
 from monitor.alerting.closing import WATCH_REMOVED, WATCH_RESTARTED, close
 from monitor.ingest.mapping import PREDICTIONS
+from monitor.ingest.remapped import as_mapped
 from monitor.join.clocks import NEVER
 from monitor.join.pending import Pending, unpack_rows
 from monitor.join.sums import SumTable
@@ -137,14 +138,16 @@ def _restore_watches(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) -
 
 
 def _restore_rows(memory: ModelMemory, image: Image, pages: dict[tuple[str, str], bytes]) -> None:
-    """The rows that wait; dropped are those of streams that are gone, and predictions that only such a stream still waited for."""
-    streams = memory.plan.streams()
+    """The rows that wait, as they are mapped now; dropped are those of streams that are gone, and predictions that only such a
+    stream still waited for.
+    """
+    streams = {mapping.stream: mapping for mapping in memory.plan.mappings}
     oldest = min((at for lane, at in memory.lanes.items() if lane != ARRIVALS), default=NEVER)
     for chunk in image.chunks:
         if chunk.stream not in streams or (chunk.stream == PREDICTIONS and chunk.slot < oldest):
             memory.turn.dropped.append((chunk.stream, chunk.slot))
             continue
-        memory.pending.add(chunk.stream, chunk.slot, unpack_rows(chunk.data))
+        memory.pending.add(chunk.stream, chunk.slot, as_mapped(unpack_rows(chunk.data), streams[chunk.stream]))
     for slot in (int(key) for room, key in pages if room == "drops"):
         if slot < oldest:
             memory.page("drops", str(slot), None)

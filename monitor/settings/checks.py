@@ -77,6 +77,8 @@ def _check_outcomes(model: ModelSettings, say: Say) -> None:
             say(("outcomes", name, "match", "item"), "matching by item needs predictions.items or predictions.item")
         if outcome.match.unit is not None and model.predictions.unit is None:
             say(("outcomes", name, "match", "unit"), "matching by unit needs predictions.unit")
+        elif outcome.origin is not None and model.predictions.unit is None:
+            say(("outcomes", name, "origin"), "organic outcomes are counted by people, which needs predictions.unit")
 
 
 def _check_cohorts(model: ModelSettings, teams: Sequence[str], say: Say) -> None:

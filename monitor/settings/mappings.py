@@ -15,6 +15,7 @@ from monitor.ingest.mapping import (
     EventMapping,
     FieldSpec,
     Kind,
+    OriginField,
 )
 from monitor.settings.base import SettingsType
 from monitor.settings.model import CohortSettings, ModelSettings
@@ -62,7 +63,7 @@ def _predictions(model: ModelSettings, topic_prefix: str) -> EventMapping:
 
 
 def _outcome(model: ModelSettings, name: str, outcome: OutcomeSettings, topic_prefix: str) -> EventMapping:
-    match = outcome.match
+    match, origin = outcome.match, outcome.origin
     fields = [
         FieldSpec(column, Kind.HASH, path, required=required)
         for column, path, required in (
@@ -78,12 +79,13 @@ def _outcome(model: ModelSettings, name: str, outcome: OutcomeSettings, topic_pr
         topic=topic_prefix + outcome.topic,
         time=_time(outcome),
         time_unit=outcome.time_unit,
-        unit=match.unit or (),
+        unit=match.unit or (() if origin is None else origin.unit) or (),
         fields=(*fields, *_placed(outcome)),
         where=_conditions(outcome),
         keep_raw=outcome.keep_raw,
         max_bytes=model.event_limits.bytes,
         max_items=model.event_limits.items,
+        origin=None if origin is None else OriginField(origin.field, origin.organic),
     )
 
 

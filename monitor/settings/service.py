@@ -228,7 +228,11 @@ class Settings(SettingsType):
     retention: RetentionSettings = Field(
         default=RetentionSettings(), description="How long what grows without end is kept."
     )
-    rehearsal: Duration = as_written("14d", "How long a new model's pages go to the digest instead; 0s: not at all.")
+    rehearsal: Duration = as_written(
+        "14d",
+        "How long a new model's pages go to the digest instead; 0s: not at all. A rehearsal that is over is not begun again by a "
+        "longer one: a model that pages goes on paging; to rehearse anew, give it another name.",
+    )
 
     @model_validator(mode="after")
     def _slack_once(self) -> Self:

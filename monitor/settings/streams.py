@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema, model_validator
 from pydantic_core import CoreSchema
 
 from monitor.ingest.mapping import Kind, TimeUnit
@@ -277,6 +277,42 @@ class Match(SettingsType):
         return self
 
 
+_SHOWN = ("recommended", "exploration")
+
+
+def _origin(value: object) -> str:
+    if not isinstance(value, str | int) or value == "":
+        raise refusal("is not the text of an origin; put it in quotes, as the events spell it")
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if text in _SHOWN:
+        raise refusal("is what was shown; allowed are origins that no model chose, such as search, direct, external")
+    return text
+
+
+_OriginText = Annotated[str, BeforeValidator(_origin), WithJsonSchema({"type": ["string", "integer", "boolean"]})]
+
+
+class OriginSettings(SettingsType):
+    """Which outcomes nothing that was shown brought about: people came by search, directly or from elsewhere.
+
+    Such an organic outcome is credited to no prediction and is in no metric. It is counted, with its people, among the labels
+    of those exposed, in the period of its own time: `training_health` says how much of what the next model is taught the model
+    did not bring about itself.
+    """
+
+    field: FieldPath = Field(description="The field that says where the outcome came from.")
+    organic: tuple[_OriginText, ...] = Field(
+        default=("search", "direct", "external"),
+        min_length=1,
+        description="Texts of the field that mean organic, as the events spell them; any other, or none, is credited to what was "
+        "shown.",
+    )
+    unit: FieldPath | None = Field(
+        default=None,
+        description="The unit in this event, which every organic outcome must name. For match by id; else match.unit is it.",
+    )
+
+
 class OutcomeSettings(Topic):
     """One kind of thing that can come of a prediction."""
 
@@ -288,3 +324,16 @@ class OutcomeSettings(Topic):
         description="What is true of a prediction when none has come in time: false or true; default: nobody knows.",
     )
     event_id: FieldPath | None = Field(default=None, description="Which event, so that one sent twice counts once.")
+    origin: OriginSettings | None = Field(
+        default=None, description="Which of these outcomes are organic; default: all are credited to what was shown."
+    )
+
+    @model_validator(mode="after")
+    def _organic_people(self) -> Self:
+        if self.origin is None:
+            return self
+        if self.match.unit is not None and self.origin.unit is not None:
+            raise sentence("origin.unit is for match by id; match.unit says already who it was")
+        if self.match.unit is None and self.origin.unit is None:
+            raise sentence("needs origin.unit: match finds the prediction by id, and an organic outcome has none")
+        return self

@@ -212,7 +212,9 @@ def _about_cohorts(cohorts: CohortSettings | None) -> dict[str, object] | None:
 
 
 def _joined(outcome: OutcomeSettings) -> tuple[object, ...]:
-    return outcome.match, outcome.within, outcome.value, sorted(outcome.where.items())
+    """How outcomes come to predictions, and which do; an origin is left out where none is told, as before there was such a thing."""
+    own = () if outcome.origin is None else (outcome.origin,)
+    return outcome.match, outcome.within, outcome.value, sorted(outcome.where.items()), *own
 
 
 def _about_experiment(model: ModelSettings, wanted: kinds.Wanted) -> list[object]:
@@ -224,6 +226,7 @@ def _about_experiment(model: ModelSettings, wanted: kinds.Wanted) -> list[object
     if experiment.of in model.outcomes:
         outcome = model.outcomes[experiment.of]
         parts += [outcome.match, outcome.within, sorted(outcome.where.items())]
+        parts += [] if outcome.origin is None else [outcome.origin]
     return parts
 
 

@@ -350,6 +350,25 @@ def test_the_message_has_both_halves_sizes_people_and_honest_words() -> None:
     assert "Harm" not in text
 
 
+def test_a_part_that_knows_who_brought_about_the_labels_says_so_and_others_keep_no_room_for_it() -> None:
+    told: dict[str, Any] = {
+        "all_labels": 2_000,
+        "people": 900,
+        "organic_people": 80,
+        "organic_share": 0.05,
+        "exploration_share": 0.0,
+    }
+    told |= {"not_by_the_model": {"low": 0.04, "high": 0.06}, "labels_caused_by_the_model": 0.95}
+    floor = alert("training_health")
+    found = msgspec.structs.replace(
+        floor.finding, evidence=msgspec.structs.replace(floor.finding.evidence, detail=told)
+    )
+    made = composed(NARROW, msgspec.structs.replace(floor, finding=found, first=found))
+    _, text = sent(made)
+    assert "(training_health); of 2,000 labels of 900 people the model itself caused 95.0% [94.0% to 96.0%]" in text
+    assert [("labels" in part) for part in made.finding.evidence.detail["parts"]] == [False, True]
+
+
 def test_only_divergence_is_called_harm() -> None:
     _, text = sent(composed(NARROW, alert("divergence")))
     assert text.index("*Harm, measured against the holdout:*") < text.index("*Exposure risk")

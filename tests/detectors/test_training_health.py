@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detectors.columns import Columns, Flag, Floats, Hash, Ragged
+from detectors import snapshot
+from detectors.columns import Columns, Flag, Floats, Hash, Ragged, flag
 from detectors.detector import Tick
 from detectors.evidence import Crossing, Evidence, Standing
 from detectors.recompute import interval
-from detectors.training_health import TrainingHealth, TrainingHealthParams
+from detectors.training_health import Shown, TrainingHealth, TrainingHealthParams, TrainingHealthState
 
 DAY = 86_400_000
 DETECTOR = TrainingHealth()
@@ -130,3 +131,73 @@ def test_a_policy_that_shows_more_than_in_proportion_to_labels_is_described_and_
         assert "A description, no test" in told[-1].detail["popularity_warning"]
         assert "popularity_warning" not in told[1].detail  # one period above 1 is not enough
     assert told[-1].detail["labels_caused_by_the_model"] == pytest.approx(0.95, abs=0.02)
+
+
+def with_organic(rng: np.random.Generator, share: float) -> list[Columns]:
+    """A period of `labelled` in which about `share` of all labels are organic, each of one of 300 people; as the engine shows it."""
+    shown = labelled(rng, np.full(40, 1 / 40))
+    items = shown.fields["items"]
+    assert isinstance(items, Ragged)
+    came = items.fields["came"]
+    assert isinstance(came, Flag)
+    n = rng.binomial(int(came.values.sum()), share / (1.0 - share))
+    nobody = Ragged(np.zeros(n + 1, np.int64), {"item": Hash(np.zeros(0, np.uint64))})
+    unit = rng.integers(1, 301, n).astype(np.uint64)
+    own = Columns(
+        np.zeros(n, np.int64), unit, np.zeros(n, np.int8), np.zeros(n, np.int32), np.arange(n), {"items": nobody}
+    )
+    return [shown.having(organic=flag(np.zeros(1_000, np.bool_))), own.having(organic=flag(np.ones(n, np.bool_)))]
+
+
+def told_of(periods: list[list[Columns]], p: TrainingHealthParams) -> Evidence:
+    state = DETECTOR.start([p])
+    for number, parts in enumerate(periods, start=1):
+        a = DETECTOR.empty(p.max_items)
+        for rows in parts:
+            a = DETECTOR.fold(p.max_items, a, rows)
+        a = snapshot.unpack_record(Shown, snapshot.pack_record(a))
+        tick = Tick.plain(number * DAY, (number + 1) * DAY, page=1e-3, warn=4e-3)
+        state, (evidence,) = DETECTOR.close([p], state, [a], tick)
+        state = snapshot.unpack_rows(TrainingHealthState, [snapshot.pack_row(state, 0)])
+    return evidence
+
+
+def test_labels_that_no_showing_brought_about_are_told_with_their_people_and_what_is_left_is_the_models() -> None:
+    p, rng, held, runs = TrainingHealthParams(labels=True, trailing_periods=2), np.random.default_rng(9), 0, 40
+    for _ in range(runs):
+        told = told_of([with_organic(rng, 0.2), with_organic(rng, 0.1), with_organic(rng, 0.1)], p).detail
+        bounds = told["not_by_the_model"]
+        held += bounds["low"] <= 0.1 + 0.9 * 0.05 <= bounds["high"]
+    assert held / runs >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / runs)
+    assert told["all_labels"] == told["labels"] + told["organic_labels"]
+    assert told["organic_share"] == pytest.approx(0.1, abs=0.02)  # the first period is no longer trained on
+    assert told["exploration_share"] == pytest.approx(0.9 * 0.05, abs=0.01)
+    assert told["labels_caused_by_the_model"] == 1.0 - bounds["share"]
+    assert 200 < told["organic_people"] <= 300
+    assert 900 < told["people"] <= 1_000
+
+
+def test_without_origins_nothing_is_told_of_them_and_an_open_window_of_before_goes_on() -> None:
+    p, rng = TrainingHealthParams(labels=True), np.random.default_rng(2)
+    a = DETECTOR.fold(p.max_items, DETECTOR.empty(p.max_items), labelled(rng, np.full(40, 1 / 40)))
+    stored = snapshot.unpack(snapshot.pack_record(a))
+    del stored["taught"]
+    again = snapshot.unpack_record(Shown, snapshot.pack(stored))
+    tick = Tick.plain(DAY, 2 * DAY, page=1e-3, warn=4e-3)
+    (now, before) = (DETECTOR.close([p], DETECTOR.start([p]), [each], tick) for each in (a, again))
+    assert now[1] == before[1]
+    assert now[0].trail[0] == before[0].trail[0]
+    assert now[1][0].detail.keys().isdisjoint({"organic_share", "exploration_share", "not_by_the_model"})
+    with pytest.raises(snapshot.SnapshotError, match="not a Shown"):
+        snapshot.unpack_record(Shown, snapshot.pack({"items": a.items}))
+
+
+def test_a_person_with_many_searches_widens_the_interval_and_is_one_person() -> None:
+    p, rng = TrainingHealthParams(labels=True), np.random.default_rng(4)
+    shown, own = with_organic(rng, 0.1)
+    one = Columns(own.time, np.ones(len(own), np.uint64), own.cohort, own.partition, own.offset, own.fields)
+    many, single = (told_of([[shown, part]], p).detail for part in (own, one))
+    assert many["organic_share"] == single["organic_share"]
+    assert single["organic_people"] == 1 < many["organic_people"]
+    assert single["people"] < many["people"]
+    assert single["not_by_the_model"]["se"] > 5 * many["not_by_the_model"]["se"]

@@ -22,6 +22,7 @@ from monitor.ingest.mapping import (
     EventMapping,
     FieldSpec,
     Kind,
+    OriginField,
     TimeUnit,
 )
 from tests.ingest.decode_cases import ARMS, KEY, MAPPING, NOON, block, body
@@ -285,6 +286,27 @@ def test_an_outcome_with_an_event_id_keeps_it_and_is_derived_only_where_it_is_mi
     told = decoded(msgspec.json.encode({"ts": NOON, "eid": "e"}), msgspec.json.encode({"ts": NOON}), mapping=own).rows
     assert told.hashes("event")[0] == Identities(KEY).of("e")
     assert told.hashes("event")[1] not in (0, told.hashes("event")[0])
+
+
+def test_an_organic_outcome_needs_its_unit_and_nothing_else_and_others_need_what_they_needed() -> None:
+    named = tuple(FieldSpec(name, Kind.HASH, (name,), required=True) for name in ("id", "item"))
+    own = replace(CLICKS, fields=named, origin=OriginField(("from", "kind"), ("search", "7")))
+    shown, found, numbered, nobody, lost, odd = (
+        {"ts": NOON, "u": "u", "id": "p", "item": "a", "from": {"kind": "feed"}},
+        {"ts": NOON, "u": "u", "from": {"kind": "search"}},
+        {"ts": NOON, "u": "u", "from": {"kind": 7}},
+        {"ts": NOON, "id": "p", "item": "a", "from": {"kind": "search"}},
+        {"ts": NOON, "u": "u", "item": "a"},
+        {"ts": NOON, "u": "u", "item": "a", "from": {"kind": ["search"]}},
+    )
+    told = decoded(*map(msgspec.json.encode, (shown, found, numbered, nobody, lost, odd)), mapping=own)
+    assert told.rows.flags("organic").tolist() == [False, True, True]
+    assert [(r.offset, r.field, r.reason) for r in told.rejects] == [
+        (3, "unit", '"u" is absent, null or empty, but an organic outcome needs it'),
+        (4, "id", '"id" is absent, null or empty, but required'),
+        (5, "id", '"id" is absent, null or empty, but required'),
+    ]
+    assert "organic" not in decoded(msgspec.json.encode(shown), mapping=CLICKS).rows.fields
 
 
 def test_predictions_get_no_event_column() -> None:

@@ -100,6 +100,7 @@ def healthy(rng: np.random.Generator, n: int, window: int) -> Columns:
             "voting": Flag(rng.random(n) < 0.9, np.zeros(n, np.bool_)),
             "label": Category(rng.integers(-1, 4, n).astype(np.int32), ("a", "b", "c", "d")),
             "came": flag(unit % np.uint64(3) == 0),
+            "organic": flag(unit % np.uint64(5) == 0),
             "items": Ragged(
                 np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]),
                 {

@@ -365,7 +365,9 @@ def test_a_detector_reads_what_it_says_and_nothing_else(name: str) -> None:
     assert isinstance(needs, Needs)
     rows = example.rows(np.random.default_rng(12), ROWS, 0)
     only = Columns(rows.time, rows.unit, rows.cohort, rows.partition, rows.offset)
-    only = only.having(**{column: rows.fields[column] for column in needs.columns})
+    read = (*needs.columns, *(["organic"] if needs.organic else []))
+    rows = replace(rows, fields={n: column for n, column in rows.fields.items() if n != "organic" or needs.organic})
+    only = only.having(**{column: rows.fields[column] for column in read})
     for prep in PREPS[name]:
         assert pack_record(_fold(detector, prep, [only])) == pack_record(_fold(detector, prep, [rows]))
 

@@ -3,7 +3,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from detectors.columns import Cohort
-from monitor.ingest.mapping import CohortField, CohortHash, Condition, Each, EventMapping, FieldSpec, Kind, TimeUnit
+from monitor.ingest.mapping import (
+    CohortField,
+    CohortHash,
+    Condition,
+    Each,
+    EventMapping,
+    FieldSpec,
+    Kind,
+    OriginField,
+    TimeUnit,
+)
 from monitor.settings import columns, load, mappings
 from monitor.settings.model import ModelSettings
 
@@ -92,7 +102,7 @@ outcomes:
   click: { topic: clicks, match: { id: slate, item: post }, within: 30m, event_id: eid, value: { path: eur, default: 0 } }
   read: { topic: reads, time: ended_at, match: { unit: uid, item: article }, within: 1d, where: { a: 1 } }
   return: { topic: opens, broker_time: true, match: { unit: uid }, within: 1d }
-  like: { topic: likes, match: { id: slate }, within: 1d, keep_raw: true }
+  like: { topic: likes, match: { id: slate }, within: 1d, keep_raw: true, origin: { field: a.b, organic: [7, ad], unit: u } }
 """
     _, click, read, back, like = mappings(model(tmp_path, PREDICTIONS + text))
     assert [m.stream for m in (click, read, back, like)] == ["click", "read", "return", "like"]
@@ -105,7 +115,8 @@ outcomes:
     assert (read.unit, read.time, [f.name for f in read.fields]) == (("uid",), ("ended_at",), ["item"])
     assert read.where == (Condition(("a",), (1,)),)
     assert (back.unit, back.time, back.fields) == (("uid",), (), ())
-    assert (like.unit, like.keep_raw, like.max_bytes) == ((), True, 5000)
+    assert (like.unit, like.keep_raw, like.max_bytes) == (("u",), True, 5000)
+    assert (click.origin, like.origin) == (None, OriginField(("a", "b"), ("7", "ad")))
 
 
 def test_a_hash_rule_is_compiled_with_its_share(tmp_path: Path) -> None:

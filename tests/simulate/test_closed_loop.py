@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from monitor.cli import cli
-from monitor.simulate.closed_loop.events import DAY, FIRST_DAY, RETURNS, SLATES, Event, Truth, events, write
+from monitor.simulate.closed_loop.events import CLICKS, DAY, FIRST_DAY, RETURNS, SLATES, Event, Truth, events, write
 from monitor.simulate.closed_loop.shape import Mode, Shape
 from monitor.simulate.closed_loop.world import Period, periods, request
 
@@ -115,6 +115,25 @@ def test_events_of_a_topic_are_in_order_and_a_return_follows_its_slate_within_a_
     first = next(e for e in stream if e.topic == SLATES)
     assert FIRST_DAY <= first.time < FIRST_DAY + DAY
     assert first.value["slate"] == request(1, int(first.value["person"][1:]))
+
+
+def test_while_the_loop_closes_organic_clicks_become_a_smaller_share_and_nobody_who_searches_changes_what_is_drawn() -> (
+    None
+):
+    shape = Shape(people=2_000, periods=5, organic=0.3)
+
+    def shares(mode: Mode) -> list[float]:
+        found = [(p.by_model[p.seeker].sum(), p.clicked[p.by_model].sum()) for p in periods(1, mode, shape)]
+        return [float(own / (own + shown)) for own, shown in found]
+
+    closed, frozen = shares(Mode.CLOSED), shares(Mode.FROZEN)
+    assert closed[-1] < 0.8 * closed[0]
+    assert frozen[-1] > 0.9 * frozen[0]
+    assert np.array_equal(next(periods(1, Mode.FROZEN, shape)).person, world(Mode.FROZEN)[0].person)
+    stream = [e for _, due in events(1, Mode.CLOSED, Shape(people=300, periods=1, organic=0.3)) for e in due]
+    clicks = [e.value for e in stream if e.topic == CLICKS]
+    assert {(c["source"], "slate" in c) for c in clicks} == {("recommended", True), ("search", False)}
+    assert all("source" not in e.value for e in told(Mode.CLOSED)[1])
 
 
 def test_files_are_the_same_bytes_for_the_same_seed(tmp_path: Path) -> None:

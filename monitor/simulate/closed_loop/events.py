@@ -1,5 +1,8 @@
 """The world's periods as events: slates, clicks, reads (clicks that pleased) and returns, each stream in order of time.
 
+Where people look for items by themselves (`Shape.organic`), every click says its `source`: "recommended", or "search", which
+names a person and no slate.
+
 Names of fields are those of deploy/examples/closed-loop.yaml. A period is a day of UTC; the first is 1 March 2026, unless told.
 """
 
@@ -58,11 +61,11 @@ def events(seed: int, mode: Mode, shape: Shape, first_day: int = FIRST_DAY) -> I
 
     first_day   start of the first period, ms since the epoch.
     """
-    clock = np.random.default_rng(np.random.SeedSequence(seed).spawn(4)[3])
+    clock, later = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(6)[3::2])
     waiting: list[tuple[int, int, Event]] = []
     count = 0
     for period in periods(seed, mode, shape):
-        for event in _events(clock, shape, period, first_day):
+        for event in (*_events(clock, shape, period, first_day), *_searches(later, period, first_day)):
             heapq.heappush(waiting, (event.time, count, event))
             count += 1
         end = first_day + period.number * DAY
@@ -116,13 +119,22 @@ def _events(clock: np.random.Generator, shape: Shape, period: Period, first_day:
         yield Event(time, SLATES, person, _slate(period, shape, row, person, slate, time))
         for place in np.flatnonzero(period.clicked[row]).tolist():
             item, at = f"i{period.items[row, place]}", time + int(click_after[row, place])
-            yield Event(at, CLICKS, person, {"time": at, "slate": slate, "item": item, "person": person})
+            click = {"time": at, "slate": slate, "item": item, "person": person}
+            yield Event(at, CLICKS, person, click | ({"source": "recommended"} if shape.organic else {}))
             if period.pleased[row, place]:
                 at = time + int(read_after[row, place])
                 yield Event(at, READS, person, {"time": at, "slate": slate, "item": item, "person": person})
         if period.returned[row]:
             at = time + int(return_after[row])
             yield Event(at, RETURNS, person, {"time": at, "person": person})
+
+
+def _searches(later: np.random.Generator, period: Period, first_day: int) -> Iterator[Event]:
+    """Clicks that no slate brought about."""
+    at = first_day + (period.number - 1) * DAY + later.integers(0, DAY, len(period.seeker))
+    for time, row, item in zip(at.tolist(), period.seeker.tolist(), period.sought.tolist(), strict=True):
+        person = f"p{period.person[row]}"
+        yield Event(time, CLICKS, person, {"time": time, "item": f"i{item}", "person": person, "source": "search"})
 
 
 def _slate(period: Period, shape: Shape, row: int, person: str, slate: str, time: int) -> dict[str, Any]:

@@ -75,7 +75,11 @@ def affinity(catalogue: Catalogue, taste: Floats, items: Ints) -> Floats:
 
 def chance_of_click(catalogue: Catalogue, near: Floats, items: Ints) -> Floats:
     """Of each item shown, (n, k)."""
-    chance: Floats = expit(-2.6 + 1.6 * near + catalogue.appeal[items] + catalogue.bait[items])
+    return _clicks(near, catalogue.appeal[items], catalogue.bait[items])
+
+
+def _clicks(near: Floats, appeal: Floats, bait: Floats) -> Floats:
+    chance: Floats = expit(-2.6 + 1.6 * near + appeal + bait)
     return chance
 
 
@@ -90,6 +94,13 @@ def chance_of_return(loyalty: Floats, pleased: Ints, regretted: Ints, *, regret:
     cost = _REGRET if regret else 0.0
     chance: Floats = expit(-0.2 + loyalty + 0.1 * np.minimum(pleased, 3) - cost * np.minimum(regretted, 3))
     return chance
+
+
+def sought(rng: np.random.Generator, catalogue: Catalogue, taste: Floats) -> Ints:
+    """The item that each person of (n, 6) tastes looks for and clicks, (n,): drawn from all as they would be clicked."""
+    wanted = np.log(_clicks(taste @ catalogue.place.T, catalogue.appeal, catalogue.bait))
+    items: Ints = np.argmax(wanted + rng.gumbel(size=wanted.shape), axis=1)
+    return items
 
 
 def drifted(catalogue: Catalogue, taste: Floats, person: Ints, item: Ints, share: float) -> Floats:

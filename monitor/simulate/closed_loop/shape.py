@@ -60,6 +60,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     taste_drift              share of the way that a taste moves towards an item at a click.
     tilt, tilted             loop gain: strength of the paired tilt of scores, and the share of requests that are tilted.
     temperature              of the softmax that slates are drawn by: the lower, the more of what scores best.
+    organic                  chance that somebody who is there also looks for an item by themselves, and clicks it; 0: nobody.
     event_at                 period in which the harm, the external drift or the version change happens.
     """
 
@@ -76,12 +77,13 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
     tilt: float = 0.2
     tilted: float = 0.5
     temperature: float = 0.5
+    organic: float = 0.0
     event_at: int = 8
 
     def __post_init__(self) -> None:
         if not 0.0 < self.active < 1.0:
             raise ValueError(f"active: found {self.active}, allowed is a share between 0 and 1")
-        for name in ("holdout", "old_version"):
+        for name in ("holdout", "old_version", "organic"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ValueError(f"{name}: found {getattr(self, name)}, allowed is 0 or a share below 1")
         if not 0 <= self.explored < self.slots <= self.items:

@@ -40,6 +40,7 @@ class Period:
     returned           whether the person came back the next day, (n,).
     true_return        the chance of it, (n,): what no monitor can see.
     version, old       of the model; who was served by it as it was first trained, under `FIRST`, (n,).
+    seeker, sought     who looked for an item by themselves and clicked it, rows of `person`, and the item, (m,).
     """
 
     number: int
@@ -56,6 +57,8 @@ class Period:
     true_return: Floats
     version: str
     old: Bools
+    seeker: Ints
+    sought: Ints
 
 
 def request(number: int, person: int) -> str:
@@ -74,16 +77,15 @@ def as_drawn(_number: int, pair: Ints) -> Ints:
 
 def periods(seed: int, mode: Mode, shape: Shape, push: Push = as_drawn) -> Iterator[Period]:
     """Run a world. The same arguments give the same periods, to the bit; worlds that differ in `push` share all other chance."""
-    streams = np.random.SeedSequence(seed).spawn(3)
-    born, shown, acted = (np.random.default_rng(s) for s in streams)
+    born, shown, acted, _, searched = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(5))
     items = folk.catalogue(born, shape)
     people = folk.people(born, shape, mode)
     model = _Model(seed, mode, shape, push)
-    model.learn(_serve(0, items, people, model, mode, shape, shown, acted))
+    model.learn(_serve(0, items, people, model, mode, shape, shown, acted, searched))
     for number in range(1, shape.periods + 1):
         if number == shape.event_at:
             items = folk.changed(items, mode)
-        period = _serve(number, items, people, model, mode, shape, shown, acted)
+        period = _serve(number, items, people, model, mode, shape, shown, acted, searched)
         yield period
         if mode is not Mode.CLOSED_NO_TASTE_DRIFT:
             row, place = np.nonzero(period.clicked)
@@ -140,9 +142,12 @@ class _Model:
         if mode is Mode.PROPENSITY_WEIGHTED:
             exposed = np.bincount(period.items[period.by_model].ravel(), minlength=shape.items) + 1.0
             weight = np.minimum(exposed.mean() / exposed, _WEIGHT_AT_MOST)
-        counts = recommender.counted(
-            (shape.people, shape.items), period.person[row], period.items[row, place], weight, keep
-        )
+        clicked = period.items[row, place]
+        if mode is not Mode.EXPLORATION_ONLY:
+            seeker = period.by_model[period.seeker]
+            row, clicked = np.append(row, period.seeker[seeker]), np.append(clicked, period.sought[seeker])
+            keep = np.ones(len(row), np.bool_)
+        counts = recommender.counted((shape.people, shape.items), period.person[row], clicked, weight, keep)
         self._logs.append(counts)
         if mode is Mode.EXPLORATION_ONLY:
             self._logs = deque([sum(self._logs, start=sp.csr_array(counts.shape))], maxlen=2)
@@ -159,6 +164,7 @@ def _serve(
     shape: Shape,
     shown: np.random.Generator,
     acted: np.random.Generator,
+    searched: np.random.Generator,
 ) -> Period:
     person = np.flatnonzero((shown.random(shape.people) < shape.active) | (number == 0))
     n, policy = len(person), shape.slots - shape.explored
@@ -182,6 +188,7 @@ def _serve(
     held_out = people.held_out[person]
     if mode is Mode.BROKEN_ASSIGNMENT:
         held_out = held_out ^ (held_out & (shown.random(n) < _CROSSED))
+    seeker = np.flatnonzero(searched.random(n) < shape.organic)
     return Period(
         number,
         person,
@@ -197,4 +204,6 @@ def _serve(
         true_return,
         model.version(number),
         old,
+        seeker,
+        folk.sought(searched, items, people.taste[person[seeker]]),
     )
