@@ -59,6 +59,17 @@ def test_what_has_recovered_before_is_not_told_again(tmp_path: Path) -> None:
     assert [kind for kind, _ in heard(told)] == [Kind.ESCALATED, Kind.RESOLVED]
 
 
+def test_a_rehearsal_that_is_over_is_not_begun_again_by_a_longer_one(tmp_path: Path) -> None:
+    clock = ManualClock()
+    store = MemoryStore(clock)
+    ending = Run(plan_of(tmp_path, rehearsal="40m"), MemorySource(tape(BROKEN)), store, clock, 20, 20)
+    turns, lease = ending.turns(), ending.lease()
+    while turns.memory.lanes.get(PREDICTIONS, 0) < START + 20 * WINDOW:
+        turns.turn(lease)
+    longer = Run(plan_of(tmp_path, rehearsal="14d"), MemorySource(tape(BROKEN)), store, clock, 20, 20)
+    assert heard(longer.to_the_end()) == [(Kind.ESCALATED, "oncall")]
+
+
 @pytest.mark.parametrize("rehearsal", ["190m", "0s"])
 def test_a_rehearsal_that_ends_by_itself_tells_it_too_and_without_one_it_is_told_at_once(
     tmp_path: Path, rehearsal: str
