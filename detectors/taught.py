@@ -3,7 +3,7 @@
 A label is an item shown to an exposed unit that brought an outcome; an organic outcome is a label that no showing brought about
 (search, a direct visit, another place). Told together, over some periods: shares of all labels, with an interval of what was not
 the model's doing, from a Poisson bootstrap over units (Student's with 19 degrees of freedom, asymptotic), and how many people
-they are of. Nothing is told where organic outcomes are not told apart from others.
+the labels of the last period are of. Nothing is told where organic outcomes are not told apart from others.
 
 An organic outcome belongs to the period of its own time, a label of a showing to that of the showing, which has waited for it: an
 outcome has no showing to wait for.
@@ -22,8 +22,6 @@ from detectors.math import bootstrap, distinct
 from detectors.showings import Showings
 
 LEVEL = 0.95
-PEOPLE_KEPT = 1 << 12
-"""Mixed hashes of people kept a period: counts of more are estimated, with a standard error of 1.6 %."""
 
 _RANDOM, _SHOWN, _ORGANIC = range(3)
 _RUNS = 1 + bootstrap.REPLICATES
@@ -68,8 +66,8 @@ def read(rows: Columns, shown: Showings, came: Bools) -> Taught:
     none = np.zeros(0, np.uint64)
     return Taught(
         by_unit @ weight,
-        distinct.add(none, mixed[by_unit[_ORGANIC] > 0], PEOPLE_KEPT),
-        distinct.add(none, mixed, PEOPLE_KEPT),
+        distinct.add(none, mixed[by_unit[_ORGANIC] > 0]),
+        distinct.add(none, mixed),
     )
 
 
@@ -77,31 +75,36 @@ def merge(a: Taught, b: Taught) -> Taught:
     """Both together."""
     return Taught(
         a.sums + b.sums,
-        distinct.add(a.organic, b.organic, PEOPLE_KEPT),
-        distinct.add(a.people, b.people, PEOPLE_KEPT),
+        distinct.add(a.organic, b.organic),
+        distinct.add(a.people, b.people),
     )
 
 
-def figures(periods: Sequence[Taught]) -> dict[str, Any]:
-    """Shares of all labels of some periods; empty where there are none, or organic ones are not told apart.
+def closed(a: Taught) -> list[Ints]:
+    """What is kept of a period that is over: its sums, and how many people; of nobody in particular. Empty if nothing is told."""
+    people = np.array([distinct.count(a.organic), distinct.count(a.people)], np.int64)
+    return [a.sums, people] if people[1] else []
+
+
+def figures(periods: Sequence[Sequence[Ints]]) -> dict[str, Any]:
+    """Shares of all labels of some periods, each as `closed`, and people of the last; empty if nothing is told.
 
     The error of the share that was not the model's doing is at least what one label more would change.
     """
-    whole = nothing()
-    for period in periods:
-        whole = merge(whole, period)
-    sums = whole.sums.astype(np.float64)
-    labels = sums[_SHOWN] + sums[_ORGANIC]
-    if not labels[0]:
+    told = [period for period in periods if len(period)]
+    if not told:
         return {}
+    sums = np.sum([sums for sums, _ in told], axis=0).astype(np.float64)
+    organic_people, people = told[-1][1].tolist()
+    labels = sums[_SHOWN] + sums[_ORGANIC]
     shares = (sums[_RANDOM] + sums[_ORGANIC]) / np.maximum(labels, 1.0)
     share, se = float(shares[0]), max(float(bootstrap.standard_error(shares[1:])), 1.0 / float(labels[0]))
     radius = float(bootstrap.quantile((1.0 - LEVEL) / 2.0)) * se
     return {
         "all_labels": int(labels[0]),
-        "people": distinct.count(whole.people, PEOPLE_KEPT),
+        "people": people,
         "organic_labels": int(sums[_ORGANIC, 0]),
-        "organic_people": distinct.count(whole.organic, PEOPLE_KEPT),
+        "organic_people": organic_people,
         "organic_share": float(sums[_ORGANIC, 0] / labels[0]),
         "exploration_share": float(sums[_RANDOM, 0] / labels[0]),
         "not_by_the_model": {
@@ -118,15 +121,15 @@ def figures(periods: Sequence[Taught]) -> dict[str, Any]:
 def in_words(told: dict[str, Any]) -> str:
     """`figures` as part of a sentence; "" if they are empty.
 
-    >>> in_words({"all_labels": 2_000, "people": 900, "organic_labels": 100, "organic_people": 80, "organic_share": 0.05,
-    ...           "exploration_share": 0.07, "not_by_the_model": {"low": 0.1, "high": 0.14}, "labels_caused_by_the_model": 0.88})
-    'of 2,000 labels of 900 people the model itself caused 88.0% [86.0% to 90.0%], random items 7.0%, and 5.0% are organic (80 people)'
+    >>> print(in_words({"all_labels": 800, "people": 900, "organic_people": 80, "organic_share": 0.05, "exploration_share": 0.07,
+    ...                 "not_by_the_model": {"low": 0.1, "high": 0.14}, "labels_caused_by_the_model": 0.88}))
+    of 800 labels the model itself caused 88.0% [86.0% to 90.0%], random items 7.0%, and 5.0% are organic (80 of 900 people in this period)
     """
     if "organic_share" not in told:
         return ""
     bounds, caused = told["not_by_the_model"], told["labels_caused_by_the_model"]
     return (
-        f"of {told['all_labels']:,} labels of {told['people']:,} people the model itself caused {caused:.1%} "
+        f"of {told['all_labels']:,} labels the model itself caused {caused:.1%} "
         f"[{1 - bounds['high']:.1%} to {1 - bounds['low']:.1%}], random items {told['exploration_share']:.1%}, and "
-        f"{told['organic_share']:.1%} are organic ({told['organic_people']:,} people)"
+        f"{told['organic_share']:.1%} are organic ({told['organic_people']:,} of {told['people']:,} people in this period)"
     )

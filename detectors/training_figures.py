@@ -12,7 +12,6 @@ from detectors import snapshot, taught
 from detectors.columns import Bools, Floats, Ints
 from detectors.effective_sample import LARGEST_WEIGHT
 from detectors.math import keyed
-from detectors.taught import Taught
 
 FEW = 30
 """Random showings below which little can be learned of an item."""
@@ -46,7 +45,7 @@ def figures(trail: Sequence[bytes], trailing: int, max_items: int, *, labels: bo
     learned: dict[str, Any] = {"labels": int(total[LABELS])} if labels else {}
     if learned and total[LABELS]:
         learned["labels_caused_by_the_model"] = float(1.0 - total[EXPLORED_LABELS] / total[LABELS])
-    learned |= taught.figures([Taught(*told) for _, _, *told in unpacked[-trailing:] if told])
+    learned |= taught.figures([told for _, _, *told in unpacked[-trailing:]])
     return {
         "starved": float(np.mean(counts[:, EXPLORED] < FEW)),
         "items": len(counts),

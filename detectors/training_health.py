@@ -107,7 +107,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class TrainingHealthState(PeriodState):
-    """W watches. trail (W,): packed (items, counts) of the last periods, the oldest first; then the parts of `Taught`, if any."""
+    """W watches. trail (W,): packed (items, counts) of the last periods, the oldest first; then `taught.closed`, if anything is."""
 
     trail: npt.NDArray[np.object_]
 
@@ -260,8 +260,7 @@ def _trail(held: list[bytes], a: Shown, p: TrainingHealthParams, *, keep: bool) 
     """The periods held with this one; what is not told apart takes no room."""
     if not keep:
         return list(held)
-    told = [a.taught.sums, a.taught.organic, a.taught.people] if len(a.taught.people) else []
-    return [*held, snapshot.pack([a.items, a.counts, *told])][-max(p.trailing_periods, 3) :]
+    return [*held, snapshot.pack([a.items, a.counts, *taught.closed(a.taught)])][-max(p.trailing_periods, 3) :]
 
 
 def _tell(

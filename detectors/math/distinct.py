@@ -15,13 +15,13 @@ from detectors.columns import Hashes
 KEPT = 1 << 16
 
 
-def add(kept: Hashes, mixed: Hashes, limit: int = KEPT) -> Hashes:
-    """`kept` (ascending) with `mixed` hashes (any order, repeats allowed) added; `limit` at most are kept."""
-    return np.union1d(kept, mixed)[:limit] if len(mixed) else kept
+def add(kept: Hashes, mixed: Hashes) -> Hashes:
+    """`kept` (ascending) with `mixed` hashes (any order, repeats allowed) added."""
+    return np.union1d(kept, mixed)[:KEPT] if len(mixed) else kept
 
 
-def count(kept: Hashes, limit: int = KEPT) -> int:
-    """How many different hashes were added: exact below `limit`, else an estimate with standard error limit ** -0.5 of itself."""
-    if len(kept) < limit:
+def count(kept: Hashes) -> int:
+    """How many different hashes were added: exact below KEPT, else an estimate with standard error KEPT ** -0.5 of itself."""
+    if len(kept) < KEPT:
         return len(kept)
-    return round((limit - 1) / (float(kept[-1]) / 2.0**64))
+    return round((KEPT - 1) / (float(kept[-1]) / 2.0**64))

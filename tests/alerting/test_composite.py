@@ -365,7 +365,7 @@ def test_a_part_that_knows_who_brought_about_the_labels_says_so_and_others_keep_
     )
     made = composed(NARROW, msgspec.structs.replace(floor, finding=found, first=found))
     _, text = sent(made)
-    assert "(training_health); of 2,000 labels of 900 people the model itself caused 95.0% [94.0% to 96.0%]" in text
+    assert "(training_health); of 2,000 labels the model itself caused 95.0% [94.0% to 96.0%]" in text
     assert [("labels" in part) for part in made.finding.evidence.detail["parts"]] == [False, True]
 
 

@@ -14,6 +14,7 @@ from detectors.concentration import Concentration, ConcentrationParams
 from detectors.detector import Tick
 from detectors.evidence import Crossing, Evidence, Mode, Standing
 from detectors.snapshot import pack_record, pack_row, unpack_record, unpack_rows
+from tests.figures import Figure
 
 DAY = 86_400_000
 DETECTOR = Concentration()
@@ -234,6 +235,29 @@ def test_the_statistic_does_not_depend_on_cut_or_order_even_beyond_the_cap() -> 
         parts = DETECTOR.merge(SMALL, DETECTOR.fold(SMALL, exposures.empty(), rows.take(index)), parts)
     assert pack_record(parts) == pack_record(whole)
     assert pack_record(unpack_record(exposures.Exposures, pack_record(whole))) == pack_record(whole)
+
+
+def test_a_million_items_take_tens_of_megabytes_and_parts_of_a_period_add_up(figure: Figure) -> None:
+    rng, p, everything = np.random.default_rng(12), ConcentrationParams(), 10**6
+    item = rng.permutation(everything).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(1)
+    units = everything // 50
+    rows = Columns(
+        np.zeros(units, np.int64),
+        np.arange(1, units + 1, dtype=np.uint64),
+        cohorts(units).astype(np.int8),
+        np.zeros(units, np.int32),
+        np.arange(units),
+        {"items": Ragged(np.arange(units + 1) * 50, {"item": Hash(item)})},
+    )
+    parts = [DETECTOR.fold(p, exposures.empty(), rows.take(part)) for part in np.array_split(np.arange(units), 2)]
+    whole = DETECTOR.merge(p, *parts)
+    assert len(whole.items) == everything
+    assert whole.counts.sum() == everything
+    megabytes = len(pack_record(whole)) / 1e6
+    figure(
+        "concentration: a period with a million items", megabytes, "MB", everything, target=50.0, met=megabytes <= 50
+    )
+    assert megabytes <= 50
 
 
 def test_beyond_the_cap_the_estimate_stays_within_the_sketchs_error_and_says_so() -> None:

@@ -87,7 +87,7 @@ def test_the_organic_share_falls_and_the_message_says_who_brought_about_what_is_
     assert share[-1] < share[2] < share[1]
     (alert,) = closed.alerts("training_health")
     text = "\n".join(n.text for n in closed.messages(alert))
-    assert " people the model itself caused " in text
+    assert " labels the model itself caused " in text
     assert " are organic (" in text
 
 
