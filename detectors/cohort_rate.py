@@ -50,7 +50,7 @@ from detectors.detector import Family, Needs, Params, Stream, Tick
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from detectors.increments import rates
 from detectors.math import dyadic
-from detectors.math.intervals import rate_ratio_interval
+from detectors.math.intervals import rate_difference_interval
 
 LEVEL = 0.95
 _CRITICAL = 3.0
@@ -200,7 +200,7 @@ def _report(
             base = msgspec.structs.replace(base, standing=Standing.STALE, reason="no new unit came in this window")
         shown.append(_Shown(base, views, kind, alpha))
     inputs = [_inputs(p, each) for p, each in zip(ps, shown, strict=True)]
-    low, high = rate_ratio_interval(*np.array([list(each.values()) for each in inputs]).T)
+    low, high = rate_difference_interval(*np.array([list(each.values()) for each in inputs]).T)
     return [
         _evidence(p, each, of, ends)
         for p, each, of, ends in zip(ps, shown, inputs, zip(low.tolist(), high.tolist(), strict=True), strict=True)
@@ -218,9 +218,10 @@ class _Shown:
 
 
 def _inputs(p: CohortRateParams, shown: _Shown) -> dict[str, float]:
-    """What `rate_ratio_interval` takes, in order."""
-    _, hit1, _, hit0 = shown.views[shown.kind].tolist()
-    return {"yes": hit1, "n": hit1 + hit0, "share": 1.0 - p.holdout_share, "tau": tolerance(p), "alpha": shown.alpha}
+    """What `rate_difference_interval` takes, in order."""
+    n1, hit1, n0, hit0 = shown.views[shown.kind].tolist()
+    test = {"yes": hit1, "n": hit1 + hit0, "share": 1.0 - p.holdout_share, "tau": tolerance(p), "alpha": shown.alpha}
+    return test | {"first": n1, "second": n0}
 
 
 def _evidence(p: CohortRateParams, shown: _Shown, inputs: dict[str, float], ends: tuple[float, float]) -> Evidence:
@@ -235,14 +236,14 @@ def _evidence(p: CohortRateParams, shown: _Shown, inputs: dict[str, float], ends
         effect=rate1 - rate0 if known else None,
         relative=rate1 / rate0 - 1.0 if known and rate0 > 0 else None,
         interval=Interval(
-            low=low * rate0,
-            high=min(high * rate0, 1.0),
+            low=low,
+            high=high,
             level=LEVEL,
             kind=shown.kind,
-            formula="rate_ratio",
-            inputs=inputs | {"rate": rate0, "at_most": 1.0},
+            formula="rate_difference",
+            inputs=inputs,
         )
-        if known and rate0 > 0 and np.isfinite(high)
+        if known and hit1 + hit0 > 0
         else None,
         unit="share of units",
         margin=p.page_if_worse_by * rate0 if known else None,

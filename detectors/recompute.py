@@ -5,7 +5,7 @@ A stored finding is JSON. `effect` and `relative` follow from its `arms` and `de
     normal_mixture    effect +- math.intervals.normal_mixture_radius(se, tau, alpha)
     empirical_cdf     effect +- math.intervals.empirical_cdf_radius(n, alpha)
     share             math.intervals.share_interval(yes, n, planned, tau, alpha) minus `planned`
-    rate_ratio        math.intervals.rate_ratio_interval(yes, n, share, tau, alpha) times `rate`
+    rate_difference   math.intervals.rate_difference_interval(yes, n, share, tau, alpha, first, second)
     share_sequence    math.intervals.share_sequence(yes, n, alpha)
     log_normal_mixture   exp(log +- math.intervals.normal_mixture_radius(se, tau, alpha)) - 1
     normal            effect +- -ndtri(alpha / 2) se
@@ -37,7 +37,7 @@ from detectors.math import bootstrap
 from detectors.math.intervals import (
     empirical_cdf_radius,
     normal_mixture_radius,
-    rate_ratio_interval,
+    rate_difference_interval,
     share_interval,
     share_sequence,
 )
@@ -140,13 +140,12 @@ def _share_beside_planned(x: dict[str, Floats]) -> tuple[Floats, Floats]:
 
 
 def _rate_difference(x: dict[str, Floats]) -> tuple[Floats, Floats]:
-    low, high = rate_ratio_interval(x["yes"], x["n"], x["share"], x["tau"], x["alpha"])
-    return low * x["rate"], high * x["rate"]
+    return rate_difference_interval(x["yes"], x["n"], x["share"], x["tau"], x["alpha"], x["first"], x["second"])
 
 
 _OF_COUNTS: dict[str, Callable[[dict[str, Floats]], tuple[Floats, Floats]]] = {
     "share": _share_beside_planned,
-    "rate_ratio": _rate_difference,
+    "rate_difference": _rate_difference,
     "share_sequence": lambda x: share_sequence(x["yes"], x["n"], x["alpha"]),
 }
 

@@ -285,11 +285,9 @@ def _report(
             kind, alpha = "recent", alpha / float(offered[row])
         elif base.mode is Mode.RECOVERING and views["fresh"][row, _N] > 0:
             kind = "fresh"
-        sums = views[kind][row : row + 1]
-        half = float(_radius(sums, margin[row : row + 1], alpha)[0])
         told.append(
             _evidence(
-                p, s, base, kind, alpha, sums[0], half, float(margin[row]), float(limit[row]), window[row, _N], row
+                p, s, base, kind, alpha, views[kind][row], float(margin[row]), float(limit[row]), window[row, _N], row
             )
         )
     return told
@@ -302,7 +300,6 @@ def _evidence(
     kind: str,
     alpha: float,
     sums: Floats,
-    half: float,
     margin: float,
     limit: float,
     came: float,
@@ -317,6 +314,8 @@ def _evidence(
     elif standing is Standing.OK and not came:
         standing, reason = Standing.STALE, "no prediction of this window has a label"
     known = n > 0 and not learns
+    se, tau = np.hypot(*_standard_error(np.stack([sums, reference]))), np.maximum(margin, _SMALLEST)
+    half = float(normal_mixture_radius(se, tau, alpha)) if n > 1 else np.inf
     return msgspec.structs.replace(
         base,
         standing=standing,
@@ -332,7 +331,7 @@ def _evidence(
             level=LEVEL,
             kind=kind,
             formula="normal_mixture",
-            inputs={"se": float(_standard_error(sums[None])[0]), "tau": max(margin, _SMALLEST), "alpha": alpha}
+            inputs={"se": float(se), "tau": float(tau), "alpha": alpha}
             | {"at_least": -before, "at_most": 1.0 - before},
         )
         if known and np.isfinite(half)

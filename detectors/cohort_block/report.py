@@ -88,7 +88,8 @@ def _watching(p: CohortBlockParams, s: CohortBlockState, views: Views, row: int,
     count = max(float(blocks), 1.0)
     effect = float(sums[DIFFERENCE] / count - s.centre[row]) if known else None
     alpha = (1.0 - LEVEL) / (float(views.offered[row]) if kind == "recent" else 1.0)
-    se, tau = np.array([s.s[row] * np.sqrt(s.kappa[row] / count)]), np.array([s.margin[row]])
+    learned = 1.0 / max(float(s.learned[row, BLOCKS]), 1.0) if p.against == "learned" else 0.0
+    se, tau = np.array([s.s[row] * np.sqrt(s.kappa[row] * (1.0 / count + learned))]), np.array([s.margin[row]])
     radius = float(normal_mixture_radius(se, tau, alpha)[0])
     held = float(sums[MEAN0] / count)
     standing, reason = _standing(p, s, row, base, bool(views.informative[row]))

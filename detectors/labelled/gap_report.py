@@ -16,6 +16,7 @@ from detectors.labelled import gaps, learning
 from detectors.labelled.gaps import LEVEL
 from detectors.labelled.learning import Labels
 from detectors.labelled.reading import BINS
+from detectors.math.intervals import normal_mixture_radius
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ def _evidence(labels: Labels, views: Views, base: Evidence, row: int, lacks: str
     now, before = gaps.moments(sums[None]), gaps.moments(views.reference[row : row + 1])
     moved = (now.mean - before.mean)[0]
     place = _moved_most(views, base, moved, now.n[0], row)
-    half = float(gaps.radius(sums[None], views.margin[row : row + 1], np.array([alpha]))[0, place])
+    se = gaps.error_of_change(sums[None], views.reference[row : row + 1])[:, place]
+    half = float(normal_mixture_radius(se, views.margin[row, place], alpha / BINS)[0])
     n = int(now.n[0, place])
     known = n > 0 and not learns
     effect = float(moved[place]) if known else None
@@ -87,7 +89,7 @@ def _evidence(labels: Labels, views: Views, base: Evidence, row: int, lacks: str
             kind=kind,
             formula="normal_mixture",
             inputs={
-                "se": float(gaps.standard_error(sums[None])[0, place]),
+                "se": float(se[0]),
                 "tau": float(views.margin[row, place]),
                 "alpha": alpha / BINS,
             },

@@ -129,6 +129,12 @@ def standard_error(sums: Floats) -> Floats:
     return result
 
 
+def error_of_change(sums: Floats, reference: Floats) -> Floats:
+    """Of the change of each bin's mean gap, (W, BINS), from sums (W, WIDTH); see `detectors.shares.watch.error_of_change`."""
+    result: Floats = np.hypot(standard_error(sums), standard_error(reference))
+    return result
+
+
 def inside(calm: Floats, half: Floats, b: Bounds) -> Bools:
     """Whether every gap that is bet on lies, with its interval, inside its bounds, (W,)."""
     now = moments(calm).mean

@@ -118,18 +118,29 @@ def share_interval(yes: Floats, n: Floats, plan: Floats, tau: Floats, alpha: Flo
     return np.where(n > 0, low, 0.0), np.where(n > 0, high, 1.0)
 
 
-def rate_ratio_interval(
-    yes: Floats, n: Floats, share: Floats, tau: Floats, alpha: Floats | float
+def rate_difference_interval(
+    yes: Floats, n: Floats, share: Floats, tau: Floats, alpha: Floats | float, first: Floats, second: Floats
 ) -> tuple[Floats, Floats]:
-    """Where one rate over another, less 1, lies: (low, high), from `n` units it happened to, `yes` of them of the first arm.
+    """Where one rate less another lies: (low, high), from `n` units it happened to, `yes` of them of the first arm. Shapes (W,).
 
-    share   (W,) of the first arm among all units, in (0, 1). Given n, `yes` is binomial, and the odds of its chance are the
-    ratio times those of `share`. Valid at every look. Source: `share_interval`; Przyborowski and Wilenski 1940, Biometrika 31.
+    share           of the first arm among all units, planned, in (0, 1)
+    first, second   units of both arms
+
+    What two intervals have in common that are valid at every look and miss half as often each. One is of the ratio: given n,
+    `yes` is binomial, and the odds of its chance are the ratio of the rates times those of `share`; what hits both arms cancels.
+    Its ends are told in units of the rate that is smaller there, which makes room for that rate's own error. The other is of
+    both rates by themselves: it is the shorter one where they are far apart.
+
+    Source: `share_interval`, `share_sequence`; Przyborowski and Wilenski 1940, Biometrika 31.
     """
-    low, high = share_interval(yes, n, share, tau, alpha)
-    odds = (1.0 - share) / share
-    with np.errstate(divide="ignore"):
-        return low / (1.0 - low) * odds - 1.0, high / (1.0 - high) * odds - 1.0
+    half, odds = np.asarray(alpha) / 2.0, (1.0 - share) / share
+    rate1, rate0 = yes / np.maximum(first, 1.0), (n - yes) / np.maximum(second, 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = [x / (1.0 - x) * odds for x in share_interval(yes, n, share, tau, half)]
+        ends = [np.where(end > 1.0, rate0 * (end - 1.0), rate1 * (1.0 - 1.0 / end)) for end in ratios]
+    low1, high1 = share_sequence(yes, first, half / 2.0)
+    low0, high0 = share_sequence(n - yes, second, half / 2.0)
+    return np.fmax(ends[0], low1 - high0), np.fmin(ends[1], high1 - low0)
 
 
 def _edge(yes: Floats, no: Floats, least: Floats, outside: Floats, inside: Floats) -> Floats:

@@ -159,6 +159,7 @@ class NumericShift:
             fresh=fresh,
             margin=eps,
             error=error,
+            behind=expected[:, -1],
             known=expected[:, -1] > 0,
             earlier=distance.apart(longer - recent, used),
             earlier_windows=np.where(distance.slowly(longer - recent, recent, used), longest - length, 0),

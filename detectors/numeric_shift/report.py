@@ -27,7 +27,7 @@ class Views:
     recent   since the change most likely began, or, where an alert ends, since the recovery did.
     fresh    since the open alert began.
     window   (W, WIDTH) this window alone; known (W,): whether the reference knows its part of the week.
-    margin   (W,) tolerated distance; error (W,): the reference's.
+    margin   (W,) tolerated distance; error (W,): the reference's; behind (W,): units behind it.
     earlier, earlier_windows   (W,) distance in the windows before `recent`, and their number; 0 if it did not come slowly.
     """
 
@@ -38,6 +38,7 @@ class Views:
     fresh: Floats
     margin: Floats
     error: Floats
+    behind: Floats
     known: Bools
     earlier: Floats
     earlier_windows: Ints
@@ -85,7 +86,8 @@ def _watching(p: NumericShiftParams, s: NumericShiftState, views: Views, base: E
     moved = np.abs(after - before) * distance.used(s.cuts[row : row + 1])[0]
     boundary = len(moved) - 1 - int(np.argmax(moved[::-1]))
     effect = float(moved[boundary]) if n else None
-    radius = float(empirical_cdf_radius(np.array([float(n)]), alpha)[0])
+    both_sizes = 1.0 / (1.0 / max(n, 1) + 1.0 / max(float(views.behind[row]), 1.0))
+    radius = float(empirical_cdf_radius(np.array([both_sizes]), alpha)[0])
     above = {"reference": 1.0 - float(before[boundary]), "now": 1.0 - float(after[boundary])}
     at = float(cuts[boundary]) if boundary < len(cuts) else None
     missing = {k: float(h[MISSING] / max(h[-1], 1.0)) for k, h in (("reference", reference), ("now", now))}
@@ -114,7 +116,7 @@ def _watching(p: NumericShiftParams, s: NumericShiftState, views: Views, base: E
             level=LEVEL,
             kind=kind,
             formula="empirical_cdf",
-            inputs={"n": float(n), "alpha": alpha, "at_least": 0.0, "at_most": 1.0},
+            inputs={"n": both_sizes, "alpha": alpha, "at_least": 0.0, "at_most": 1.0},
         )
         if effect is not None
         else None,

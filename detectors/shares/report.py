@@ -12,7 +12,8 @@ from detectors.columns import Floats
 from detectors.detector import Tick
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from detectors.increments.shares import SIDES
-from detectors.shares.watch import LEVEL, Learning, ShareWatch, Views, radius, shares_of, standard_error
+from detectors.math.intervals import normal_mixture_radius
+from detectors.shares.watch import LEVEL, Learning, ShareWatch, Views, error_of_change, shares_of
 
 NameOf = Callable[[int, int], str]
 """The name of a cell: (row, cell) to words."""
@@ -51,7 +52,12 @@ def _watching(s: ShareWatch, views: Views, base: Evidence, margin: Floats, row: 
     n = int(tally[-1])
     before, after = (shares_of(t[None])[0] for t in (s.reference[row], tally))
     cell = _moved_most(s, base, before, after, margin[row], row)
-    half = float(radius(tally[None], margin[row][None], np.array([alpha]))[0, cell])
+    se, tau, each = (
+        error_of_change(tally[None], s.reference[row][None])[:, cell],
+        margin[row, cell],
+        alpha / len(margin[row]),
+    )
+    half = float(normal_mixture_radius(se, tau, each)[0])
     effect = float(after[cell] - before[cell]) if n else None
     standing, reason = base.standing, base.reason
     if standing is Standing.OK and views.window[row, -1] == 0:
@@ -74,9 +80,9 @@ def _watching(s: ShareWatch, views: Views, base: Evidence, margin: Floats, row: 
             kind=kind,
             formula="normal_mixture",
             inputs={
-                "se": float(standard_error(tally[None])[0, cell]),
-                "tau": float(margin[row, cell]),
-                "alpha": alpha / margin.shape[1],
+                "se": float(se[0]),
+                "tau": float(tau),
+                "alpha": each,
                 "at_least": -1.0,
                 "at_most": 1.0,
             },
@@ -86,7 +92,7 @@ def _watching(s: ShareWatch, views: Views, base: Evidence, margin: Floats, row: 
         margin=float(margin[row, cell]),
         detail={
             "cell": name(row, cell),
-            "interval_error": alpha / margin.shape[1],
+            "interval_error": each,
             "allowed_low": max(float(views.low[row, cell]), 0.0),
             "allowed_high": min(float(views.high[row, cell]), 1.0),
         },

@@ -150,6 +150,16 @@ def radius(tally: Floats, margin: Floats, alpha: Floats) -> Floats:
     return normal_mixture_radius(standard_error(tally), margin, alpha[:, None] / (tally.shape[1] - 1))
 
 
+def error_of_change(tally: Floats, reference: Floats) -> Floats:
+    """Standard error of how far each share in `tally` lies from that of `reference`, both (W, K + 1), at most; (W, K).
+
+    A running mean less one that was measured before wanders as a running mean of that variance does, so a confidence sequence
+    may be computed from it (`math.intervals.normal_mixture_radius`).
+    """
+    result: Floats = np.hypot(standard_error(tally), standard_error(reference))
+    return result
+
+
 def standard_error(tally: Floats) -> Floats:
     """Of each share in `tally` (W, K + 1), at most; (W, K). Infinite without votes."""
     n = tally[:, -1:]

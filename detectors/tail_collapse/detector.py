@@ -2,7 +2,8 @@
 
 Models that learn from their own output lose the tails first. The first window with `learn_units` units is the reference: the
 fifth of its different items (or categories) with most rows is the head, all else, also what comes later, is the tail. A unit votes
-once a day, in its first window (`voting`), with the part of its rows that lie in the tail.
+once a day, in its first window (`voting`), with the part of its rows that lie in the tail; in the reference, by the head that the
+others' rows make.
 
 Null: of the votes at least half the reference's share are for the tail (`page_if_tail_falls_by`); the reference's own error, at
 level .001, is granted on top. Critical: an eighth. Exact for votes that are independent given the past. The share of each version
@@ -53,7 +54,7 @@ from detectors.detector import Family, Needs, Params, Stream, Tick, Value
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from detectors.increments import bernoulli
 from detectors.math import dyadic
-from detectors.math.intervals import bounded_mean_bounds
+from detectors.math.intervals import bounded_mean_bounds, normal_mixture_radius
 from detectors.shares import watch
 from detectors.snapshot import pack, unpack
 from detectors.tail_collapse import reading
@@ -213,9 +214,8 @@ def _learn(
     for row, (p, a) in enumerate(zip(ps, stats, strict=True)):
         if not rows[row] or reading.size(a) < p.learn_units:
             continue
-        chosen, things[row] = reading.head_of(a, HEAD)
-        tally = reading.votes_of_sample(a, chosen)
-        low, _ = bounded_mean_bounds(tally[None, :1] / tally[1], tally[None, 1:], REFERENCE_LEVEL)
+        chosen, things[row], tally = reading.reference_of(a, HEAD)
+        low, _ = bounded_mean_bounds(watch.shares_of(tally[None]), tally[None, 1:], REFERENCE_LEVEL)
         ready[row] = things[row] >= p.at_least and low[0, 0] * (1.0 - p.page_if_tail_falls_by) >= _SMALLEST
         if ready[row]:
             head[row], reference[row] = pack(chosen), tally
@@ -306,7 +306,8 @@ def _watching(
     if not n:
         return msgspec.structs.replace(base, standing=standing, reason=reason, n=counted, unit="share", margin=margin)
     now = float(tally[0] / n)
-    half = float(watch.radius(tally[None], np.array([[margin]]), np.array([alpha]))[0, 0])
+    se = watch.error_of_change(tally[None], s.reference[row][None])[:, 0]
+    half = float(normal_mixture_radius(se, np.array([margin]), alpha)[0])
     if standing is Standing.OK:
         what = "shown" if p.of == "items" else "answered"
         reason = f"{now:.2%} of what is {what} lies outside the commonest fifth of the reference, {reference:.2%} then"
@@ -328,7 +329,7 @@ def _watching(
             kind=kind,
             formula="normal_mixture",
             inputs={
-                "se": float(watch.standard_error(tally[None])[0, 0]),
+                "se": float(se[0]),
                 "tau": margin,
                 "alpha": alpha,
                 "at_least": -1.0,

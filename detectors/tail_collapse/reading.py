@@ -110,21 +110,20 @@ def votes(a: Reading) -> Floats:
     return np.array([np.sum(a.sums[:, 1] / np.maximum(a.sums[:, 0], 1)), len(a.units)], np.float64)
 
 
-def head_of(a: Reading, share: float) -> tuple[Hashes, int]:
-    """The `share` of the different things that most rows show, ascending; and how many different things there are.
+def reference_of(a: Reading, share: float) -> tuple[Hashes, int, Floats]:
+    """Of a window that was sampled: the head, ascending; how many different things there are; and (2,) votes of its units.
 
-    Of equals the smaller identity is in the head.
+    The head is the `share` of the different things that most rows show; of equals the smaller identity is in it. Each unit's
+    vote leaves its own rows out of the count: else the head would hold what this sample has in common by chance, and the tail
+    would seem to grow from the next window on.
     """
-    things, rows = np.unique(a.thing, return_counts=True)
-    first = np.lexsort((things, -rows))[: int(np.ceil(share * len(things)))]
-    return np.sort(things[first]), len(things)
-
-
-def votes_of_sample(a: Reading, head: Hashes) -> Floats:
-    """(2,) votes of the sampled units, once the head is known."""
-    units = keyed.add(
-        keyed.nothing(2),
-        a.unit,
-        np.stack([np.ones(len(a.thing), np.int64), ~np.isin(a.thing, head)], axis=1).astype(np.int64),
-    )
-    return votes(replace(a, units=units.keys, sums=units.sums))
+    things, place, rows = np.unique(a.thing, return_inverse=True, return_counts=True)
+    head = np.lexsort((things, -rows))[: int(np.ceil(share * len(things)))]
+    last = head[-1]
+    again = (a.unit[1:] == a.unit[:-1]) & (a.thing[1:] == a.thing[:-1])
+    pair = np.cumsum(np.concatenate([[0], ~again]))
+    others = rows[place] - np.bincount(pair)[pair]
+    common = (others > rows[last]) | ((others == rows[last]) & (a.thing <= things[last]))
+    counts = np.stack([np.ones(len(place), np.int64), ~common], axis=1).astype(np.int64)
+    units = keyed.add(keyed.nothing(2), a.unit, counts)
+    return np.sort(things[head]), len(things), votes(replace(a, units=units.keys, sums=units.sums))

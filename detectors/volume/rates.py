@@ -51,6 +51,14 @@ def expected(rates: Rates, at: Ints) -> Floats:
     return np.where(np.isnan(known), overall, known)
 
 
+def unevenness(rates: Rates) -> Floats:
+    """How much more a sum of counts varies than if all quarters brought alike, each off by the same factor; (W,), at least 1."""
+    known = np.maximum((rates.seen > 0).sum(axis=1), 1)
+    mean, square = rates.mean.sum(axis=1) / known, (rates.mean**2).sum(axis=1) / known
+    result: Floats = np.where(mean > 0, square / np.maximum(mean, 1e-300) ** 2, 1.0)
+    return result
+
+
 def learn(rates: Rates, at: Ints, counts: Floats, rows: Bools) -> Rates:
     """One more window of the given rows."""
     row, quarter = np.flatnonzero(rows), quarter_of(at)[rows]

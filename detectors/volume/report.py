@@ -13,6 +13,7 @@ from detectors.columns import Bools, Floats, Ints
 from detectors.detector import Tick
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from detectors.math.intervals import normal_mixture_radius
+from detectors.volume import rates
 from detectors.volume.state import (
     CALIBRATION_DAYS,
     COUNT,
@@ -72,9 +73,9 @@ def _watching(p: VolumeParams, s: VolumeState, views: Views, row: int, base: Evi
     kind, sums, alpha = _view(views, base, row)
     windows, count, usual = sums[WINDOWS], sums[COUNT], sums[EXPECTED]
     effect = float(count / usual - 1.0) if usual > 0 else None
-    se = s.s[row] * np.sqrt(s.kappa[row] / max(windows, 1.0))
+    se = s.s[row] * np.sqrt(s.kappa[row] * rates.unevenness(s.rates)[row] / max(windows, 1.0))
     half = float(normal_mixture_radius(np.array([se]), s.margin[row : row + 1], alpha)[0])
-    mean = float(sums[DIFFERENCE] / max(windows, 1.0))
+    log = float(np.log(max(count, 0.5) / usual)) if usual > 0 else 0.0
     standing, reason = base.standing, base.reason
     if standing is Standing.OK and not views.known[row]:
         standing, reason = Standing.INSUFFICIENT, "nothing is known yet of what is usual at this time of the week"
@@ -95,13 +96,13 @@ def _watching(p: VolumeParams, s: VolumeState, views: Views, row: int, base: Evi
         relative=effect,
         unit="share of what is usual",
         interval=Interval(
-            low=float(np.expm1(mean - half)),
-            high=min(float(np.expm1(min(mean + half, 50.0))), _MOST),
+            low=float(np.expm1(log - half)),
+            high=min(float(np.expm1(min(log + half, 50.0))), _MOST),
             level=LEVEL,
             kind=kind,
             formula="log_normal_mixture",
             inputs={
-                "log": mean,
+                "log": log,
                 "se": float(se),
                 "tau": float(s.margin[row]),
                 "alpha": float(alpha),
@@ -111,7 +112,12 @@ def _watching(p: VolumeParams, s: VolumeState, views: Views, row: int, base: Evi
         if effect is not None and np.isfinite(half)
         else None,
         margin=float(np.expm1(s.margin[row])),
-        detail={"windows": float(windows), "mean_log_ratio": mean, "s": float(s.s[row]), "kappa": float(s.kappa[row])},
+        detail={
+            "windows": float(windows),
+            "mean_log_ratio": float(sums[DIFFERENCE] / max(windows, 1.0)),
+            "s": float(s.s[row]),
+            "kappa": float(s.kappa[row]),
+        },
     )
 
 

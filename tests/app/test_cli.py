@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from pathlib import Path
 
@@ -17,7 +18,11 @@ from monitor.events import Reject
 from monitor.simulate import open_bandit
 from monitor.store.protocols import Step
 from monitor.store.via_sql import SqlStore
+from monitor.testing import run_over
 from tests.app.conftest import CommandLine
+from tests.engine import test_in_turn as in_turn
+from tests.engine.shop import contents
+from tests.scenarios.world import SHARED
 from tests.servers.webhook import Webhook
 from tests.store.places import notification
 
@@ -308,6 +313,28 @@ def test_check_foretells_in_the_words_of_what_is_compared(loopwatch: CommandLine
     assert done.exit_code == 0
     assert "people of the old version are enough to find a " in said
     assert "held-out people" not in said
+
+
+def test_check_tells_each_experiment_at_the_level_of_its_turn(loopwatch: CommandLine) -> None:
+    loopwatch.config.write_text(SHARED + in_turn.MODEL)
+
+    def levels(*words: str) -> dict[str, str]:
+        done = loopwatch("check", *words)
+        assert done.exit_code == 0, done.stderr
+        said = re.findall(
+            r"(colour|layout)\.saves: .*?, at ([0-9.]+) % of false_discoveries", " ".join(done.stdout.split())
+        )
+        return dict(said)
+
+    traffic = ("--units-per-day", "200000", "--mean", "saves=20%")
+    assert levels(*traffic) == {"colour": "49", "layout": "13"}, "nothing has started: the order of the config"
+    store = open_store(loopwatch.database, SystemClock())
+    lease = store.acquire("test", 60_000)
+    assert lease is not None
+    told = run_over(in_turn.plan(), contents(in_turn.events()))
+    store.commit(Step(model="feed", number=1, findings=told.findings), lease)
+    store.close()
+    assert levels() == {"layout": "49", "colour": "26"}, "layout started first and found something, then came colour"
 
 
 @pytest.mark.parametrize(

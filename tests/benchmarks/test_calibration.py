@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 
 from detectors.catalogue import DETECTORS
 from detectors.increments.bernoulli import log_increments
 from tests.benchmarks.calibrate import budget, false_alarms, oracle, rivals
-from tests.benchmarks.calibrate.adapters import ADAPTERS, HEALTHY_ONLY
+from tests.benchmarks.calibrate.adapters import ADAPTERS, COVERED_IN, HEALTHY_ONLY, of
 from tests.benchmarks.calibrate.cells import COMPARING, EVENTS, LEVELS, SPLITS, Cell, Noise
 from tests.benchmarks.calibrate.worlds import UNITS
 
@@ -26,6 +28,14 @@ def test_the_design_meets_every_level_and_every_pair_of_split_and_events() -> No
     met = {level for cell in COMPARING for level in cell.levels()}
     assert met == set(LEVELS)
     assert {(c.held, c.events) for c in COMPARING} == {(h, m) for h in SPLITS for m in EVENTS}
+
+
+def test_coverage_is_measured_by_an_adapter_or_by_a_test_that_there_is() -> None:
+    """`tests/detectors/test_recompute.py` says which detectors show an interval that claims every look."""
+    assert not {name for name in COVERED_IN if ADAPTERS.get(name, of(name)).truth is not None}
+    for name, test in COVERED_IN.items():
+        module, _, function = test.partition(".")
+        assert callable(getattr(importlib.import_module(f"tests.detectors.{module}"), function)), name
 
 
 def test_streams_are_enough_for_a_standard_error_of_a_fifth_of_the_promise() -> None:

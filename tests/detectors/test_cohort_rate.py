@@ -11,6 +11,7 @@ from detectors.detector import Tick
 from detectors.evidence import Crossing, Standing
 from detectors.power import Outlook
 from detectors.reaches.cohorts import rate_delay
+from tests.detectors.coverage import missed_at_any_look, most_missed
 
 HOUR = 3_600_000
 STREAMS = 120
@@ -49,6 +50,27 @@ def test_a_rate_at_the_tolerance_pages_no_more_often_than_it_spends(held: float,
     spend = 0.1 / 200
     paged = np.isfinite(_pages(p, drawn, spend)).mean()
     assert paged <= 0.1 + 3 * np.sqrt(0.1 * 0.9 / STREAMS)
+
+
+@pytest.mark.parametrize("held", [0.5, 0.01])
+@pytest.mark.parametrize(("exposed", "holdout"), [(0.005, 0.05), (0.1, 0.05)])
+def test_the_interval_holds_the_difference_at_every_look_however_far_apart_the_rates_are(
+    held: float, exposed: float, holdout: float
+) -> None:
+    rng, watches, units, detector = np.random.default_rng(73), 100, 4_000, CohortRate()
+    ps, told = [CohortRateParams(holdout_share=held)] * watches, []
+    state = detector.start(ps)
+    for window in range(25):
+        n0 = rng.binomial(units, held, watches)
+        counts = (units - n0, rng.binomial(units - n0, exposed), n0, rng.binomial(n0, holdout))
+        stats = [Happened(row) for row in np.stack(counts, axis=1)]
+        tick = Tick.plain(window * HOUR, (window + 1) * HOUR, page=0.0, warn=0.0, watches=watches)
+        state, evidence = detector.close(ps, state, stats, tick)
+        told.append(evidence)
+    assert missed_at_any_look(told, exposed - holdout) <= most_missed(0.95, watches)
+    wide = [e.interval.high - e.interval.low for e in told[-1] if e.interval is not None]
+    error = np.sqrt(exposed / (1 - held) + holdout / held) / np.sqrt(units * 25)
+    assert np.median(wide) < 14.0 * error
 
 
 def test_the_delay_of_a_rate_that_doubles_is_told_in_advance() -> None:

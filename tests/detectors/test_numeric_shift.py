@@ -12,6 +12,7 @@ from scipy.stats import norm
 from detectors.columns import Columns, Floats, Hashes, Numeric, flag
 from detectors.detector import Tick
 from detectors.evidence import Crossing, Evidence, Mode, Standing
+from detectors.math.intervals import empirical_cdf_radius
 from detectors.math.unit_sample import nobody
 from detectors.numeric_shift import NumericShift, NumericShiftParams
 from detectors.numeric_shift.distance import by_name, in_words
@@ -232,7 +233,9 @@ def test_an_alert_goes_on_while_the_shift_lasts_and_ends_soon_after_it() -> None
     assert resolved.interval is not None
     assert resolved.interval.kind == "recent"
     assert resolved.margin is not None
-    assert resolved.interval.high < resolved.margin + resolved.detail["reference_error"]
+    assert resolved.effect is not None
+    band = empirical_cdf_radius(np.array([float(resolved.n["now"])]), resolved.interval.inputs["alpha"])[0]
+    assert resolved.effect + band < resolved.margin + resolved.detail["reference_error"]
     long = [rng.normal(0.5 if 12 <= w < 112 else 0.0, 1.0, 2_000) for w in range(130)]
     assert 112 < _crossings(_stream(SMALL, long))[-1][0] < 124
     lasting = _stream(SMALL, [rng.normal(0.5 if w >= 12 else 0.0, 1.0, 2_000) for w in range(60)])

@@ -12,6 +12,7 @@ from detectors.columns import Columns, Flag, Floats, Hash, Ints, Numeric, Ragged
 from detectors.detector import Tick
 from detectors.evidence import Crossing, Evidence, Standing
 from detectors.propensity_check import Drawn, PropensityCheck, PropensityCheckParams
+from tests.detectors.coverage import missed_at_any_look, most_missed
 
 HOUR, DETECTOR = 3_600_000, PropensityCheck()
 ALIKE = np.full(50, 0.02)
@@ -62,12 +63,14 @@ def test_chances_that_are_off_by_no_more_than_is_tolerated_alarm_no_more_often_t
     """300 streams of 25 windows, .25 of a false page to be spent in each: at most that, by three Monte Carlo errors."""
     streams, windows, units, spend = 300, 25, 60, 0.01
     rng, ps = np.random.default_rng([5, round(100 * mean)]), [PropensityCheckParams(catalogue=50)] * streams
-    state, pages = DETECTOR.start(ps), np.zeros(streams)
+    state, pages, heard = DETECTOR.start(ps), np.zeros(streams), []
     for at in range(windows):
         drawn = mean * 0.02 / UNEVEN[rng.choice(50, (streams, units), p=UNEVEN)]
         tick = Tick.plain(at * HOUR, (at + 1) * HOUR, page=spend, warn=0.0, watches=streams)
         state, told = DETECTOR.close(ps, state, [votes(each) for each in drawn], tick)
         pages += [e.crossing is Crossing.PAGE for e in told]
+        heard.append(told)
+    assert missed_at_any_look(heard, mean - 1.0) <= most_missed(0.95, streams)
     error = pages.std(ddof=1) / math.sqrt(streams)
     assert pages.mean() <= windows * spend + 3.0 * error
     assert (state.bank.mode != engine.LEARNING).all()

@@ -14,6 +14,7 @@ from detectors.columns import Columns, Numeric
 from detectors.detector import Tick
 from detectors.evidence import Evidence
 from detectors.recompute import NotRecomputable, figures, interval
+from tests.benchmarks.calibrate.adapters import COVERED_IN, of
 from tests.laws.examples import EXAMPLES, HOUR
 
 WITHOUT_INTERVAL = {"river_hint", "freshness", "rejects", "estimated_performance"}
@@ -46,7 +47,7 @@ def _stored(name: str) -> Iterator[Evidence]:
 
 @pytest.mark.parametrize("name", sorted(DETECTORS))
 def test_effect_and_interval_follow_from_what_is_stored(name: str) -> None:
-    with_effect = kinds = 0
+    with_effect, kinds = 0, set[str]()
     for told in _stored(name):
         if told.effect is None:
             continue
@@ -56,10 +57,12 @@ def test_effect_and_interval_follow_from_what_is_stored(name: str) -> None:
         if told.relative is not None:
             assert relative == pytest.approx(told.relative, rel=1e-9, abs=1e-9)
         if told.interval is not None:
-            kinds += 1
+            kinds.add(told.interval.kind)
             assert interval(told) == pytest.approx((told.interval.low, told.interval.high), rel=1e-9, abs=1e-9)
     assert with_effect
-    assert (kinds > 0) == (name not in WITHOUT_INTERVAL)
+    assert bool(kinds) == (name not in WITHOUT_INTERVAL)
+    if "since_start" in kinds:
+        assert of(name).truth is not None or name in COVERED_IN, f"{name} claims every look, and nobody measures it"
 
 
 def test_a_changed_figure_is_noticed() -> None:

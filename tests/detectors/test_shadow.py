@@ -8,6 +8,7 @@ import pytest
 from detectors.columns import Bools, Category, Columns, Floats, Hash, Ints, Vector, flag
 from detectors.evidence import Crossing, Evidence, Verdict
 from detectors.shadow import Compare, Shadow, ShadowParams
+from tests.detectors.coverage import missed_at_any_look, most_missed
 from tests.detectors.releases import crossings, tick
 
 DETECTOR = Shadow()
@@ -67,6 +68,7 @@ def test_a_shadow_at_the_edge_of_what_is_tolerated_is_held_or_promoted_no_more_o
     told_held = crossings(told, Crossing.WARN).any(axis=0) & ~promoted.any(axis=0)
     assert told_held.mean() <= bound
     assert promoted.any(axis=0).mean() <= bound
+    assert missed_at_any_look(told, 0.1) <= most_missed(0.95, runs)
 
 
 def test_a_slower_shadow_is_held_and_a_shadow_as_fast_is_promoted() -> None:

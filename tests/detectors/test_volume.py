@@ -11,6 +11,7 @@ from detectors.evidence import Crossing, Evidence, Mode, Standing
 from detectors.volume import Volume, VolumeParams
 from detectors.volume import rates as usual
 from detectors.volume.detector import Count
+from tests.detectors.coverage import missed_at_any_look, most_missed
 
 QUARTER = 900_000
 A_DAY = 96
@@ -59,6 +60,17 @@ def test_season_noise_and_growth_alarm_no_more_often_than_was_promised(rho: floa
     alarms = sum(bool(_crossings(told, row)) for row in range(streams))
     assert alarms / streams <= bound + 3 * np.sqrt(bound * (1 - bound) / streams)
     assert told[-1][0].mode is Mode.WATCHING
+
+
+def test_the_interval_of_a_steady_volume_holds_at_every_look() -> None:
+    """Few rows a window: the mean of logarithms lies below the logarithm of the mean, and must not be told for it."""
+    streams, days = 8, 24
+    counts = np.random.default_rng(761).poisson(_usual(days * A_DAY)[:, None] / 100.0, (days * A_DAY, streams))
+    told = _run(counts, VolumeParams(learn_days=10), page=0.0)
+    assert missed_at_any_look(told, 0.0) <= most_missed(0.95, streams)
+    last = [e for e in told[-1] if e.interval is not None and e.effect is not None]
+    assert all(e.interval.low <= e.effect <= e.interval.high for e in last if e.interval and e.effect is not None)
+    assert np.median([e.detail["mean_log_ratio"] for e in last]) < -0.02
 
 
 def test_a_loss_of_sixty_percent_and_a_doubling_are_found_within_hours_and_end_when_they_are_over() -> None:

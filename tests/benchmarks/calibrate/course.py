@@ -9,7 +9,6 @@ import numpy as np
 from detectors.catalogue import DETECTORS
 from detectors.columns import Bools, Floats
 from detectors.detector import Tick
-from detectors.evidence import Evidence
 from tests.benchmarks.calibrate.adapters import Adapter
 from tests.benchmarks.calibrate.cells import Cell
 
@@ -22,13 +21,15 @@ class Course:
 
     pages   (T, R) a false alarm, as the adapter says what is one.
     spent   (R,) expected false pages that were spent.
-    judged, missed   (R,) an interval was shown, and one of them did not hold the truth.
+    judged, missed   (R,) an interval that claims every look was shown, and one of them did not hold the truth.
+    level   what such intervals claim; NaN where none was shown.
     """
 
     pages: Bools
     spent: Floats
     judged: Bools
     missed: Bools
+    level: float
 
 
 def run(
@@ -42,6 +43,7 @@ def run(
     state = detector.start(ps)
     pages = np.zeros((windows, streams), np.bool_)
     spent, judged, missed = np.zeros(streams), np.zeros(streams, np.bool_), np.zeros(streams, np.bool_)
+    truth, level = None if adapter.truth is None or since else adapter.truth(cell, worse), float("nan")
     for t in range(windows):
         now = worse if t >= since else 0.0
         stats = []
@@ -53,14 +55,8 @@ def run(
         state, told = detector.close(ps, state, stats, tick)
         pages[t] = [e.crossing in adapter.alarms for e in told]
         spent += [e.spend for e in told]
-        if adapter.truth is not None and since == 0:
-            truth = adapter.truth(cell, now)
-            judged |= [e.interval is not None for e in told]
-            missed |= [_misses(e, truth) for e in told]
-    return Course(pages, spent, judged, missed)
-
-
-def _misses(e: Evidence, truth: float) -> bool:
-    return (
-        e.interval is not None and e.interval.kind == "since_start" and not e.interval.low <= truth <= e.interval.high
-    )
+        for row, interval in enumerate(e.interval for e in told):
+            if truth is not None and interval is not None and interval.kind == "since_start":
+                judged[row], level = True, interval.level
+                missed[row] |= not interval.low <= truth <= interval.high
+    return Course(pages, spent, judged, missed, level)

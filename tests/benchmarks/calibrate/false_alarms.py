@@ -16,7 +16,6 @@ from tests.benchmarks.calibrate.course import run
 PROMISE = 0.1
 """Expected false pages of a stream."""
 
-NOMINAL = 0.95
 _RIVAL_STREAMS = 60
 
 
@@ -26,7 +25,8 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     rate       false pages a stream (rivals: alarms per 20,000 events, or share of streams with an alarm).
     promise    expected false pages a stream that were spent; None: nothing is promised.
     error      Monte Carlo standard error of `rate`, at the promise where there is one.
-    streams    how many; covered: share of streams whose intervals held the truth at every look, of `shown` streams.
+    streams    how many; covered: share of streams whose intervals held the truth at every look, of `shown` streams;
+               nominal: what the intervals claim.
     """
 
     procedure: str
@@ -37,6 +37,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     streams: int
     covered: float | None = None
     shown: int = 0
+    nominal: float | None = None
 
 
 def seed_of(*words: object) -> int:
@@ -60,7 +61,8 @@ def measure(task: tuple[str, Cell]) -> list[Measured]:
         return _rivals_comparing(cell)
     adapter = of(name)
     windows = adapter.windows(cell)
-    course = run(name, adapter, cell, seed_of(name, cell), page=PROMISE / windows, worse=1.0 if cell.edge else 0.0)
+    worse, since = (1.0, adapter.learns) if cell.edge else (0.0, 0)
+    course = run(name, adapter, cell, seed_of(name, cell), page=PROMISE / windows, worse=worse, since=since)
     promise = adapter.level or float(course.spent.mean()) + adapter.extra
     alarms = course.pages.any(axis=0) if adapter.level else course.pages
     shown = int(course.judged.sum())
@@ -74,6 +76,7 @@ def measure(task: tuple[str, Cell]) -> list[Measured]:
             streams=adapter.streams,
             covered=1.0 - float(course.missed[course.judged].mean()) if shown else None,
             shown=shown,
+            nominal=course.level if shown else None,
         )
     ]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tests.benchmarks.calibrate.budget import BUDGET, Spent
 from tests.benchmarks.calibrate.delays import BOUND, CENTRE, EDGE, EQUAL, Delay
-from tests.benchmarks.calibrate.false_alarms import NOMINAL, Measured
+from tests.benchmarks.calibrate.false_alarms import Measured
 from tests.benchmarks.targets import Row
 
 COMMAND = "make calibrate"
@@ -31,13 +31,14 @@ def of_false_alarms(measured: Sequence[Measured]) -> list[Row]:
             )
         )
     for name in dict.fromkeys(m.procedure for m in measured if m.covered is not None):
-        short = [
-            (NOMINAL - m.covered) / float(np.sqrt(NOMINAL * (1 - NOMINAL) / m.shown))
+        own = [
+            (m.nominal, m.covered, m.shown)
             for m in measured
-            if m.procedure == name and m.covered is not None
+            if m.procedure == name and m.covered is not None and m.nominal is not None
         ]
+        short = [(nominal - covered) / float(np.sqrt(nominal * (1 - nominal) / n)) for nominal, covered, n in own]
         rows.append(
-            _row(f"{name}: coverage below {NOMINAL:g}, worst cell", max(short), "errors", min(short), len(short), 3.0)
+            _row(f"{name}: coverage below {own[0][0]:g}, worst cell", max(short), "errors", min(short), len(short), 3.0)
         )
     return rows
 
