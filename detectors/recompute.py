@@ -10,6 +10,7 @@ A stored finding is JSON. `effect` and `relative` follow from its `arms` and `de
     log_normal_mixture   exp(log +- math.intervals.normal_mixture_radius(se, tau, alpha)) - 1
     normal            effect +- -ndtri(alpha / 2) se
     bootstrap         exp(log +- bootstrap.quantile(alpha / 2) se) - 1
+    student           effect +- bootstrap.quantile(alpha / 2) se
 
 and is cut to [at_least, at_most] where the inputs have them. `alpha` is the chance that the interval misses, after all
 corrections for choices that were made.

@@ -89,7 +89,8 @@ def closed(a: Taught) -> list[Ints]:
 def figures(periods: Sequence[Sequence[Ints]]) -> dict[str, Any]:
     """Shares of all labels of some periods, each as `closed`, and people of the last; empty if nothing is told.
 
-    The error of the share that was not the model's doing is at least what one label more would change.
+    The error of the share that was not the model's doing is at least what one label more would change; its interval is stored as
+    that of an evidence is, for `detectors.recompute`.
     """
     told = [period for period in periods if len(period)]
     if not told:
@@ -109,10 +110,12 @@ def figures(periods: Sequence[Sequence[Ints]]) -> dict[str, Any]:
         "exploration_share": float(sums[_RANDOM, 0] / labels[0]),
         "not_by_the_model": {
             "share": share,
-            "se": se,
-            "level": LEVEL,
             "low": max(share - radius, 0.0),
             "high": min(share + radius, 1.0),
+            "level": LEVEL,
+            "kind": "recent",
+            "formula": "student",
+            "inputs": {"se": se, "alpha": 1.0 - LEVEL, "at_least": 0.0, "at_most": 1.0},
         },
         "labels_caused_by_the_model": 1.0 - share,
     }

@@ -8,7 +8,7 @@ import pytest
 from detectors import snapshot
 from detectors.columns import Columns, Flag, Floats, Hash, Ragged, flag
 from detectors.detector import Tick
-from detectors.evidence import Crossing, Evidence, Standing
+from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from detectors.recompute import interval
 from detectors.training_health import Shown, TrainingHealth, TrainingHealthParams, TrainingHealthState
 
@@ -169,6 +169,9 @@ def test_labels_that_no_showing_brought_about_are_told_with_their_people_and_wha
         bounds = told["not_by_the_model"]
         held += bounds["low"] <= 0.1 + 0.9 * 0.05 <= bounds["high"]
     assert held / runs >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / runs)
+    stored = Interval(**{name: value for name, value in bounds.items() if name != "share"})
+    again = Evidence(mode=Mode.WATCHING, effect=bounds["share"], interval=stored)
+    assert interval(again) == pytest.approx((bounds["low"], bounds["high"]))
     assert told["all_labels"] == told["labels"] + told["organic_labels"]
     assert told["organic_share"] == pytest.approx(0.1, abs=0.02)  # the first period is no longer trained on
     assert told["exploration_share"] == pytest.approx(0.9 * 0.05, abs=0.01)
@@ -200,4 +203,4 @@ def test_a_person_with_many_searches_widens_the_interval_and_is_one_person() -> 
     assert many["organic_share"] == single["organic_share"]
     assert single["organic_people"] == 1 < many["organic_people"]
     assert single["people"] < many["people"]
-    assert single["not_by_the_model"]["se"] > 5 * many["not_by_the_model"]["se"]
+    assert single["not_by_the_model"]["inputs"]["se"] > 5 * many["not_by_the_model"]["inputs"]["se"]

@@ -28,7 +28,17 @@ from monitor.events import Block, TopicPartition
 from monitor.ingest.cloudevents import SPECVERSION
 from monitor.ingest.decode import Decoded, Decoder, compile_mapping
 from monitor.ingest.json_records import MappingRefused
-from monitor.ingest.mapping import CohortField, CohortHash, Condition, Each, EventMapping, FieldSpec, Kind, TimeUnit
+from monitor.ingest.mapping import (
+    CohortField,
+    CohortHash,
+    Condition,
+    Each,
+    EventMapping,
+    FieldSpec,
+    Kind,
+    OriginField,
+    TimeUnit,
+)
 from monitor.join.joiner import Match, Window, join
 from monitor.settings import ConfigErrors
 from monitor.testing import Contents, Told, run_over
@@ -60,7 +70,16 @@ def decode(data: bytes) -> None:
 def _decoders() -> tuple[Decoder, ...]:
     by_hash = replace(MAPPING, cohort=CohortHash("salt", 0.5), time=(), items=None, where=())
     fields = (FieldSpec("event", Kind.HASH, ("ce", "id")), FieldSpec("id", Kind.HASH, ("id",), required=True))
-    outcome = EventMapping("feed", "click", MAPPING.topic, time=("ts",), time_unit=TimeUnit.SECONDS, fields=fields)
+    outcome = EventMapping(
+        "feed",
+        "click",
+        MAPPING.topic,
+        time=("ts",),
+        time_unit=TimeUnit.SECONDS,
+        unit=("user", "id"),
+        fields=fields,
+        origin=OriginField(("kind",), ("search", "1")),
+    )
     return tuple(compile_mapping(mapping, KEY) for mapping in (MAPPING, by_hash, outcome))
 
 

@@ -249,6 +249,22 @@ def test_where_items_say_whether_they_were_random_the_training_set_is_watched() 
     assert (watch.detector, watch.window, watch.severity) == ("training_health", got()["concentration"].window, "warn")
 
 
+def test_organic_outcomes_that_no_watch_counts_are_said_to_be_counted_nowhere() -> None:
+    click = {**FEED["outcomes"]["click"], "match": {"id": "slate", "item": "post"}}
+    told = {**click, "origin": {"field": "source", "unit": "who"}}
+    where = {"predictions": predictions(items={"each": "slots", "explored": "random"})}
+    assert "organic outcomes of click" not in missing(outcomes={"click": told}, **where)
+    assert "organic outcomes of click" not in missing(outcomes={"click": click})
+    why = "no training_health with labels is placed on outcomes.click; they are credited to nothing and counted nowhere"
+    for lost in (
+        {"outcomes": {"click": told}},
+        {"outcomes": {"click": told}, "watch": {"training_health": False}, **where},
+    ):
+        assert missing(**lost)["organic outcomes of click"] == why
+    assert missing(outcomes={"click": told, "read": told}, **where).keys() & {"organic outcomes of click"} == set()
+    assert "organic outcomes of read" in missing(outcomes={"click": told, "read": told}, **where)
+
+
 @pytest.mark.parametrize(
     ("more", "items", "instrument"),
     [

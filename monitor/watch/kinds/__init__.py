@@ -18,7 +18,7 @@ from monitor.watch.kinds.contrasts import HOLDOUT, holdout, metrics
 from monitor.watch.kinds.dashboard import Composite, composite, engagement
 from monitor.watch.kinds.divergence import divergence, flywheel
 from monitor.watch.kinds.experiments import answer_of, experiments
-from monitor.watch.kinds.exposure import narrowing, outcomes_of_items
+from monitor.watch.kinds.exposure import narrowing, outcomes_of_items, uncounted
 from monitor.watch.kinds.labelled import labelled
 from monitor.watch.kinds.placed import placed
 from monitor.watch.kinds.propensities import propensities
@@ -53,6 +53,7 @@ def watches_of(model: ModelSettings) -> Watched:
         elif not override.off and override.detector is None:
             result.watches.append(_overridden(wanted, override))
     result.watches.extend(placed(model, result.missing))
+    result.missing.update(uncounted(model, result.watches))
     return result
 
 

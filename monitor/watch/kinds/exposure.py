@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from detectors.calibration_gap.detector import CalibrationGapParams
+from detectors.catalogue import DETECTORS
 from detectors.churn import ChurnParams
 from detectors.comparison import Comparison
 from detectors.concentration import ConcentrationParams
@@ -121,6 +122,17 @@ def labels_of(model: ModelSettings) -> list[str]:
     named = outcomes_of_items(model)
     raised = [metric.of for metric in model.metrics.values() if metric.meaning == "engagement"]
     return [name for name in named if name in raised] or named
+
+
+def uncounted(model: ModelSettings, watches: Sequence[Wanted]) -> dict[str, str]:
+    """Outcomes whose organic ones are credited to nothing, and that no watch counts: why, by what is not watched."""
+    counted = {w.on for w in watches if DETECTORS[w.detector].needs(w.params).organic}
+    return {
+        f"organic outcomes of {name}": f"no training_health with labels is placed on {TRUTH}{name}; they are credited to nothing "
+        "and counted nowhere"
+        for name, outcome in model.outcomes.items()
+        if outcome.origin is not None and TRUTH + name not in counted
+    }
 
 
 def _lacking(model: ModelSettings, name: str) -> str:
