@@ -9,7 +9,8 @@ import pytest
 
 from detectors.catalogue import DETECTORS
 from detectors.increments.bernoulli import log_increments
-from tests.benchmarks.calibrate import budget, false_alarms, oracle, rivals
+from detectors.promises import PROMISES, Promise
+from tests.benchmarks.calibrate import budget, delays, false_alarms, oracle, rivals
 from tests.benchmarks.calibrate.adapters import ADAPTERS, COVERED_IN, HEALTHY_ONLY, of
 from tests.benchmarks.calibrate.cells import COMPARING, EVENTS, LEVELS, SPLITS, Cell, Noise
 from tests.benchmarks.calibrate.worlds import UNITS
@@ -36,6 +37,13 @@ def test_coverage_is_measured_by_an_adapter_or_by_a_test_that_there_is() -> None
     for name, test in COVERED_IN.items():
         module, _, function = test.partition(".")
         assert callable(getattr(importlib.import_module(f"tests.detectors.{module}"), function)), name
+
+
+def test_every_detector_with_a_promise_stands_beside_an_oracle_or_says_why_not() -> None:
+    promising = {name for name, promise in PROMISES.items() if promise is not Promise.NONE}
+    assert promising == set(delays.BESIDE) | set(delays.NO_ORACLE)
+    assert not set(delays.BESIDE) & set(delays.NO_ORACLE)
+    assert {name.split()[0] for name in delays.CASES} >= {measure.__name__ for measure in delays.BESIDE.values()}
 
 
 def test_streams_are_enough_for_a_standard_error_of_a_fifth_of_the_promise() -> None:

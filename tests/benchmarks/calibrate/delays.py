@@ -20,7 +20,9 @@ from scipy.special import ndtr, ndtri
 from detectors import engine
 from detectors.catalogue import DETECTORS
 from detectors.cohort_bounded import CohortBoundedParams
+from detectors.cohort_rate import CohortRateParams, Happened, tolerance
 from detectors.columns import Floats
+from detectors.contamination import ContaminationParams, Marked
 from detectors.detector import Params, Tick
 from detectors.evidence import Crossing
 from detectors.increments.bernoulli import log_increments, tilted
@@ -131,22 +133,65 @@ def shares_exactly(offs: Sequence[float], seed: int) -> list[Delay]:
 def _of_shares(
     rng: np.random.Generator, p: SampleRatioParams, off: float, healthy: Sequence[tuple[str, float, float]]
 ) -> list[Delay]:
-    """Beside oracles, each with what it holds for healthy and how often it may be wrong there."""
-    after, windows = float(tilted(np.array(HELD), np.array(-off))), BURN_IN + 1_500
-    first = first_pages("sample_ratio", p, _held(rng, after), windows=windows, since=BURN_IN)
-    change = f"log odds -{off:g}" + ("" if p.tolerance else ", tolerance 0")
+    after, change = float(tilted(np.array(HELD), np.array(-off))), f"log odds -{off:g}"
+    margins, words = (off / p.tolerance, change) if p.tolerance else (np.inf, f"{change}, tolerance 0")
+    first = first_pages("sample_ratio", p, _held(rng, after), windows=BURN_IN + 1_500, since=BURN_IN)
+    return _beside_oracles(rng, "sample_ratio", words, margins, first, UNITS, (HELD, after), healthy)
+
+
+def rates(margins: float, seed: int) -> list[Delay]:
+    """`cohort_rate`: it happens so many times the shipped tolerance more often to the exposed; to 200 people a window."""
+    rng, hit, exposed = np.random.default_rng(seed), 200, 1.0 - HELD
+    p = CohortRateParams(holdout_share=HELD)
+    chances = [exposed * r / (exposed * r + HELD) for r in np.exp(tolerance(p) * np.array([0.0, 1.0, margins]))]
+    before, edge, after = map(float, chances)
+
+    def draw(changed: bool) -> list[object]:
+        each = rng.binomial(hit, after if changed else before, STREAMS)
+        return [Happened(np.array([9_000, k, 1_000, hit - k])) for k in each.tolist()]
+
+    first = first_pages("cohort_rate", p, draw, windows=BURN_IN + 1_500, since=BURN_IN)
+    change, healthy = f"rate x {np.exp(tolerance(p) * margins):.2f}", [(EDGE, edge, PAGE), (CENTRE, before, PAGE)]
+    return _beside_oracles(rng, "cohort_rate", change, margins, first, hit, (before, after), healthy)
+
+
+def marks(margins: float, seed: int) -> list[Delay]:
+    """`contamination`: so many times the tolerated share of units are mixed up, half of it before."""
+    rng, p, unit = np.random.default_rng(seed), ContaminationParams(), np.arange(UNITS, dtype=np.uint64)
+
+    def draw(changed: bool) -> list[object]:
+        marked = rng.binomial(UNITS, p.at_most * (margins if changed else 0.5), STREAMS)
+        return [Marked(unit, np.stack([np.ones(UNITS, np.int64), unit < k], axis=1)) for k in marked.tolist()]
+
+    first = first_pages("contamination", p, draw, windows=BURN_IN + 1_500, since=BURN_IN)
+    chances, healthy = (p.at_most / 2.0, p.at_most * margins), [(EDGE, p.at_most, PAGE)]
+    return _beside_oracles(rng, "contamination", f"{chances[1]:g} of units", margins, first, UNITS, chances, healthy)
+
+
+def _beside_oracles(
+    rng: np.random.Generator,
+    detector: str,
+    change: str,
+    margins: float,
+    first: Floats,
+    units: int,
+    chances: tuple[float, float],
+    healthy: Sequence[tuple[str, float, float]],
+) -> list[Delay]:
+    """First pages beside oracles of a proportion, each with what it holds for healthy and how often it may be wrong there."""
+    windows, (before, after) = BURN_IN + 1_500, chances
     return [
         compared(
-            "sample_ratio",
+            detector,
             change,
-            off / p.tolerance if p.tolerance else np.inf,
+            margins,
             against,
             first,
-            _proportion(rng, UNITS, (HELD, before, after), rate, windows, BURN_IN),
+            _proportion(rng, units, (before, edge, after), rate, windows, BURN_IN),
             BURN_IN,
             windows,
         )
-        for against, before, rate in healthy
+        for against, edge, rate in healthy
     ]
 
 
@@ -280,7 +325,57 @@ CASES: dict[str, Callable[[], list[Delay]]] = {
     **{f"engine {a:g}": lambda a=a: [engine_alone(a, 505)] for a in (0.09, 0.085, 0.07)},  # type: ignore[misc]
     **{f"shares {m:g}": lambda m=m: shares(0.01 * m, 0.01, 909) for m in (4, 10)},  # type: ignore[misc]
     "shares exactly": lambda: shares_exactly((0.05, 0.1, 0.2), 910),
+    **{f"rates {m:g}": lambda m=m: rates(m, 911) for m in (4, 10)},  # type: ignore[misc]
+    **{f"marks {m:g}": lambda m=m: marks(m, 912) for m in (4, 10)},  # type: ignore[misc]
     **{f"cohorts {m:g}": lambda m=m: cohorts(COHORT_MARGIN * BASE * m, 808) for m in (4, 10, 15)},  # type: ignore[misc]
     **{f"distributions {m:g}": lambda m=m: distributions(m, 707) for m in (4, 6)},  # type: ignore[misc]
 }
 """What is measured, by name."""
+
+BESIDE = {
+    "sample_ratio": shares,
+    "cohort_rate": rates,
+    "contamination": marks,
+    "cohort_bounded": cohorts,
+    "numeric_shift": distributions,
+}
+"""Detectors that stand beside an oracle, and what measures them."""
+
+_PROPORTION = "bets on a proportion of units, as `sample_ratio` and `contamination` do"
+_CELLS = "averages the bets on a proportion over cells, as `numeric_shift` does"
+_BOUNDED = "bets on a bounded mean of units, as `cohort_bounded` does"
+_TESTED = "its own tests bound the delay"
+_ONCE = "is asked once, for a verdict; its own tests bound how many units that takes"
+_PERIODS = "looks once a period and asks for two in a row: the delay is two periods; `make loop-bench` measures it"
+_BLOCKS = "bets on blocks, whose delay `tests/detectors/test_block.py` holds to the published one"
+
+NO_ORACLE = {
+    "ab_test": _ONCE,
+    "attrition": "looks once a day and asks for two in a row: the delay is two days",
+    "calibration": _CELLS,
+    "calibration_gap": _PERIODS,
+    "canary": _ONCE,
+    "category_shift": _CELLS,
+    "cohort_block": _BLOCKS,
+    "cohort_by_group": _BOUNDED,
+    "cohort_quantile": _PROPORTION,
+    "cohort_sticky": "its evidence is a mixture over effects of all that people did so far; " + _TESTED,
+    "concentration": _PERIODS,
+    "divergence": "its evidence is a mixture over effects of all that people did so far; " + _TESTED,
+    "effective_sample": _PERIODS,
+    "embedding_shift": _CELLS,
+    "freshness": "waits for a silence that is too unlikely: the delay is the threshold, in expected records",
+    "homogenisation": _PERIODS,
+    "interleaving": _ONCE,
+    "loop_gain": "looks once a retrain; `make loop-bench` measures in how many the gain is told",
+    "missing_rate": _CELLS,
+    "propensity_check": _BOUNDED,
+    "risk": _BOUNDED,
+    "sample_ratio_by_group": "is `sample_ratio` with its spend over groups",
+    "shadow": _ONCE,
+    "share_over": _PROPORTION,
+    "tail_collapse": _PROPORTION,
+    "training_health": _PERIODS,
+    "volume": _BLOCKS,
+}
+"""Detectors that promise few false pages and have no row of their own, and why."""
