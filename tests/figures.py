@@ -24,12 +24,18 @@ def teller(record_property: Callable[[str, object], None]) -> Figure:
     """A function that takes down one figure."""
 
     def figure(
-        name: str, value: float, unit: str, n: int, *, target: float | None = None, met: bool | None = None
+        name: str,
+        value: float,
+        unit: str,
+        n: int,
+        *,
+        target: float | None = None,
+        met: bool | None = None,
+        ends: tuple[float, float] | None = None,
     ) -> None:
-        """`target` None: reported, not judged. A figure of given data has no error: `low` and `high` are the value."""
-        row = Row(
-            name=name, value=value, unit=unit, low=value, high=value, n=n, target=target, met=met, command=COMMAND
-        )
+        """`target` None: reported, not judged. A figure of given data has no error: without `ends`, low and high are the value."""
+        low, high = (value, value) if ends is None else ends
+        row = Row(name=name, value=value, unit=unit, low=low, high=high, n=n, target=target, met=met, command=COMMAND)
         record_property(PROPERTY, msgspec.json.encode(row).decode())
 
     return figure

@@ -18,6 +18,7 @@ from detectors.effective_sample import EffectiveSample, EffectiveSampleParams
 from detectors.evidence import Crossing, Evidence, Mode, Standing
 from detectors.math import bootstrap
 from detectors.propensity_check import PropensityCheck, PropensityCheckParams
+from tests.figures import Figure
 from tests.real_data.shared import table
 
 DAY, HOUR = 86_400_000, 3_600_000
@@ -57,14 +58,16 @@ def both(production: Columns, random: Columns) -> exposures.Exposures:
 
 
 def test_the_production_policy_is_as_concentrated_as_a_third_of_the_items_with_an_interval(
-    production: Columns, random: Columns
+    production: Columns, random: Columns, figure: Figure
 ) -> None:
     told = exposures.reading(both(production, random))
     assert np.exp(told.logs) == pytest.approx([9.86, 33.93], abs=0.01)
     ratio = told.logs[0] - told.logs[1]
     radius = bootstrap.quantile(0.025) * bootstrap.standard_error(told.replicates[0] - told.replicates[1])
-    low, high = np.exp([ratio - radius, ratio + radius])
-    assert (low, np.exp(ratio), high) == pytest.approx((0.28, 0.29, 0.30), abs=0.01)
+    low, high = np.exp([ratio - radius, ratio + radius]).tolist()
+    name, share = "Open Bandit: effective items of the production policy, of the random one's", float(np.exp(ratio))
+    figure(name, share, "share", len(production) + len(random), target=1.0, met=bool(high < 1.0), ends=(low, high))
+    assert (low, share, high) == pytest.approx((0.28, 0.29, 0.30), abs=0.01)
 
 
 def test_the_published_entropies_are_those_of_the_display_figure(production: Columns, random: Columns) -> None:
@@ -102,9 +105,18 @@ def weighed(rows: Columns) -> Evidence:
 
 
 def test_ten_thousand_showings_of_production_are_worth_too_few_and_that_is_refused_and_not_alerted_on(
-    production: Columns, random: Columns
+    production: Columns, random: Columns, figure: Figure
 ) -> None:
     refused = weighed(production)
+    worth, is_refused = refused.detail["effective_sample_size"], refused.standing is Standing.INSUFFICIENT
+    figure(
+        "Open Bandit: 10,000 showings of production are worth too few, and refused",
+        worth,
+        "showings",
+        10_000,
+        target=1_000,
+        met=is_refused,
+    )
     assert refused.detail["effective_sample_size"] == pytest.approx(785.4, rel=3e-3)
     assert (refused.standing, refused.crossing, refused.effect) == (Standing.INSUFFICIENT, Crossing.NONE, None)
     assert refused.reason.startswith("the 10,000 showings of this period are worth 786 when every item counts alike")
