@@ -44,12 +44,12 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from detectors import engine
+from detectors import engine, views
 from detectors.columns import Bools, Columns, Floats, Ints
 from detectors.detector import Family, Needs, Params, Stream, Tick
 from detectors.evidence import Evidence
 from detectors.labelled import gaps, learning, losses, reading
-from detectors.labelled.gap_report import Views, report
+from detectors.labelled.gap_report import Shown, report
 from detectors.labelled.learning import Labels
 from detectors.labelled.reading import Reading, Ruler
 from detectors.math import dyadic
@@ -166,34 +166,34 @@ class Calibration:
             worse=gaps.against_still_there(votes, edge, tested, s.worst),
         )
         judged = live & ~blind
-        open_ = s.bank.mode == engine.RECOVERING
-        fresh = np.where((open_ & judged)[:, None], s.fresh + window, s.fresh)
         spans = dyadic.push(s.spans, window, judged & (came > 0) & watching)
         tick = replace(tick, gated=tick.gated | blind)
         bank, verdict = engine.advance(
             s.bank, increments, weights, tick, came > 0, _inside(s, spans, weights, margin, tested)
         )
-        total = np.where((judged & watching)[:, None], s.total + window, s.total)
-        total = np.where((verdict.restarted & judged & watching)[:, None], window, total)
-        lasted = np.where(verdict.closed, verdict.calm_windows, verdict.change_windows)
-        recent, _, offered = dyadic.at_least(spans, np.maximum(lasted, 1))
-        ended = verdict.closed | verdict.restarted
-        worst = gaps.worst(gaps.moments(recent).mean - reference.mean, margin, tested.kept)
+        seen = views.of(s, spans, window, judged & watching, verdict)
+        worst = gaps.worst(gaps.moments(seen.recent).mean - reference.mean, margin, tested.kept)
         after = replace(
             s,
             bank=bank,
-            spans=dyadic.clear(spans, ended),
             labels=learning.count(s.labels, stats, live),
-            total=total,
-            fresh=np.where((verdict.opened | ended)[:, None], 0.0, fresh),
+            **views.kept(seen, spans, verdict),
             worst=np.where(verdict.opened, worst, s.worst),
         )
         after = _learn(ps, after, stats, window, judged & ~watching, tick)
-        views = Views(
-            after.reference, total, recent, offered, fresh, came, _margins(ps, after.reference), after.worst, blind
+        shown = Shown(
+            seen.total,
+            seen.recent,
+            seen.offered,
+            seen.fresh,
+            reference=after.reference,
+            came=came,
+            margin=_margins(ps, after.reference),
+            worst=after.worst,
+            blind=blind,
         )
         progress = [_progress(p, after, row) for row, p in enumerate(ps)]
-        return after, report(after.bank, after.labels, views, verdict, tick, progress)
+        return after, report(after.bank, after.labels, shown, verdict, tick, progress)
 
 
 def _margins(ps: Sequence[CalibrationParams], reference: Floats) -> Floats:
@@ -209,7 +209,7 @@ def _inside(
     """Whether every gap that is bet on lies, with its interval, in its bounds since recovery most likely began, (W,)."""
     row, best = np.arange(len(margin)), np.argmax(s.bank.recovery + log_weights, axis=1)
     calm, _, offered = dyadic.at_least(spans, np.maximum(s.bank.windows + 1 - s.bank.calm_window[row, best], 1))
-    return gaps.inside(calm, gaps.radius(calm, margin, (1.0 - gaps.LEVEL) / offered), tested)
+    return gaps.inside(calm, gaps.radius(calm, margin, (1.0 - views.LEVEL) / offered), tested)
 
 
 def _learn(

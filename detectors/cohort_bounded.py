@@ -155,10 +155,10 @@ class CohortBounded(two_arms.ByUnit):
         after = replace(
             s,
             bank=bank,
-            spans=dyadic.clear(spans, verdict.closed | verdict.restarted),
+            spans=dyadic.clear(spans, verdict.ended),
             total=total,
             began=began,
-            fresh=np.where((verdict.opened | verdict.closed | verdict.restarted)[:, None], 0.0, fresh),
+            fresh=np.where((verdict.opened | verdict.ended)[:, None], 0.0, fresh),
         )
         after = self._finish_learning(ps, after, tick)
         units = window[:, N1] + window[:, N0]
@@ -191,8 +191,7 @@ def _report(
 ) -> list[Evidence]:
     """`s` still holds what an alert that ended in this window was resolved by."""
     alpha = 1.0 - LEVEL
-    lasted = np.where(verdict.closed, verdict.calm_windows, verdict.change_windows)
-    recent, _, offered = dyadic.at_least(s.spans, np.maximum(lasted, 1))
+    recent, _, offered = dyadic.at_least(s.spans, verdict.lasted)
     modes = engine.modes(s.bank)
     views = {
         "since_start": (s.total, _radius(s.total, s.tau, alpha)),

@@ -44,15 +44,15 @@ import msgspec
 import numpy as np
 from pydantic import Field
 
-from detectors import engine
+from detectors import engine, views
 from detectors.columns import Bools, Category, Cohort, Columns, Floats, Ints
 from detectors.detector import Family, Needs, Params, Stream, Tick
-from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
+from detectors.evidence import Crossing, Evidence, Interval, Standing
 from detectors.increments import rates
 from detectors.math import dyadic
 from detectors.math.intervals import rate_difference_interval
+from detectors.views import LEVEL, Views
 
-LEVEL = 0.95
 _CRITICAL = 3.0
 _LOG_WEIGHTS = np.full(rates.BETS, -np.log(rates.BETS))
 _N1, _HIT1, _N0, _HIT0 = range(4)
@@ -137,22 +137,13 @@ class CohortRate:
         window = np.array([a.units for a in stats], np.float64)
         started = replace(s, bank=engine.begin(s.bank, s.bank.mode == engine.LEARNING, tick.start))
         live, informative = ~tick.gated, window[:, _HIT1] + window[:, _HIT0] > 0
-        open_ = started.bank.mode == engine.RECOVERING
-        fresh = np.where((open_ & live)[:, None], s.fresh + window, s.fresh)
         bank, verdict = engine.advance(
             started.bank, _increments(ps, window), _LOG_WEIGHTS, tick, informative, np.ones(len(ps), np.bool_)
         )
-        total = np.where(live[:, None], s.total + window, s.total)
-        total = np.where((verdict.restarted & live)[:, None], window, total)
         spans = dyadic.push(s.spans, window, live & informative)
-        seen = CohortRateState(bank, spans, total, fresh)
-        ended = verdict.closed | verdict.restarted
-        after = replace(
-            seen,
-            spans=dyadic.clear(spans, ended),
-            fresh=np.where((verdict.opened | ended)[:, None], 0.0, fresh),
-        )
-        return after, _report(ps, seen, window, verdict, tick)
+        seen = views.of(started, spans, window, live, verdict)
+        after = replace(started, bank=bank, **views.kept(seen, spans, verdict))
+        return after, _report(ps, bank, seen, window, verdict, tick)
 
 
 def tolerance(p: CohortRateParams, times: float = 1.0) -> float:
@@ -182,23 +173,22 @@ def _increments(ps: Sequence[CohortRateParams], window: Floats) -> engine.Increm
 
 
 def _report(
-    ps: Sequence[CohortRateParams], s: CohortRateState, window: Floats, verdict: engine.Verdict, tick: Tick
+    ps: Sequence[CohortRateParams],
+    bank: engine.Bank,
+    seen: Views,
+    window: Floats,
+    verdict: engine.Verdict,
+    tick: Tick,
 ) -> list[Evidence]:
-    """`s` still holds what an alert that ended in this window was resolved by."""
-    lasted = np.where(verdict.closed, verdict.calm_windows, verdict.change_windows)
-    recent, _, offered = dyadic.at_least(s.spans, np.maximum(lasted, 1))
-    modes, shown = engine.modes(s.bank), list[_Shown]()
+    modes, shown = engine.modes(bank), list[_Shown]()
     for row in range(len(ps)):
-        base, views = engine.evidence(verdict, tick, modes, row), {"since_start": s.total[row], "fresh": s.fresh[row]}
-        kind, alpha = "since_start", 1.0 - LEVEL
-        if base.crossing is not Crossing.NONE and recent[row].any():
-            kind, alpha, views["recent"] = "recent", alpha / float(offered[row]), recent[row]
-        elif base.mode is Mode.RECOVERING and s.fresh[row].any():
-            kind = "fresh"
+        base = engine.evidence(verdict, tick, modes, row)
+        kind, sums, alpha = seen.told(base, row)
+        named = {"since_start": seen.total[row], "fresh": seen.fresh[row], kind: sums}
         quiet = base.standing is Standing.OK and base.crossing is Crossing.NONE
         if quiet and not window[row, [_N1, _N0]].any():
             base = msgspec.structs.replace(base, standing=Standing.STALE, reason="no new unit came in this window")
-        shown.append(_Shown(base, views, kind, alpha))
+        shown.append(_Shown(base, named, kind, alpha))
     inputs = [_inputs(p, each) for p, each in zip(ps, shown, strict=True)]
     low, high = rate_difference_interval(*np.array([list(each.values()) for each in inputs]).T)
     return [

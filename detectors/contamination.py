@@ -147,12 +147,11 @@ class Contamination:
         total = np.where(live[:, None], s.total + window, s.total)
         spans = dyadic.push(s.spans, window, live & informative)
         seen = ContaminationState(bank, spans, total, fresh)
-        ended = verdict.closed | verdict.restarted
         after = ContaminationState(
             bank,
-            dyadic.clear(spans, ended),
-            np.where(ended[:, None], 0.0, total),
-            np.where((verdict.opened | ended)[:, None], 0.0, fresh),
+            dyadic.clear(spans, verdict.ended),
+            np.where(verdict.ended[:, None], 0.0, total),
+            np.where((verdict.opened | verdict.ended)[:, None], 0.0, fresh),
         )
         return after, _report(ps, seen, verdict, tick)
 
@@ -161,8 +160,7 @@ def _report(
     ps: Sequence[ContaminationParams], s: ContaminationState, verdict: engine.Verdict, tick: Tick
 ) -> list[Evidence]:
     """`s` still holds what an alert that ended in this window was resolved by."""
-    lasted = np.where(verdict.closed, verdict.calm_windows, verdict.change_windows)
-    recent, _, offered = dyadic.at_least(s.spans, np.maximum(lasted, 1))
+    recent, _, offered = dyadic.at_least(s.spans, verdict.lasted)
     once = np.ones_like(offered)
     views = {"since_start": (s.total, once), "recent": (recent, offered), "fresh": (s.fresh, once)}
     between = {

@@ -111,6 +111,16 @@ class Verdict:
     change_windows: Ints
     calm_windows: Ints
 
+    @property
+    def ended(self) -> Bools:
+        """An alert ended, or evidence was thrown away, (W,)."""
+        return self.closed | self.restarted
+
+    @property
+    def lasted(self) -> Ints:
+        """Windows since the change most likely began, or, where an alert ends, since the recovery did, (W,); at least 1."""
+        return np.maximum(np.where(self.closed, self.calm_windows, self.change_windows), 1)
+
 
 def start(watches: int, bets: int) -> Bank:
     """W watches that have seen nothing: learning."""

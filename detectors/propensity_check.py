@@ -53,14 +53,14 @@ from detectors import engine, showings
 from detectors.columns import Bools, Columns, Flag, Floats, Hashes, Ints, Ragged
 from detectors.detector import Family, Needs, Params, Stream, Tick
 from detectors.draws import LEFT_OUT
-from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
+from detectors.evidence import Crossing, Evidence, Interval, Standing
 from detectors.increments import bounded
 from detectors.increments.ipw import sum_by_watch
 from detectors.math import dyadic, keyed
 from detectors.math.intervals import normal_mixture_radius
 from detectors.math.unit_sample import mixed
+from detectors.views import LEVEL, Views
 
-LEVEL = 0.95
 _ONE = 1 << 16
 _CRITICAL = 3.0
 _BETS = 2 * bounded.BETS
@@ -190,24 +190,19 @@ class PropensityCheck:
         clear = _within(begun, spans, margin)
         bank, verdict = engine.advance(begun.bank, increments, _LOG_WEIGHTS, tick, informative, clear)
         total = np.where(live[:, None], s.total + window, s.total)
-        recent, _, offered = dyadic.at_least(
-            spans, np.maximum(np.where(verdict.closed, verdict.calm_windows, verdict.change_windows), 1)
-        )
-        ended = verdict.closed | verdict.restarted
+        recent, _, offered = dyadic.at_least(spans, verdict.lasted)
         after = PropensityState(
             bank,
-            dyadic.clear(spans, ended),
-            np.where(ended[:, None], 0.0, total),
-            np.where((verdict.opened | ended)[:, None], 0.0, fresh),
+            dyadic.clear(spans, verdict.ended),
+            np.where(verdict.ended[:, None], 0.0, total),
+            np.where((verdict.opened | verdict.ended)[:, None], 0.0, fresh),
             np.where(verdict.opened, np.where(_moments(recent)[0] >= 1.0, 1, -1), s.side).astype(np.int8),
         )
-        views = {"recent": recent, "fresh": fresh, "since_start": total}
+        shown = Views(total, recent, offered, fresh)
         modes = engine.modes(bank)
+        bases = [engine.evidence(verdict, tick, modes, i) for i in range(len(ps))]
         told = [
-            _evidence(
-                p, a, engine.evidence(verdict, tick, modes, i), {k: v[i] for k, v in views.items()}, int(offered[i])
-            )
-            for i, (p, a) in enumerate(zip(ps, stats, strict=True))
+            _evidence(p, a, bases[i], shown.told(bases[i], i)) for i, (p, a) in enumerate(zip(ps, stats, strict=True))
         ]
         return after, told
 
@@ -235,13 +230,8 @@ def _within(s: PropensityState, spans: dyadic.Spans, margin: Floats) -> Bools:
     return within
 
 
-def _evidence(p: PropensityCheckParams, a: Drawn, base: Evidence, views: dict[str, Floats], offered: int) -> Evidence:
-    kind, alpha = "since_start", 1.0 - LEVEL
-    if base.crossing is not Crossing.NONE:
-        kind, alpha = "recent", alpha / offered
-    elif base.mode is Mode.RECOVERING and views["fresh"][_N] > 0:
-        kind = "fresh"
-    sums = views[kind]
+def _evidence(p: PropensityCheckParams, a: Drawn, base: Evidence, shown: tuple[str, Floats, float]) -> Evidence:
+    kind, sums, alpha = shown
     mean, se = (float(each) for each in _moments(sums))
     known, n = bool(sums[_N] > 0), int(sums[_N])
     radius = float(normal_mixture_radius(np.array([se]), np.array([p.page_if_off_by]), np.array([alpha]))[0])

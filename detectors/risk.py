@@ -44,10 +44,10 @@ import msgspec
 import numpy as np
 from pydantic import Field
 
-from detectors import engine
+from detectors import engine, views
 from detectors.columns import Bools, Columns, Floats, Ints
 from detectors.detector import Family, Needs, Params, Stream, Tick
-from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
+from detectors.evidence import Evidence, Interval, Mode, Standing
 from detectors.increments import bounded
 from detectors.increments.ipw import sum_by_watch
 from detectors.labelled import learning, losses, reading
@@ -55,8 +55,8 @@ from detectors.labelled.learning import Labels
 from detectors.labelled.reading import Reading, Ruler
 from detectors.math import dyadic
 from detectors.math.intervals import bounded_mean_bounds, empirical_bernstein_radius, normal_mixture_radius
+from detectors.views import LEVEL, Views
 
-LEVEL = 0.95
 REFERENCE_LEVEL = 0.002
 """Chance that the reference risk lies outside the interval whose upper end is tested; half of it lies above."""
 
@@ -179,30 +179,15 @@ class Risk:
             worse=bounded.log_increments(votes.loss, votes.row, limit, -1.0),
         )
         judged = live & ~blind
-        open_ = s.bank.mode == engine.RECOVERING
-        fresh = np.where((open_ & judged)[:, None], s.fresh + window, s.fresh)
         spans = dyadic.push(s.spans, window, judged & informative & watching)
         tick = replace(tick, gated=tick.gated | blind)
         bank, verdict = engine.advance(
             s.bank, increments, _LOG_WEIGHTS, tick, informative, _below(s, spans, limit, margin)
         )
-        total = np.where((judged & watching)[:, None], s.total + window, s.total)
-        total = np.where((verdict.restarted & judged & watching)[:, None], window, total)
-        recent, _, offered = dyadic.at_least(
-            spans, np.maximum(np.where(verdict.closed, verdict.calm_windows, verdict.change_windows), 1)
-        )
-        ended = verdict.closed | verdict.restarted
-        after = replace(
-            s,
-            bank=bank,
-            spans=dyadic.clear(spans, ended),
-            labels=learning.count(s.labels, stats, live),
-            total=total,
-            fresh=np.where((verdict.opened | ended)[:, None], 0.0, fresh),
-        )
+        seen = views.of(s, spans, window, judged & watching, verdict)
+        after = replace(s, bank=bank, labels=learning.count(s.labels, stats, live), **views.kept(seen, spans, verdict))
         after = _learn(ps, after, stats, window, judged & ~watching, tick)
-        views = {"recent": recent, "fresh": fresh, "since_start": total}
-        return after, _report(ps, after, views, offered, window, blind, verdict, tick)
+        return after, _report(ps, after, seen, window, blind, verdict, tick)
 
 
 def upper_bound(reference: Floats) -> Floats:
@@ -267,8 +252,7 @@ def _learn(
 def _report(
     ps: Sequence[RiskParams],
     s: RiskState,
-    views: dict[str, Floats],
-    offered: Ints,
+    seen: Views,
     window: Floats,
     blind: Bools,
     verdict: engine.Verdict,
@@ -280,16 +264,8 @@ def _report(
         base = engine.evidence(verdict, tick, modes, row)
         if blind[row]:
             base = msgspec.structs.replace(base, reason=learning.why_biased(s.labels, row))
-        kind, alpha = "since_start", 1.0 - LEVEL
-        if base.crossing is not Crossing.NONE and views["recent"][row, _N] > 0:
-            kind, alpha = "recent", alpha / float(offered[row])
-        elif base.mode is Mode.RECOVERING and views["fresh"][row, _N] > 0:
-            kind = "fresh"
-        told.append(
-            _evidence(
-                p, s, base, kind, alpha, views[kind][row], float(margin[row]), float(limit[row]), window[row, _N], row
-            )
-        )
+        shown, bounds = seen.told(base, row), (float(margin[row]), float(limit[row]))
+        told.append(_evidence(p, s, base, shown, bounds, window[row, _N], row))
     return told
 
 
@@ -297,14 +273,13 @@ def _evidence(
     p: RiskParams,
     s: RiskState,
     base: Evidence,
-    kind: str,
-    alpha: float,
-    sums: Floats,
-    margin: float,
-    limit: float,
+    shown: tuple[str, Floats, float],
+    bounds: tuple[float, float],
     came: float,
     row: int,
 ) -> Evidence:
+    """`shown`: see `Views.told`; `bounds`: the margin, and the largest mean loss of the null without it."""
+    (kind, sums, alpha), (margin, limit) = shown, bounds
     n, reference = int(sums[_N]), s.reference[row]
     now, before = float(sums[_S]) / max(n, 1), float(reference[_S]) / max(float(reference[_N]), 1.0)
     learns = base.mode is Mode.LEARNING

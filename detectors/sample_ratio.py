@@ -133,12 +133,11 @@ class SampleRatio:
         spans = dyadic.push(s.spans, window, live & informative)
         seen = replace(started, bank=bank, spans=spans, total=total, fresh=fresh)
         deviation = split.log_odds(_recent(seen, verdict)[0], share)
-        ended = verdict.closed | verdict.restarted
         after = replace(
             seen,
-            spans=dyadic.clear(spans, ended),
-            total=np.where(ended[:, None], 0.0, total),
-            fresh=np.where((verdict.opened | ended)[:, None], 0.0, fresh),
+            spans=dyadic.clear(spans, verdict.ended),
+            total=np.where(verdict.ended[:, None], 0.0, total),
+            fresh=np.where((verdict.opened | verdict.ended)[:, None], 0.0, fresh),
             broken=np.where(verdict.opened, deviation, np.where(verdict.closed, 0.0, s.broken)),
         )
         return after, _report(ps, seen, verdict, tick)
@@ -172,9 +171,7 @@ def loss_delay(part: float, p: split.SplitParams, outlook: Outlook, log_weights:
 
 
 def _recent(s: SampleRatioState, verdict: engine.Verdict) -> tuple[Floats, Ints]:
-    sums, _, offered = dyadic.at_least(
-        s.spans, np.maximum(np.where(verdict.closed, verdict.calm_windows, verdict.change_windows), 1)
-    )
+    sums, _, offered = dyadic.at_least(s.spans, verdict.lasted)
     return sums, offered
 
 

@@ -146,7 +146,7 @@ def _with_names(
     s: CategoryShiftState,
     row: int,
     evidence: Evidence,
-    views: watch.Views,
+    views: watch.Shown,
     window: Reading,
     known: Cells | None,
 ) -> Evidence:
@@ -156,7 +156,7 @@ def _with_names(
         n = len(gathered(s.gathered[row]).sample)
         reason = f"learning which categories there are: {n:,} of {p.sample_units:,} units"
         return msgspec.structs.replace(evidence, reason=reason)
-    _, tally, _ = report.view(views, evidence, row)
+    _, tally, _ = views.told(evidence, row)
     before, now = watch.shares_of(np.stack([s.shares.reference[row], tally]))
     moved = now - before if tally[-1] else np.zeros(CELLS)
     movers = [int(c) for c in np.argsort(-np.abs(moved), kind="stable")[:_MOVERS_TOLD] if moved[c]]

@@ -42,7 +42,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from detectors import engine
+from detectors import engine, views
 from detectors.cohort_block import report, window
 from detectors.cohort_block.state import (
     BLOCKS,
@@ -132,26 +132,14 @@ class CohortBlock:
             worse=_against(change, -s.margin, s.s, s.kappa),
         )
         allowed = replace(tick, page=np.where(s.quiet, 0.0, tick.page))
-        open_ = s.bank.mode == engine.RECOVERING
-        fresh = np.where((open_ & live)[:, None], s.fresh + sums, s.fresh)
         watched = live & informative & ~learning
         spans = dyadic.push(s.spans, sums, watched)
         bank, verdict = engine.advance(s.bank, increments, _LOG_WEIGHTS, allowed, informative, np.ones(w, np.bool_))
-        total = np.where(watched[:, None], s.total + sums, s.total)
-        total = np.where((verdict.restarted & watched)[:, None], sums, total)
-        lasted = np.where(verdict.closed, verdict.calm_windows, verdict.change_windows)
-        recent, _, offered = dyadic.at_least(spans, np.maximum(lasted, 1))
-        ended = verdict.closed | verdict.restarted
-        after = replace(
-            s,
-            bank=bank,
-            spans=dyadic.clear(spans, ended),
-            total=total,
-            fresh=np.where((verdict.opened | ended)[:, None], 0.0, fresh),
-        )
+        seen = views.of(s, spans, sums, watched, verdict)
+        after = replace(s, bank=bank, **views.kept(seen, spans, verdict))
         after = _learn(ps, after, stats, (sums, spread), live & learning, tick)
-        views = report.Views(total=total, recent=recent, offered=offered, fresh=fresh, informative=informative)
-        return after, report.report(ps, after, views, verdict, allowed)
+        shown = report.Shown(seen.total, seen.recent, seen.offered, seen.fresh, informative)
+        return after, report.report(ps, after, shown, verdict, allowed)
 
 
 def _against(harm: Floats, margin: Floats, s: Floats, kappa: Floats) -> Floats:

@@ -20,34 +20,27 @@ from detectors.cohort_block.state import (
     CohortBlockParams,
     CohortBlockState,
 )
-from detectors.columns import Bools, Floats, Ints
+from detectors.columns import Bools
 from detectors.detector import Tick
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from detectors.math.intervals import normal_mixture_radius
 from detectors.math.unit_sample import UnitSample
 from detectors.snapshot import unpack_record
+from detectors.views import LEVEL, Views
 
-LEVEL = 0.95
 _NAMES = ("windows", "difference", "exposed_mean", "holdout_mean", "exposed_units", "holdout_units")
 _FAILED = 2
 
 
 @dataclass(frozen=True)
-class Views:
-    """Sums over windows (W, WIDTH): since watching began, over the last ones (out of `offered` spans), since the alert opened.
+class Shown(Views):
+    """Sums over windows (W, WIDTH). informative   (W,): the window had units of both cohorts."""
 
-    informative   (W,): the window had units of both cohorts.
-    """
-
-    total: Floats
-    recent: Floats
-    offered: Ints
-    fresh: Floats
     informative: Bools
 
 
 def report(
-    ps: Sequence[CohortBlockParams], s: CohortBlockState, views: Views, verdict: engine.Verdict, tick: Tick
+    ps: Sequence[CohortBlockParams], s: CohortBlockState, views: Shown, verdict: engine.Verdict, tick: Tick
 ) -> list[Evidence]:
     """One evidence a watch."""
     modes = engine.modes(s.bank)
@@ -73,21 +66,13 @@ def _learning(p: CohortBlockParams, s: CohortBlockState, row: int, base: Evidenc
     return msgspec.structs.replace(base, exact=False, standing=Standing.INSUFFICIENT, reason=reason, n=n)
 
 
-def _watching(p: CohortBlockParams, s: CohortBlockState, views: Views, row: int, base: Evidence) -> Evidence:
-    kind = "since_start"
-    if base.crossing is not Crossing.NONE:
-        kind = "recent"
-    elif base.mode is Mode.RECOVERING:
-        kind = "fresh"
+def _watching(p: CohortBlockParams, s: CohortBlockState, views: Shown, row: int, base: Evidence) -> Evidence:
+    kind, sums, alpha = views.told(base, row)
     by_kind = {"since_start": views.total[row], "recent": views.recent[row], "fresh": views.fresh[row]}
-    if by_kind[kind][BLOCKS] < 1:
-        kind = "since_start"
-    sums = by_kind[kind]
     blocks = sums[BLOCKS]
     known = blocks >= 1
     count = max(float(blocks), 1.0)
     effect = float(sums[DIFFERENCE] / count - s.centre[row]) if known else None
-    alpha = (1.0 - LEVEL) / (float(views.offered[row]) if kind == "recent" else 1.0)
     learned = 1.0 / max(float(s.learned[row, BLOCKS]), 1.0) if p.against == "learned" else 0.0
     se, tau = np.array([s.s[row] * np.sqrt(s.kappa[row] * (1.0 / count + learned))]), np.array([s.margin[row]])
     radius = float(normal_mixture_radius(se, tau, alpha)[0])

@@ -124,12 +124,11 @@ class CohortByGroup:
             accused=np.where(verdict.opened, _loudest(bank), s.accused),
         )
         told = report.tell(ps, seen, known, verdict, tick, informative)
-        ended = verdict.closed | verdict.restarted
         after = replace(
             seen,
-            spans=dyadic.clear(spans, ended),
-            fresh=np.where((verdict.opened | ended)[:, None, None], 0.0, fresh),
-            accused=np.where(ended & ~verdict.opened, -1, seen.accused),
+            spans=dyadic.clear(spans, verdict.ended),
+            fresh=np.where((verdict.opened | verdict.ended)[:, None, None], 0.0, fresh),
+            accused=np.where(verdict.ended & ~verdict.opened, -1, seen.accused),
         )
         return _learn(ps, after, stats, tick), told
 

@@ -33,8 +33,7 @@ def tell(
     informative: Bools,
 ) -> list[Evidence]:
     """`s` still holds what an alert that ended in this window was resolved by."""
-    lasted = np.where(verdict.closed, verdict.calm_windows, verdict.change_windows)
-    recent, _, offered = dyadic.at_least(s.spans, np.maximum(lasted, 1))
+    recent, _, offered = dyadic.at_least(s.spans, verdict.lasted)
     views = {"since_start": s.total, "recent": recent.reshape(-1, GROUPS, 6), "fresh": s.fresh}
     modes = engine.modes(s.bank)
     told = []

@@ -40,7 +40,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from detectors import engine
+from detectors import engine, views
 from detectors.cohort_quantile import report
 from detectors.cohort_quantile.state import (
     BETS,
@@ -155,34 +155,30 @@ class CohortQuantile:
         watching = s.bank.mode != engine.LEARNING
         window = np.array([a.counts for a in stats], np.float64) * watching[:, None]
         informative = (window[:, 0] + window[:, 1 + CUTS]) > 0
-        open_ = s.bank.mode == engine.RECOVERING
-        fresh = np.where((open_ & live)[:, None], s.fresh + window, s.fresh)
         spans = dyadic.push(s.spans, window, live & informative)
         increments = _increments(ps, s, window)
         bank, verdict = engine.advance(s.bank, increments, _LOG_WEIGHTS, tick, informative, ~_still_worse(ps, s))
-
-        total = np.where(live[:, None], s.total + window, s.total)
-        total = np.where((verdict.restarted & live)[:, None], window, total)
-        lasted = np.where(verdict.closed, verdict.calm_windows, verdict.change_windows)
-        recent, _, offered = dyadic.at_least(spans, np.maximum(lasted, 1))
-        ended = verdict.closed | verdict.restarted
+        seen = views.of(s, spans, window, live, verdict)
         after = replace(
             s,
             bank=bank,
-            spans=dyadic.clear(spans, ended),
-            total=total,
-            fresh=np.where((verdict.opened | ended)[:, None], 0.0, fresh),
-            worst=np.where(verdict.opened, moved_most(recent, signs(ps)), s.worst),
+            worst=np.where(verdict.opened, moved_most(seen.recent, signs(ps)), s.worst),
+            **views.kept(seen, spans, verdict),
         )
         after = _learn(ps, after, stats, live & ~watching, tick)
-        views = {"since_start": (total, np.ones(w)), "recent": (recent, offered), "fresh": (fresh, np.ones(w))}
+        once = np.ones(w)
+        by_kind = {
+            "since_start": (seen.total, once),
+            "recent": (seen.recent, seen.offered),
+            "fresh": (seen.fresh, once),
+        }
         modes = engine.modes(after.bank)
         return after, [
             report.evidence(
                 ps[i],
                 after,
                 i,
-                {kind: (sums[i], float(looks[i])) for kind, (sums, looks) in views.items()},
+                {kind: (sums[i], float(looks[i])) for kind, (sums, looks) in by_kind.items()},
                 report.stale(engine.evidence(verdict, tick, modes, i), bool(informative[i])),
             )
             for i in range(w)

@@ -137,14 +137,14 @@ def _words(known: Lens | None, cell: int) -> str:
 
 
 def _with_channels(
-    p: EmbeddingShiftParams, s: EmbeddingShiftState, row: int, evidence: Evidence, views: watch.Views
+    p: EmbeddingShiftParams, s: EmbeddingShiftState, row: int, evidence: Evidence, views: watch.Shown
 ) -> Evidence:
     if evidence.mode is Mode.LEARNING:
         if s.known[row] or evidence.standing is not Standing.INSUFFICIENT:
             return evidence
         n = len(gathered(s.gathered[row]).sample)
         return msgspec.structs.replace(evidence, reason=f"learning where to look: {n:,} of {p.sample_units:,} units")
-    _, tally, _ = report.view(views, evidence, row)
+    _, tally, _ = views.told(evidence, row)
     before, now = watch.shares_of(np.stack([s.shares.reference[row], tally]))
     apart: Floats = np.abs(now - before).reshape(CHANNELS, BINS).max(axis=1)
     distances = {name(c): float(apart[c]) for c in range(CHANNELS)} if tally[-1] else {}

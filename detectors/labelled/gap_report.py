@@ -13,25 +13,20 @@ from detectors.columns import Bools, Floats, Ints
 from detectors.detector import Tick
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from detectors.labelled import gaps, learning
-from detectors.labelled.gaps import LEVEL
 from detectors.labelled.learning import Labels
 from detectors.labelled.reading import BINS
 from detectors.math.intervals import normal_mixture_radius
+from detectors.views import LEVEL, Views
 
 
 @dataclass(frozen=True)
-class Views:
-    """Sums (W, WIDTH) that a figure may be taken from; `offered` (W,): spans that `recent` was chosen among.
+class Shown(Views):
+    """Sums (W, WIDTH) that a figure may be taken from.
 
-    recent   since the change most likely began, or, where an alert ends, since the recovery did.
-    fresh    since the open alert began; came (W,): votes of this window; worst (W,): the pair that the open alert is about.
+    came (W,): votes of this window; worst (W,): the pair that the open alert is about.
     """
 
     reference: Floats
-    total: Floats
-    recent: Floats
-    offered: Ints
-    fresh: Floats
     came: Floats
     margin: Floats
     worst: Ints
@@ -39,7 +34,7 @@ class Views:
 
 
 def report(
-    bank: engine.Bank, labels: Labels, views: Views, verdict: engine.Verdict, tick: Tick, progress: Sequence[str]
+    bank: engine.Bank, labels: Labels, views: Shown, verdict: engine.Verdict, tick: Tick, progress: Sequence[str]
 ) -> list[Evidence]:
     """One evidence a watch; `progress`: what learning still lacks."""
     modes = engine.modes(bank)
@@ -52,9 +47,9 @@ def report(
     return told
 
 
-def _evidence(labels: Labels, views: Views, base: Evidence, row: int, lacks: str) -> Evidence:
+def _evidence(labels: Labels, views: Shown, base: Evidence, row: int, lacks: str) -> Evidence:
     learns = base.mode is Mode.LEARNING
-    kind, sums, alpha = _view(views, base, row)
+    kind, sums, alpha = views.told(base, row)
     now, before = gaps.moments(sums[None]), gaps.moments(views.reference[row : row + 1])
     moved = (now.mean - before.mean)[0]
     place = _moved_most(views, base, moved, now.n[0], row)
@@ -113,16 +108,7 @@ def _error(seen: gaps.Moments) -> float:
     return float(np.sum(seen.n * np.abs(seen.mean)) / max(float(seen.n.sum()), 1.0))
 
 
-def _moved_most(views: Views, base: Evidence, moved: Floats, n: Floats, row: int) -> int:
+def _moved_most(views: Shown, base: Evidence, moved: Floats, n: Floats, row: int) -> int:
     if base.mode is Mode.RECOVERING or base.crossing is Crossing.RECOVERED:
         return int(views.worst[row]) // gaps.SIDES
     return int(np.argmax(np.where(n > 0, np.abs(moved) / views.margin[row], -1.0)))
-
-
-def _view(views: Views, base: Evidence, row: int) -> tuple[str, Floats, float]:
-    alpha = 1.0 - LEVEL
-    if base.crossing is not Crossing.NONE and views.recent[row].any():
-        return "recent", views.recent[row], alpha / float(views.offered[row])
-    if base.mode is Mode.RECOVERING and views.fresh[row].any():
-        return "fresh", views.fresh[row], alpha
-    return "since_start", views.total[row], alpha

@@ -25,7 +25,6 @@ PAIRS = BINS * SIDES
 BETS = PAIRS * bounded.BETS
 """Bet (bin, side, tilt) in that order; side 0: more comes true than was, side 1: less."""
 
-LEVEL = 0.95
 REFERENCE_LEVEL = 0.001
 """Chance that some bin's gap in the reference is further from the truth than it is given credit for."""
 

@@ -45,7 +45,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from detectors import engine
+from detectors import engine, views
 from detectors.columns import Bools, Columns, Floats
 from detectors.detector import Family, Needs, Stream, Tick
 from detectors.evidence import Evidence
@@ -126,37 +126,30 @@ class NumericShift:
             critical=shares.against(bets.bounds(reference, 3.0 * eps + error, used), yes, n),
             worse=shares.against_still_there(tested, s.worst, yes, n),
         )
-        open_ = s.bank.mode == engine.RECOVERING
         both = np.where(informative[:, None], season.beside(window, expected), 0.0)
-        fresh = np.where((open_ & live)[:, None], s.fresh + both, s.fresh)
         spans = dyadic.push(s.spans, both, live & informative & watching)
         weights = shares.log_weights(tested.kept)
         clear = _clear(s, spans, weights, used) < eps + error
         bank, verdict = engine.advance(s.bank, increments, weights, tick, informative, clear)
-
-        total = np.where((live & watching)[:, None], s.total + both, s.total)
-        total = np.where((verdict.restarted & live & watching)[:, None], both, total)
-        lasted = np.where(verdict.closed, verdict.calm_windows, verdict.change_windows)
-        recent, length, offered = dyadic.at_least(spans, np.maximum(lasted, 1))
+        seen = views.of(s, spans, both, live & watching, verdict)
+        recent, (_, length, _) = seen.recent, dyadic.at_least(spans, verdict.lasted)
         longer, longest, _ = dyadic.at_least(spans, _BEFORE * length)
         after = replace(
             s,
             bank=bank,
-            spans=dyadic.clear(spans, verdict.closed | verdict.restarted),
-            total=total,
-            fresh=np.where((verdict.opened | verdict.closed | verdict.restarted)[:, None], 0.0, fresh),
+            **views.kept(seen, spans, verdict),
             worst=np.where(
                 verdict.opened,
                 shares.worst(distance.shares(recent[:, WIDTH:]), distance.shares(recent[:, :WIDTH]), tested.kept),
                 s.worst,
             ),
         )
-        views = report.Views(
-            window=window,
-            total=total,
+        shown = report.Shown(
+            total=seen.total,
             recent=recent,
-            offered=offered,
-            fresh=fresh,
+            offered=seen.offered,
+            fresh=seen.fresh,
+            window=window,
             margin=eps,
             error=error,
             behind=expected[:, -1],
@@ -165,14 +158,14 @@ class NumericShift:
             earlier_windows=np.where(distance.slowly(longer - recent, recent, used), longest - length, 0),
         )
         after = _learn(ps, after, stats, window, expected, live & ~watching, tick)
-        return after, report.report(ps, after, views, verdict, tick)
+        return after, report.report(ps, after, shown, verdict, tick)
 
 
 def _clear(s: NumericShiftState, spans: dyadic.Spans, log_weights: Floats, used: Bools) -> Floats:
     """Upper end of the band around the distance over the windows since recovery most likely began, (W,)."""
     row, best = np.arange(len(used)), np.argmax(s.bank.recovery + log_weights, axis=1)
     calm, _, offered = dyadic.at_least(spans, np.maximum(s.bank.windows + 1 - s.bank.calm_window[row, best], 1))
-    return distance.apart(calm, used) + empirical_cdf_radius(calm[:, WIDTH - 1], (1.0 - report.LEVEL) / offered)
+    return distance.apart(calm, used) + empirical_cdf_radius(calm[:, WIDTH - 1], (1.0 - views.LEVEL) / offered)
 
 
 def _learn(

@@ -16,26 +16,19 @@ from detectors.math.intervals import empirical_cdf_radius
 from detectors.numeric_shift import distance
 from detectors.numeric_shift.reading import MISSING, WIDTH
 from detectors.numeric_shift.state import NumericShiftParams, NumericShiftState, unpacked
-
-LEVEL = 0.95
+from detectors.views import LEVEL, Views
 
 
 @dataclass(frozen=True)
-class Views:
-    """Histograms beside what the reference expects (W, 2 WIDTH); `offered` (W,): spans `recent` was chosen among.
+class Shown(Views):
+    """Histograms beside what the reference expects (W, 2 WIDTH).
 
-    recent   since the change most likely began, or, where an alert ends, since the recovery did.
-    fresh    since the open alert began.
     window   (W, WIDTH) this window alone; known (W,): whether the reference knows its part of the week.
     margin   (W,) tolerated distance; error (W,): the reference's; behind (W,): units behind it.
     earlier, earlier_windows   (W,) distance in the windows before `recent`, and their number; 0 if it did not come slowly.
     """
 
     window: Floats
-    total: Floats
-    recent: Floats
-    offered: Ints
-    fresh: Floats
     margin: Floats
     error: Floats
     behind: Floats
@@ -45,7 +38,7 @@ class Views:
 
 
 def report(
-    ps: Sequence[NumericShiftParams], s: NumericShiftState, views: Views, verdict: engine.Verdict, tick: Tick
+    ps: Sequence[NumericShiftParams], s: NumericShiftState, views: Shown, verdict: engine.Verdict, tick: Tick
 ) -> list[Evidence]:
     """One evidence a watch."""
     modes = engine.modes(s.bank)
@@ -77,8 +70,8 @@ def _learning(p: NumericShiftParams, s: NumericShiftState, base: Evidence, row: 
     )
 
 
-def _watching(p: NumericShiftParams, s: NumericShiftState, views: Views, base: Evidence, row: int) -> Evidence:
-    kind, both, alpha = _view(views, base, row)
+def _watching(p: NumericShiftParams, s: NumericShiftState, views: Shown, base: Evidence, row: int) -> Evidence:
+    kind, both, alpha = views.told(base, row)
     now = both[:WIDTH]
     n = int(now[-1])
     cuts, reference = s.cuts[row], both[WIDTH:] if n else s.reference[row]
@@ -131,13 +124,3 @@ def _watching(p: NumericShiftParams, s: NumericShiftState, views: Views, base: E
         }
         | (distance.by_name(reference, now, cuts) if n else {}),
     )
-
-
-def _view(views: Views, base: Evidence, row: int) -> tuple[str, Floats, float]:
-    """The kind of interval, the histogram it is taken from, and the chance that it misses."""
-    alpha = 1.0 - LEVEL
-    if base.crossing is not Crossing.NONE and views.recent[row, WIDTH - 1] > 0:
-        return "recent", views.recent[row], alpha / float(views.offered[row])
-    if base.mode is Mode.RECOVERING and views.fresh[row, WIDTH - 1] > 0:
-        return "fresh", views.fresh[row], alpha
-    return "since_start", views.total[row], alpha

@@ -134,16 +134,15 @@ class SampleRatioByGroup:
         )
         recent, offered = _recent(seen, verdict)
         told = _tell(ps, seen, [each.places for each in placed], recent, offered, verdict, tick)
-        ended = verdict.closed | verdict.restarted
-        gone = ended & ~verdict.opened
+        gone = verdict.ended & ~verdict.opened
         deviation = split.log_odds(
             recent[np.arange(w), np.maximum(seen.accused, 0)], np.array([p.holdout_share for p in ps])
         )
         return replace(
             seen,
-            spans=dyadic.clear(seen.spans, ended),
-            total=np.where(ended[:, None, None], 0.0, total),
-            fresh=np.where((verdict.opened | ended)[:, None, None], 0.0, seen.fresh),
+            spans=dyadic.clear(seen.spans, verdict.ended),
+            total=np.where(verdict.ended[:, None, None], 0.0, total),
+            fresh=np.where((verdict.opened | verdict.ended)[:, None, None], 0.0, seen.fresh),
             accused=np.where(gone, -1, seen.accused),
             broken=np.where(verdict.opened, deviation, np.where(gone, 0.0, s.broken)),
         ), told
@@ -201,8 +200,7 @@ def _loudest(bank: engine.Bank) -> Ints:
 
 
 def _recent(s: SampleRatioByGroupState, verdict: engine.Verdict) -> tuple[Floats, Ints]:
-    lasted = np.where(verdict.closed, verdict.calm_windows, verdict.change_windows)
-    sums, _, offered = dyadic.at_least(s.spans, np.maximum(lasted, 1))
+    sums, _, offered = dyadic.at_least(s.spans, verdict.lasted)
     return sums.reshape(-1, GROUPS, 2), offered
 
 

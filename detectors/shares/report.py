@@ -13,14 +13,15 @@ from detectors.detector import Tick
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from detectors.increments.shares import SIDES
 from detectors.math.intervals import normal_mixture_radius
-from detectors.shares.watch import LEVEL, Learning, ShareWatch, Views, error_of_change, shares_of
+from detectors.shares.watch import Learning, ShareWatch, Shown, error_of_change, shares_of
+from detectors.views import LEVEL
 
 NameOf = Callable[[int, int], str]
 """The name of a cell: (row, cell) to words."""
 
 
 def report(
-    s: ShareWatch, views: Views, verdict: engine.Verdict, margin: Floats, learning: Learning, tick: Tick, name: NameOf
+    s: ShareWatch, views: Shown, verdict: engine.Verdict, margin: Floats, learning: Learning, tick: Tick, name: NameOf
 ) -> list[Evidence]:
     """One evidence a watch; `margin` (W, K) as it was tested."""
     modes = engine.modes(s.bank)
@@ -47,8 +48,8 @@ def _learning(s: ShareWatch, learning: Learning, base: Evidence, row: int) -> Ev
     )
 
 
-def _watching(s: ShareWatch, views: Views, base: Evidence, margin: Floats, row: int, name: NameOf) -> Evidence:
-    kind, tally, alpha = view(views, base, row)
+def _watching(s: ShareWatch, views: Shown, base: Evidence, margin: Floats, row: int, name: NameOf) -> Evidence:
+    kind, tally, alpha = views.told(base, row)
     n = int(tally[-1])
     before, after = (shares_of(t[None])[0] for t in (s.reference[row], tally))
     cell = _moved_most(s, base, before, after, margin[row], row)
@@ -104,13 +105,3 @@ def _moved_most(s: ShareWatch, base: Evidence, before: Floats, after: Floats, ma
     if base.mode is Mode.RECOVERING or base.crossing is Crossing.RECOVERED:
         return int(s.worst[row]) // SIDES
     return int(np.argmax(np.abs(after - before) / margin))
-
-
-def view(views: Views, base: Evidence, row: int) -> tuple[str, Floats, float]:
-    """The kind of interval, the tally it is taken from, and the chance that it misses."""
-    alpha = 1.0 - LEVEL
-    if base.crossing is not Crossing.NONE and views.recent[row, -1] > 0:
-        return "recent", views.recent[row], alpha / float(views.offered[row])
-    if base.mode is Mode.RECOVERING and views.fresh[row, -1] > 0:
-        return "fresh", views.fresh[row], alpha
-    return "since_start", views.total[row], alpha

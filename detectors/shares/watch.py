@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from detectors import engine
+from detectors import engine, views
 from detectors.columns import Bools, Floats, Ints
 from detectors.detector import Tick
 from detectors.increments import shares
 from detectors.math import dyadic
 from detectors.math.intervals import bounded_mean_bounds, normal_mixture_radius
+from detectors.views import LEVEL, Views
 
-LEVEL = 0.95
 REFERENCE_LEVEL = 0.001
 """Chance that some share of the reference is further from the truth than it is given credit for."""
 
@@ -55,19 +55,10 @@ class Learning:
 
 
 @dataclass(frozen=True)
-class Views:
-    """Tallies (W, K + 1) that a figure may be taken from; `offered` (W,): spans that `recent` was chosen among.
-
-    recent   since the change most likely began, or, where an alert ends, since the recovery did.
-    fresh    since the open alert began.
-    low, high   (W, K) what the null allows.
-    """
+class Shown(Views):
+    """Tallies (W, K + 1) that a figure may be taken from. low, high   (W, K) what the null allows."""
 
     window: Floats
-    total: Floats
-    recent: Floats
-    offered: Ints
-    fresh: Floats
     low: Floats
     high: Floats
 
@@ -100,7 +91,7 @@ def reference_bounds(reference: Floats) -> tuple[Floats, Floats]:
 
 def close(
     s: ShareWatch, window: Floats, margin: Floats, used: Bools, learning: Learning, tick: Tick
-) -> tuple[ShareWatch, engine.Verdict, Views]:
+) -> tuple[ShareWatch, engine.Verdict, Shown]:
     """One window for all W watches.
 
     window   (W, K + 1) the window's tally; 0 where the cells are not yet known.
@@ -119,27 +110,19 @@ def close(
         critical=shares.against(critical, yes, n),
         worse=shares.against_still_there(tested, s.worst, yes, n),
     )
-    open_ = s.bank.mode == engine.RECOVERING
-    fresh = np.where((open_ & live)[:, None], s.fresh + window, s.fresh)
     spans = dyadic.push(s.spans, window, live & informative & watching)
     weights = shares.log_weights(tested.kept)
     inside = _inside(s, spans, weights, margin, tested)
     bank, verdict = engine.advance(s.bank, increments, weights, tick, informative, inside)
-
-    total = np.where((live & watching)[:, None], s.total + window, s.total)
-    total = np.where((verdict.restarted & live & watching)[:, None], window, total)
-    lasted = np.where(verdict.closed, verdict.calm_windows, verdict.change_windows)
-    recent, _, offered = dyadic.at_least(spans, np.maximum(lasted, 1))
-    views = Views(window, total, recent, offered, fresh, low - margin, high + margin)
+    seen = views.of(s, spans, window, live & watching, verdict)
     after = replace(
         s,
         bank=bank,
-        spans=dyadic.clear(spans, verdict.closed | verdict.restarted),
-        total=total,
-        fresh=np.where((verdict.opened | verdict.closed | verdict.restarted)[:, None], 0.0, fresh),
-        worst=np.where(verdict.opened, shares.worst(reference, shares_of(recent), tested.kept), s.worst),
+        **views.kept(seen, spans, verdict),
+        worst=np.where(verdict.opened, shares.worst(reference, shares_of(seen.recent), tested.kept), s.worst),
     )
-    return _learn(after, window, learning, live & ~watching, tick), verdict, views
+    shown = Shown(seen.total, seen.recent, seen.offered, seen.fresh, window, low - margin, high + margin)
+    return _learn(after, window, learning, live & ~watching, tick), verdict, shown
 
 
 def radius(tally: Floats, margin: Floats, alpha: Floats) -> Floats:

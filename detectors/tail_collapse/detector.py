@@ -51,7 +51,7 @@ from pydantic import Field
 from detectors import engine
 from detectors.columns import Bools, Columns, Floats
 from detectors.detector import Family, Needs, Params, Stream, Tick, Value
-from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
+from detectors.evidence import Crossing, Evidence, Interval, Standing
 from detectors.increments import bernoulli
 from detectors.math import dyadic
 from detectors.math.intervals import bounded_mean_bounds, normal_mixture_radius
@@ -59,8 +59,8 @@ from detectors.shares import watch
 from detectors.snapshot import pack, unpack
 from detectors.tail_collapse import reading
 from detectors.tail_collapse.reading import Reading, Ruler
+from detectors.views import LEVEL, Views
 
-LEVEL = 0.95
 REFERENCE_LEVEL = 0.001
 HEAD = 0.2
 """Part of the reference's different items that is its head."""
@@ -186,12 +186,11 @@ class TailCollapse:
         for row in np.flatnonzero(live & came).tolist():
             versions[row] = _counted(s.versions[row], stats[row], int(tick.start[row]))
         seen = replace(s, bank=bank, spans=spans, total=total, fresh=fresh, versions=versions)
-        ended = verdict.closed | verdict.restarted
         after = replace(
             seen,
-            spans=dyadic.clear(spans, ended),
+            spans=dyadic.clear(spans, verdict.ended),
             total=np.where(verdict.restarted[:, None], np.where(live[:, None], window, 0.0), total),
-            fresh=np.where((verdict.opened | ended)[:, None], 0.0, fresh),
+            fresh=np.where((verdict.opened | verdict.ended)[:, None], 0.0, fresh),
         )
         after = _learn(ps, after, stats, ~tick.gated & ~watching, tick)
         return after, _report(ps, seen, after, stats, verdict, tick)
@@ -242,20 +241,14 @@ def _report(
     tick: Tick,
 ) -> list[Evidence]:
     """`seen` still holds what an alert that ended in this window was resolved by."""
-    lasted = np.where(verdict.closed, verdict.calm_windows, verdict.change_windows)
-    recent, _, offered = dyadic.at_least(seen.spans, np.maximum(lasted, 1))
-    modes, told = engine.modes(after.bank), []
+    recent, _, offered = dyadic.at_least(seen.spans, verdict.lasted)
+    shown, modes, told = Views(seen.total, recent, offered, seen.fresh), engine.modes(after.bank), []
     for row, (p, a) in enumerate(zip(ps, stats, strict=True)):
         base = engine.evidence(verdict, tick, modes, row)
         if not seen.head[row]:
             told.append(_learning(p, after, a, base, row))
             continue
-        tally, kind, alpha = seen.total[row], "since_start", 1.0 - LEVEL
-        if base.crossing is not Crossing.NONE:
-            tally, kind, alpha = recent[row], "recent", alpha / float(offered[row])
-        elif base.mode is Mode.RECOVERING and seen.fresh[row, 1] > 0:
-            tally, kind = seen.fresh[row], "fresh"
-        told.append(_watching(p, seen, a, base, row, tally, kind, alpha))
+        told.append(_watching(p, seen, a, base, row, *shown.told(base, row)))
     return told
 
 
@@ -292,8 +285,8 @@ def _watching(
     a: Reading,
     base: Evidence,
     row: int,
-    tally: Floats,
     kind: str,
+    tally: Floats,
     alpha: float,
 ) -> Evidence:
     n, reference = int(tally[1]), float(s.reference[row, 0] / s.reference[row, 1])

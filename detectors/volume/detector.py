@@ -35,7 +35,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from detectors import engine
+from detectors import engine, views
 from detectors.columns import Bools, Columns, Floats
 from detectors.detector import Family, Needs, Stream, Tick
 from detectors.evidence import Evidence
@@ -120,30 +120,23 @@ class Volume:
             worse=_still_beyond(change, s),
         )
         allowed = replace(tick, page=np.where(s.quiet, 0.0, tick.page))
-        learning, open_ = s.bank.mode == engine.LEARNING, s.bank.mode == engine.RECOVERING
+        learning = s.bank.mode == engine.LEARNING
         watched = live & known & ~learning
-        fresh = np.where((open_ & live)[:, None], s.fresh + sums, s.fresh)
         spans = dyadic.push(s.spans, sums, watched)
         certain = np.ones(len(ps), np.bool_)
         bank, verdict = engine.advance(s.bank, increments, _LOG_WEIGHTS, allowed, known, certain)
-        total = np.where(watched[:, None], s.total + sums, s.total)
-        total = np.where((verdict.restarted & watched)[:, None], sums, total)
-        lasted = np.where(verdict.closed, verdict.calm_windows, verdict.change_windows)
-        recent, _, offered = dyadic.at_least(spans, np.maximum(lasted, 1))
-        ended = verdict.closed | verdict.restarted
+        seen = views.of(s, spans, sums, watched, verdict)
         after = replace(
             s,
             bank=bank,
-            spans=dyadic.clear(spans, ended),
             rates=rates.learn(s.rates, tick.start, count, live & ~first & (bank.mode != engine.RECOVERING)),
             began=np.where(first, tick.start, s.began),
-            side=np.where(verdict.opened, np.where(recent[:, DIFFERENCE] < 0, -1.0, 1.0), s.side),
-            total=total,
-            fresh=np.where((verdict.opened | ended)[:, None], 0.0, fresh),
+            side=np.where(verdict.opened, np.where(seen.recent[:, DIFFERENCE] < 0, -1.0, 1.0), s.side),
+            **views.kept(seen, spans, verdict),
         )
         after = _learn(ps, after, change, live & known & learning, tick)
-        views = report.Views(total=total, recent=recent, offered=offered, fresh=fresh, known=known)
-        return after, report.report(ps, after, views, verdict, allowed)
+        shown = report.Shown(seen.total, seen.recent, seen.offered, seen.fresh, known)
+        return after, report.report(ps, after, shown, verdict, allowed)
 
 
 def _beyond(change: Floats, margin: Floats, s: VolumeState) -> Floats:

@@ -9,10 +9,11 @@ import msgspec
 import numpy as np
 
 from detectors import engine
-from detectors.columns import Bools, Floats, Ints
+from detectors.columns import Bools
 from detectors.detector import Tick
-from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
+from detectors.evidence import Evidence, Interval, Mode, Standing
 from detectors.math.intervals import normal_mixture_radius
+from detectors.views import LEVEL, Views
 from detectors.volume import rates
 from detectors.volume.state import (
     CALIBRATION_DAYS,
@@ -24,27 +25,19 @@ from detectors.volume.state import (
     VolumeState,
 )
 
-LEVEL = 0.95
 _MOST = 1e6
 """Largest end of an interval: a million times what is usual."""
 
 
 @dataclass(frozen=True)
-class Views:
-    """Sums over windows (W, WIDTH): since watching began, over the last ones (out of `offered` spans), since the alert opened.
+class Shown(Views):
+    """Sums over windows (W, WIDTH). known   (W,): it is known what was to be expected of this window."""
 
-    known   (W,): it is known what was to be expected of this window.
-    """
-
-    total: Floats
-    recent: Floats
-    offered: Ints
-    fresh: Floats
     known: Bools
 
 
 def report(
-    ps: Sequence[VolumeParams], s: VolumeState, views: Views, verdict: engine.Verdict, tick: Tick
+    ps: Sequence[VolumeParams], s: VolumeState, views: Shown, verdict: engine.Verdict, tick: Tick
 ) -> list[Evidence]:
     """One evidence a watch."""
     modes = engine.modes(s.bank)
@@ -69,8 +62,8 @@ def _learning(p: VolumeParams, s: VolumeState, row: int, base: Evidence) -> Evid
     )
 
 
-def _watching(p: VolumeParams, s: VolumeState, views: Views, row: int, base: Evidence) -> Evidence:
-    kind, sums, alpha = _view(views, base, row)
+def _watching(p: VolumeParams, s: VolumeState, views: Shown, row: int, base: Evidence) -> Evidence:
+    kind, sums, alpha = views.told(base, row)
     windows, count, usual = sums[WINDOWS], sums[COUNT], sums[EXPECTED]
     effect = float(count / usual - 1.0) if usual > 0 else None
     se = s.s[row] * np.sqrt(s.kappa[row] * rates.unevenness(s.rates)[row] / max(windows, 1.0))
@@ -119,12 +112,3 @@ def _watching(p: VolumeParams, s: VolumeState, views: Views, row: int, base: Evi
             "kappa": float(s.kappa[row]),
         },
     )
-
-
-def _view(views: Views, base: Evidence, row: int) -> tuple[str, Floats, float]:
-    alpha = 1.0 - LEVEL
-    if base.crossing is not Crossing.NONE and views.recent[row, WINDOWS] > 0:
-        return "recent", views.recent[row], alpha / float(views.offered[row])
-    if base.mode is Mode.RECOVERING and views.fresh[row, WINDOWS] > 0:
-        return "fresh", views.fresh[row], alpha
-    return "since_start", views.total[row], alpha
