@@ -32,7 +32,7 @@ Source: Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas 2024, Annals of Statisti
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import msgspec
@@ -40,12 +40,13 @@ import numpy as np
 from pydantic import Field
 from scipy.special import log_ndtr
 
-from detectors import one_shot, three_way, two_arms
+from detectors import one_shot, release, three_way, two_arms
 from detectors.columns import Bools, Floats
 from detectors.detector import Family, Params, Tick
-from detectors.evidence import Evidence, Interval, Verdict
+from detectors.evidence import Evidence, Verdict
 from detectors.math.intervals import normal_mixture_radius
-from detectors.two_arms import N0, N1, S0, S1, Tally
+from detectors.release import ReleaseState
+from detectors.two_arms import N0, N1, Tally
 
 DAY = 86_400_000
 _NEVER_ALONE = 5e-324
@@ -76,15 +77,6 @@ class AbTestParams(Params):
     )
 
 
-@dataclass(frozen=True)
-class AbTestState:
-    """W tests. `total` (W, 6): sums of both arms since the start; `tau` (W,): where intervals are tightest, 0 until known."""
-
-    tests: three_way.ThreeWay
-    total: Floats
-    tau: Floats
-
-
 class AbTest(two_arms.ByUnit):
     """See the module's text."""
 
@@ -92,29 +84,24 @@ class AbTest(two_arms.ByUnit):
     family = Family.DEPLOYMENT
     hint = False
     params = AbTestParams
-    state = AbTestState
+    state = ReleaseState
 
-    def start(self, ps: Sequence[AbTestParams]) -> AbTestState:
+    def start(self, ps: Sequence[AbTestParams]) -> ReleaseState:
         """No evidence."""
-        w = len(ps)
-        return AbTestState(three_way.start(w, 1), np.zeros((w, 6)), np.zeros(w))
+        return release.start(len(ps), 1)
 
     def close(
-        self, ps: Sequence[AbTestParams], s: AbTestState, stats: Sequence[Tally], tick: Tick
-    ) -> tuple[AbTestState, list[Evidence]]:
+        self, ps: Sequence[AbTestParams], s: ReleaseState, stats: Sequence[Tally], tick: Tick
+    ) -> tuple[ReleaseState, list[Evidence]]:
         """Advance; see `detectors.three_way`."""
         w = len(ps)
         window = two_arms.sums(two_arms.entries(stats), w)
-        informative = (window[:, N1] + window[:, N0]) > 0
-        again = three_way.restarts(s.tests, tick)
-        before = np.where(again[:, None], 0.0, s.total)
-        total = np.where((informative & ~tick.gated)[:, None], before + window, before)
+        seen = release.counted(s, window, tick)
+        total, informative, again = seen.total, seen.informative, seen.again
         se = two_arms.standard_error(total)
         looks = (np.minimum(total[:, N1], total[:, N0]) >= [p.min_units for p in ps]) & np.isfinite(se) & (se > 0)
-        pooled = (total[:, S1] + total[:, S0]) / np.maximum(total[:, N1] + total[:, N0], 1.0)
-        tau = np.where(again, 0.0, s.tau)
-        first = looks & (tau == 0)
-        tau = np.where(first, np.maximum(np.array([p.matters for p in ps]) * pooled, np.where(looks, se, 0.0)), tau)
+        matters = np.array([p.matters for p in ps]) * release.pooled_mean(total)
+        tau = np.where(looks & (seen.tau == 0), np.maximum(matters, np.where(looks, se, 0.0)), seen.tau)
         m1, m0 = two_arms.means(total)
         good = np.array([1.0 if p.better == "higher" else -1.0 for p in ps])
         z = np.where(looks, good * (m1 - m0) / np.where(looks, se, 1.0), 0.0)
@@ -169,25 +156,8 @@ def _base(
 
 
 def _evidence(p: AbTestParams, total: Floats, radius: float, inputs: dict[str, float], base: Evidence) -> Evidence:
-    n1, n0 = int(total[N1]), int(total[N0])
-    known = n1 > 0 and n0 > 0
-    m1, m0 = float(total[S1]) / max(n1, 1), float(total[S0]) / max(n0, 1)
-    effect = m1 - m0 if known else None
-    interval = (
-        Interval(
-            low=effect - radius, high=effect + radius, level=1.0 - p.alpha, formula="normal_mixture", inputs=inputs
-        )
-        if effect is not None and np.isfinite(radius)
-        else None
-    )
     filled = msgspec.structs.replace(
-        base,
-        n={"treatment": n1, "control": n0},
-        arms={"treatment": m1, "control": m0} if known else {},
-        effect=effect,
-        relative=effect / m0 if effect is not None and m0 > 0 else None,
-        interval=interval,
-        unit="share of units",
+        release.filled(base, total, radius, 1.0 - p.alpha, inputs),
         exact=False,
         detail=base.detail | {"better": p.better, "alone": p.alone},
     )

@@ -30,20 +30,21 @@ Source: Lindon, Sanden and Shirikian 2022, KDD, "Rapid regression detection in s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
 from pydantic import Field
 
-from detectors import three_way, two_arms
+from detectors import release, three_way, two_arms
 from detectors.columns import Floats
 from detectors.detector import Family, Params, Tick
-from detectors.evidence import Evidence, Interval, Verdict
+from detectors.evidence import Evidence, Verdict
 from detectors.increments import ratio
 from detectors.math.intervals import normal_mixture_radius
-from detectors.two_arms import N0, N1, S0, S1, Tally
+from detectors.release import ReleaseState
+from detectors.two_arms import N0, N1, Tally
 
 LEVEL = 0.95
 DAY = 86_400_000
@@ -72,15 +73,6 @@ class CanaryParams(Params):
     )
 
 
-@dataclass(frozen=True)
-class CanaryState:
-    """W canaries. `total` (W, 6): sums of both arms since the start; `tau` (W,): where intervals are tightest, 0 until known."""
-
-    tests: three_way.ThreeWay
-    total: Floats
-    tau: Floats
-
-
 class Canary(two_arms.ByUnit):
     """See the module's text."""
 
@@ -88,27 +80,25 @@ class Canary(two_arms.ByUnit):
     family = Family.DEPLOYMENT
     hint = False
     params = CanaryParams
-    state = CanaryState
+    state = ReleaseState
 
-    def start(self, ps: Sequence[CanaryParams]) -> CanaryState:
+    def start(self, ps: Sequence[CanaryParams]) -> ReleaseState:
         """No evidence."""
-        w = len(ps)
-        return CanaryState(three_way.start(w, ratio.BETS), np.zeros((w, 6)), np.zeros(w))
+        return release.start(len(ps), ratio.BETS)
 
     def close(
-        self, ps: Sequence[CanaryParams], s: CanaryState, stats: Sequence[Tally], tick: Tick
-    ) -> tuple[CanaryState, list[Evidence]]:
+        self, ps: Sequence[CanaryParams], s: ReleaseState, stats: Sequence[Tally], tick: Tick
+    ) -> tuple[ReleaseState, list[Evidence]]:
         """Advance; see `detectors.three_way`."""
         w = len(ps)
         entries = two_arms.entries(stats)
         window = two_arms.sums(entries, w)
-        informative = (window[:, N1] + window[:, N0]) > 0
-        again = three_way.restarts(s.tests, tick)
-        before = np.where(again[:, None], 0.0, s.total)
+        seen = release.counted(s, window, tick)
+        total, informative = seen.total, seen.informative
         worse = np.array([p.worse_by for p in ps])
         side = np.array([-1.0 if p.better == "higher" else 1.0 for p in ps])
         share = np.array([p.treatment_share for p in ps])
-        centre = (before[:, S1] + before[:, S0]) / np.maximum(before[:, N1] + before[:, N0], 1.0)
+        centre = release.pooled_mean(seen.before)
         allowance = np.array([p.allowance for p in ps])
         factor = np.maximum(1.0 + side * worse, 0.0)
         harm, sound = (
@@ -128,15 +118,15 @@ class Canary(two_arms.ByUnit):
             at_most=np.array([p.at_most for p in ps]),
             harm_lasts=True,
         )
-        total = np.where((informative & ~tick.gated)[:, None], before + window, before)
-        after = replace(s, tests=tests, total=total, tau=_tau(np.where(again, 0.0, s.tau), total, worse, allowance))
-        radius = normal_mixture_radius(two_arms.standard_error(total), after.tau, 1.0 - LEVEL)
+        after = replace(s, tests=tests, total=total, tau=_tau(seen.tau, total, worse, allowance))
+        se = two_arms.standard_error(total)
+        radius = normal_mixture_radius(se, after.tau, 1.0 - LEVEL)
         told = [
             _evidence(
                 ps[i],
                 total[i],
                 float(radius[i]),
-                float(after.tau[i]),
+                {"se": float(se[i]), "tau": float(after.tau[i]), "alpha": 1.0 - LEVEL},
                 three_way.evidence(
                     tests,
                     step,
@@ -155,38 +145,18 @@ class Canary(two_arms.ByUnit):
 def _tau(tau: Floats, total: Floats, worse: Floats, allowance: Floats) -> Floats:
     """Fixed at the first look with enough units: the tolerated harm, or the standard error where that is larger."""
     ready = (tau == 0) & (np.minimum(total[:, N1], total[:, N0]) >= _FIRST_LOOK)
-    pooled = (total[:, S1] + total[:, S0]) / np.maximum(total[:, N1] + total[:, N0], 1.0)
     se = two_arms.standard_error(total)
     ready &= np.isfinite(se) & (se > 0)
-    return np.where(ready, np.maximum(worse * pooled + allowance, np.where(np.isfinite(se), se, 0.0)), tau)
-
-
-def _evidence(p: CanaryParams, total: Floats, radius: float, tau: float, base: Evidence) -> Evidence:
-    n1, n0 = int(total[N1]), int(total[N0])
-    known = n1 > 0 and n0 > 0
-    m1, m0 = float(total[S1]) / max(n1, 1), float(total[S0]) / max(n0, 1)
-    effect = m1 - m0 if known else None
-    margin = p.worse_by * m0 + p.allowance
-    interval = (
-        Interval(
-            low=effect - radius,
-            high=effect + radius,
-            level=LEVEL,
-            formula="normal_mixture",
-            inputs={"se": float(two_arms.standard_error(total[None])[0]), "tau": tau, "alpha": 1.0 - LEVEL},
-        )
-        if effect is not None and np.isfinite(radius)
-        else None
+    return np.where(
+        ready, np.maximum(worse * release.pooled_mean(total) + allowance, np.where(np.isfinite(se), se, 0.0)), tau
     )
+
+
+def _evidence(p: CanaryParams, total: Floats, radius: float, inputs: dict[str, float], base: Evidence) -> Evidence:
+    known = release.filled(base, total, radius, LEVEL, inputs)
     filled = msgspec.structs.replace(
-        base,
-        n={"treatment": n1, "control": n0},
-        arms={"treatment": m1, "control": m0} if known else {},
-        effect=effect,
-        relative=effect / m0 if effect is not None and m0 > 0 else None,
-        interval=interval,
-        unit="share of units",
-        margin=margin if known else None,
+        known,
+        margin=p.worse_by * known.arms["control"] + p.allowance if known.arms else None,
         detail=base.detail | {"better": p.better, "worse_by": p.worse_by, "allowance": p.allowance},
     )
     return three_way.said(filled, _reason(p, filled))

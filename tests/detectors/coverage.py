@@ -9,12 +9,12 @@ import numpy as np
 from detectors.evidence import Evidence
 
 
-def missed_at_any_look(told: Sequence[Sequence[Evidence]], truth: float) -> float:
-    """Of streams (T, W), the share in which an interval since the start did not hold the truth; each has shown one."""
+def missed_at_any_look(told: Sequence[Sequence[Evidence]], truth: float, kind: str = "since_start") -> float:
+    """Of streams (T, W), the share in which an interval of that kind did not hold the truth; each has shown one."""
     missed, shown = (np.zeros(len(told[0]), np.bool_) for _ in range(2))
     for row in told:
         for i, interval in enumerate(e.interval for e in row):
-            if interval is not None and interval.kind == "since_start":
+            if interval is not None and interval.kind == kind:
                 shown[i] = True
                 missed[i] |= not interval.low <= truth <= interval.high
     assert shown.all()

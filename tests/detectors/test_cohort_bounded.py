@@ -133,6 +133,16 @@ def test_intervals_since_the_start_cover_the_effect_at_every_look_at_once() -> N
     assert missed_at_any_look(told, 0.02) <= most_missed(0.95, watches)
 
 
+@pytest.mark.parametrize(("lost", "page"), [(0.06, 1e-3), (0.0, 5.0)], ids=["true alarm", "false alarm"])
+def test_intervals_of_what_came_after_an_alarm_cover_the_effect_at_every_look_at_once(lost: float, page: float) -> None:
+    """A false alarm is bought by a spend that nobody would allow; what came before it is not looked at again."""
+    watches, windows = 200, 80
+    params = CohortBoundedParams(holdout_share=0.1, learn_units=1_000)
+    holdout, exposed = np.full((watches, windows), 0.1), np.full((watches, windows), 0.1 - lost)
+    told = run(params, exposed, holdout, 400, page=page, warn=page, seed=607)
+    assert missed_at_any_look(told, -lost, "fresh") <= most_missed(0.95, watches)
+
+
 def test_many_events_of_one_unit_count_once() -> None:
     rng = np.random.default_rng(7)
     units = np.repeat(np.arange(1, 201, dtype=np.uint64), 50)
