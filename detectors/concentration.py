@@ -163,7 +163,7 @@ def _reading(p: ConcentrationParams, a: exposures.Exposures) -> Reading:
     if unknown > draws.LEFT_OUT * (drawn + unknown):
         refused = (
             Standing.NOT_COMPUTABLE,
-            f"{unknown:,} of {drawn + unknown:,} items drawn at random carry no propensity (items.propensity), and the others "
+            f"{unknown:,} of {drawn + unknown:,} items drawn at random carry no propensity above 0 (items.propensity), and the others "
             "cannot stand for them",
         )
     elif 0 < worth < p.min_exposures:

@@ -28,7 +28,7 @@ LEFT_OUT = 0.1
 def weights(chance: Floats, catalogue: int) -> Floats:
     """What draws (n,) of chances in (0, 1] count, in (0, LARGEST]; NaN where the chance is not known.
 
-    >>> weights(np.array([0.01, 0.005, 1e-9]), 100).tolist()
+    >>> weights(np.array([0.01, 0.005, 5e-324]), 100).tolist()
     [1.0, 2.0, 20.0]
     """
     known = chance > 0.0

@@ -199,5 +199,5 @@ def _reading(p: EffectiveSampleParams, a: Weighed) -> Reading:
 
 def _unknown(known: int, shown: int) -> str:
     if not known:
-        return "no item carries a propensity: items.propensity is absent from every event"
+        return "no item carries a propensity above 0: items.propensity is absent from every event, or always 0"
     return f"only {known:,} of {shown:,} showings carry a propensity (items.propensity); the others are left without a weight"

@@ -270,7 +270,7 @@ def _standing(p: PropensityCheckParams, a: Drawn, base: Evidence, mean: float) -
         return Standing.STALE, "nothing was drawn at random in this window"
     if unknown > LEFT_OUT * (drawn + unknown):
         lacking = "items.propensity" if p.catalogue else "items.propensity or items.target"
-        return Standing.NOT_COMPUTABLE, f"{unknown:,} of {drawn + unknown:,} draws do not tell their chance ({lacking})"
+        return Standing.NOT_COMPUTABLE, f"{unknown:,} of {drawn + unknown:,} draws tell no chance above 0 ({lacking})"
     if base.crossing is Crossing.NONE:
         return Standing.OK, ""
     catalogue = f" of the {p.catalogue:,} items that may be drawn" if p.catalogue else " of what they are to stand for"

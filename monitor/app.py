@@ -15,10 +15,11 @@ from pydantic import SecretStr
 
 from detectors.columns import Category, Cohort, Columns, Flag, Hash, Numeric, Ragged
 from monitor import references, settings, warmup
-from monitor.alerting.alert import Notifier
+from monitor.alerting.alert import Notifier, Phase
 from monitor.alerting.via_apprise import AppriseNotifier
 from monitor.alerting.words import moment
 from monitor.clock import Clock
+from monitor.engine.missing import INTAKE
 from monitor.ingest.decode import compile_mapping
 from monitor.ingest.mapping import PREDICTIONS, EventMapping
 from monitor.ingest.source import Source, SourceRefused
@@ -35,7 +36,7 @@ from monitor.store.via_sql import SqlStore, sqlite_file, upgrade
 from monitor.watch.compile import Plans, compile_plans
 from monitor.watch.plan import ModelPlan
 from monitor.web.health import Health
-from monitor.web.overview import Overview, section
+from monitor.web.overview import ModelSection, Overview, section
 
 _SHORTEST_PART = 16
 VERSION = version("loopwatch")
@@ -208,21 +209,22 @@ def overview(store: Store, plans: Sequence[ModelPlan], clock: Clock, health: Hea
         made_at=clock.now(),
         version=VERSION,
         parts=health.parts() if health is not None else {},
-        models=[
-            section(
-                p.model,
-                p.watch_names(),
-                store.latest(p.model),
-                store.alerts(p.model),
-                "; ".join(
-                    [
-                        *(f"not watched: {why}" for why in p.not_watched),
-                        *references.adopted(p, store.references(p.model))[1],
-                    ]
-                ),
-            )
-            for p in plans
-        ],
+        models=[_section(store, plan) for plan in plans],
+    )
+
+
+def _section(store: Store, plan: ModelPlan) -> ModelSection:
+    """A model's watches. One that the config no longer has is shown for as long as its alert is open."""
+    alerts = store.alerts(plan.model)
+    shown = {*plan.watch_names(), INTAKE, *(a.watch for a in alerts if a.phase is not Phase.RESOLVED)}
+    lacking = [f"not watched: {why}" for why in plan.not_watched]
+    unused = references.adopted(plan, store.references(plan.model))[1]
+    return section(
+        plan.model,
+        plan.watch_names(),
+        [finding for finding in store.latest(plan.model) if finding.watch in shown],
+        alerts,
+        "; ".join([*lacking, *unused]),
     )
 
 

@@ -183,6 +183,12 @@ class Items(SettingsType):
         default=None, description="Which ranker placed it, where two are interleaved: A, B, neutral."
     )
 
+    @model_validator(mode="after")
+    def _one_scale(self) -> Self:
+        if self.catalogue is not None and self.target is not None:
+            raise sentence("catalogue and target both say what propensities must add up to; keep one")
+        return self
+
 
 class Predictions(Topic):
     """What the model said, one event a prediction. `id` and `time` may be left out if the event calls them so."""

@@ -24,7 +24,7 @@ from tests.engine import test_in_turn as in_turn
 from tests.engine.shop import contents
 from tests.scenarios.world import SHARED
 from tests.servers.webhook import Webhook
-from tests.store.places import notification
+from tests.store.places import alert, finding, notification
 
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
 EXAMPLE_ENVIRONMENT = {
@@ -34,6 +34,7 @@ EXAMPLE_ENVIRONMENT = {
     "FEED_DIGEST_URL": "json://127.0.0.1",
     "EXPERIMENTS_URL": "json://127.0.0.1",
 }
+MODEL = "open-bandit"
 COMMANDS = (
     "run",
     "check",
@@ -428,6 +429,18 @@ def test_an_act_on_a_store_that_knows_nothing_of_the_model_says_so_and_a_fault_i
     assert "nothing is stored yet of open-bandit in the database of this config" in done.stderr
 
 
+def test_a_watch_that_the_config_no_longer_has_is_shown_while_its_alert_is_open(loopwatch: CommandLine) -> None:
+    store = open_store(loopwatch.database, SystemClock())
+    lease = store.acquire("test", 60_000)
+    assert lease is not None
+    said = [finding(model=MODEL, watch=watch) for watch in ("gone", "reads")]
+    store.commit(Step(model=MODEL, number=1, findings=said, alerts=[alert(model=MODEL)]), lease)
+    store.close()
+    rows = {line.split()[0] for line in loopwatch("status").stdout.splitlines() if line.split()}
+    assert "reads" in rows
+    assert "gone" not in rows
+
+
 def test_erase_leaves_the_id_nowhere(loopwatch: CommandLine) -> None:
     person = "person-0815-h1dden"
     store = open_store(loopwatch.database, SystemClock())
@@ -447,5 +460,8 @@ def test_erase_leaves_the_id_nowhere(loopwatch: CommandLine) -> None:
     connection.close()
     assert person not in dump
     assert str(command.arguments["unit"]) not in dump
+    assert person.encode() not in (loopwatch.folder / "loopwatch.db").read_bytes(), (
+        "SQLite leaves deleted bytes in its file"
+    )
     assert loopwatch("erase", "--model", "absent", "--unit", "x").exit_code == 2
     assert loopwatch("erase", "--model", "open-bandit", "--unit", "").exit_code == 2

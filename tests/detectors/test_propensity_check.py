@@ -58,6 +58,12 @@ def votes(weight: Floats) -> Drawn:
     return Drawn(np.arange(1, n + 1, dtype=np.uint64), sums, np.zeros(1, np.int64))
 
 
+def test_a_chance_next_to_nothing_counts_as_often_as_any_draw_may() -> None:
+    (said,) = run(PropensityCheckParams(catalogue=50), [rows(np.random.default_rng(3), ALIKE, np.full(50, 5e-324), 40)])
+    assert said.arms["now"] == 20.0
+    assert said.detail["draws_cut"] == 40
+
+
 @pytest.mark.parametrize("mean", [1.0, 1.05, 0.95], ids=["true", "upper edge", "lower edge"])
 def test_chances_that_are_off_by_no_more_than_is_tolerated_alarm_no_more_often_than_may_be_spent(mean: float) -> None:
     """300 streams of 25 windows, .25 of a false page to be spent in each: at most that, by three Monte Carlo errors."""
@@ -121,7 +127,7 @@ def test_each_draw_may_tell_what_it_is_to_stand_for_and_draws_that_tell_no_chanc
     assert said.arms["now"] == pytest.approx(1.0, abs=0.03)
     (said,) = run(p, [rows(rng, UNEVEN, UNEVEN, 2_000)])
     assert said.standing is Standing.NOT_COMPUTABLE
-    assert said.reason == "2,000 of 2,000 draws do not tell their chance (items.propensity or items.target)"
+    assert said.reason == "2,000 of 2,000 draws tell no chance above 0 (items.propensity or items.target)"
     assert said.effect is None
     (said,) = run(p, [rows(rng, UNEVEN, UNEVEN, 0)])
     assert (said.standing, said.reason) == (Standing.STALE, "nothing was drawn at random in this window")

@@ -24,6 +24,7 @@ _SQLITE_SESSION = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",  # what is erased is written over, however SQLite was built
 )
 _READ_ONLY_STANDBY = "25006"
 
