@@ -49,7 +49,9 @@ def verify(
         ),
     ] = None,
 ) -> None:
-    """Find every finding, alert, decision, config change and act that was edited, taken out or slipped in. Exit code 1 if any was.
+    """Find every finding, alert, decision, config change and act that was edited, taken out or slipped in.
+
+    Exit code 1 if any was, or if nothing is stored.
 
     Links cut off the end of the chain by somebody who also rewrote the model's row, or a chain written anew, are found only
     with --head: keep what this prints somewhere else.

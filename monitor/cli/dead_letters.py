@@ -31,7 +31,7 @@ def listed(
     limit: Annotated[int, typer.Option(min=1, max=_EVERYTHING, help="How many, newest first.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """Dead letters of a model, newest first, with the reasons by how often they were given."""
+    """Dead letters of a model, newest first: where each stands in Kafka, and why it could not be used."""
     read = read_config(config)
     plan_of(read, model)
     with opened(read, look=True) as store:

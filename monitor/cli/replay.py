@@ -37,7 +37,9 @@ _LEASE_MS = 86_400_000
 
 
 def replay(
-    files: Annotated[list[str], typer.Argument(help="TOPIC=FILE, JSON lines, plain or .gz; repeat for more files.")],
+    files: Annotated[
+        list[str], typer.Argument(help="TOPIC=FILE: JSON lines (.gz too), CSV or Parquet; repeat for more files.")
+    ],
     config: ConfigPath = DEFAULT_CONFIG,
     to: Annotated[Path, typer.Option("--out", "-o", help="Folder for findings.jsonl and alerts.jsonl.")] = Path(
         "replayed"
