@@ -45,7 +45,8 @@ import numpy as np
 from pydantic import Field
 
 from detectors import engine, views
-from detectors.columns import Bools, Columns, Floats, Ints
+from detectors.by_reading import ByReading
+from detectors.columns import Bools, Floats, Ints
 from detectors.detector import Family, Needs, Params, Stream, Tick
 from detectors.evidence import Evidence
 from detectors.labelled import gaps, learning, losses, reading
@@ -99,7 +100,7 @@ class CalibrationState:
     worst: Ints
 
 
-class Calibration:
+class Calibration(ByReading[Ruler, Reading]):
     """See the module's text."""
 
     name = "calibration"
@@ -107,6 +108,7 @@ class Calibration:
     hint = False
     params = CalibrationParams
     statistic = Reading
+    reader = reading
     state = CalibrationState
 
     def needs(self, p: CalibrationParams) -> Needs:
@@ -131,22 +133,6 @@ class Calibration:
     def prepare(self, p: CalibrationParams, s: CalibrationState, row: int) -> Ruler:
         """The score bins, once they are known."""
         return Ruler(learning.cuts(s.labels, row), p.sample_units, "probability", losses.named("brier", 1.0))
-
-    def empty(self, prep: Ruler) -> Reading:
-        """No rows."""
-        return reading.nothing()
-
-    def fold(self, prep: Ruler, a: Reading, rows: Columns) -> Reading:
-        """Add the voting rows."""
-        return reading.read(prep, a, rows)
-
-    def merge(self, prep: Ruler, a: Reading, b: Reading) -> Reading:
-        """Sums add; of two samples the smallest keys stay."""
-        return reading.together(prep, a, b)
-
-    def size(self, a: Reading) -> int:
-        """Units with a label."""
-        return reading.units(a)
 
     def close(
         self, ps: Sequence[CalibrationParams], s: CalibrationState, stats: Sequence[Reading], tick: Tick

@@ -45,7 +45,8 @@ import numpy as np
 from pydantic import Field
 
 from detectors import engine, views
-from detectors.columns import Bools, Columns, Floats, Ints
+from detectors.by_reading import ByReading
+from detectors.columns import Bools, Floats, Ints
 from detectors.detector import Family, Needs, Params, Stream, Tick
 from detectors.evidence import Evidence, Interval, Mode, Standing
 from detectors.increments import bounded
@@ -112,7 +113,7 @@ class RiskState:
     fresh: Floats
 
 
-class Risk:
+class Risk(ByReading[Ruler, Reading]):
     """See the module's text."""
 
     name = "risk"
@@ -120,6 +121,7 @@ class Risk:
     hint = False
     params = RiskParams
     statistic = Reading
+    reader = reading
     state = RiskState
 
     def needs(self, p: RiskParams) -> Needs:
@@ -142,22 +144,6 @@ class Risk:
     def prepare(self, p: RiskParams, s: RiskState, row: int) -> Ruler:
         """The score bins, once they are known, and the loss."""
         return Ruler(learning.cuts(s.labels, row), p.sample_units, p.prediction, losses.named(p.loss, p.scale))
-
-    def empty(self, prep: Ruler) -> Reading:
-        """No rows."""
-        return reading.nothing()
-
-    def fold(self, prep: Ruler, a: Reading, rows: Columns) -> Reading:
-        """Add the voting rows."""
-        return reading.read(prep, a, rows)
-
-    def merge(self, prep: Ruler, a: Reading, b: Reading) -> Reading:
-        """Sums add; of two samples the smallest keys stay."""
-        return reading.together(prep, a, b)
-
-    def size(self, a: Reading) -> int:
-        """Units with a label."""
-        return reading.units(a)
 
     def close(
         self, ps: Sequence[RiskParams], s: RiskState, stats: Sequence[Reading], tick: Tick

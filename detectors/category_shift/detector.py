@@ -45,6 +45,7 @@ import msgspec
 import numpy as np
 
 from detectors import engine, named
+from detectors.by_reading import ByReading
 from detectors.category_shift import reading
 from detectors.category_shift.reading import CELLS, MISSING, OTHER, TOP, UNSEEN, Cells, Reading, Ruler
 from detectors.category_shift.state import (
@@ -56,7 +57,7 @@ from detectors.category_shift.state import (
     packed,
     start,
 )
-from detectors.columns import Bools, Columns, Floats
+from detectors.columns import Bools, Floats
 from detectors.detector import Family, Needs, Stream, Tick, Value
 from detectors.evidence import Evidence, Mode, Standing
 from detectors.math import unit_sample
@@ -68,7 +69,7 @@ _UNSEEN_TOLD = 5
 _MOVERS_TOLD = 3
 
 
-class CategoryShift:
+class CategoryShift(ByReading[Ruler, Reading]):
     """See the module's text."""
 
     name = "category_shift"
@@ -76,6 +77,7 @@ class CategoryShift:
     hint = False
     params = CategoryShiftParams
     statistic = Reading
+    reader = reading
     state = CategoryShiftState
 
     def needs(self, p: CategoryShiftParams) -> Needs:
@@ -89,22 +91,6 @@ class CategoryShift:
     def prepare(self, p: CategoryShiftParams, s: CategoryShiftState, row: int) -> Ruler:
         """The categories, once they are known."""
         return Ruler(cells(s.cells[row]), p.sample_units)
-
-    def empty(self, prep: Ruler) -> Reading:
-        """No rows."""
-        return reading.nothing()
-
-    def fold(self, prep: Ruler, a: Reading, rows: Columns) -> Reading:
-        """Add the voting rows."""
-        return reading.read(prep, a, rows)
-
-    def merge(self, prep: Ruler, a: Reading, b: Reading) -> Reading:
-        """Counts add; of two samples the smallest keys stay."""
-        return reading.together(prep, a, b)
-
-    def size(self, a: Reading) -> int:
-        """Units with a vote."""
-        return reading.units(a)
 
     def close(
         self, ps: Sequence[CategoryShiftParams], s: CategoryShiftState, stats: Sequence[Reading], tick: Tick

@@ -43,7 +43,8 @@ import msgspec
 import numpy as np
 
 from detectors import engine
-from detectors.columns import Bools, Columns, Floats
+from detectors.by_reading import ByReading
+from detectors.columns import Bools, Floats
 from detectors.detector import Family, Needs, Stream, Tick, Value
 from detectors.embedding_shift import reading
 from detectors.embedding_shift.lens import CHANNELS, Lens, in_words, lens_of, name
@@ -64,7 +65,7 @@ from detectors.shares import report, watch
 from detectors.shares.watch import Learning
 
 
-class EmbeddingShift:
+class EmbeddingShift(ByReading[Ruler, Reading]):
     """See the module's text."""
 
     name = "embedding_shift"
@@ -72,6 +73,7 @@ class EmbeddingShift:
     hint = False
     params = EmbeddingShiftParams
     statistic = Reading
+    reader = reading
     state = EmbeddingShiftState
 
     def needs(self, p: EmbeddingShiftParams) -> Needs:
@@ -85,22 +87,6 @@ class EmbeddingShift:
     def prepare(self, p: EmbeddingShiftParams, s: EmbeddingShiftState, row: int) -> Ruler:
         """The lens, once it is known."""
         return Ruler(lens(s.lens[row]), p.sample_units)
-
-    def empty(self, prep: Ruler) -> Reading:
-        """No rows."""
-        return reading.nothing()
-
-    def fold(self, prep: Ruler, a: Reading, rows: Columns) -> Reading:
-        """Add the voting rows."""
-        return reading.read(prep, a, rows)
-
-    def merge(self, prep: Ruler, a: Reading, b: Reading) -> Reading:
-        """Counts add; of two samples the smallest keys stay."""
-        return reading.together(prep, a, b)
-
-    def size(self, a: Reading) -> int:
-        """Units with a vote."""
-        return reading.units(a)
 
     def close(
         self, ps: Sequence[EmbeddingShiftParams], s: EmbeddingShiftState, stats: Sequence[Reading], tick: Tick

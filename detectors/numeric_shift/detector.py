@@ -46,7 +46,8 @@ from dataclasses import replace
 import numpy as np
 
 from detectors import engine, views
-from detectors.columns import Bools, Columns, Floats
+from detectors.by_reading import ByReading
+from detectors.columns import Bools, Floats
 from detectors.detector import Family, Needs, Stream, Tick
 from detectors.evidence import Evidence
 from detectors.increments import shares
@@ -68,7 +69,7 @@ from detectors.numeric_shift.state import (
 _BEFORE = 2
 
 
-class NumericShift:
+class NumericShift(ByReading[Ruler, Reading]):
     """See the module's text."""
 
     name = "numeric_shift"
@@ -76,6 +77,7 @@ class NumericShift:
     hint = False
     params = NumericShiftParams
     statistic = Reading
+    reader = reading
     state = NumericShiftState
 
     def needs(self, p: NumericShiftParams) -> Needs:
@@ -90,22 +92,6 @@ class NumericShift:
         """The cuts, once they are known."""
         cuts = s.cuts[row][~np.isnan(s.cuts[row])] if s.cut[row] else None
         return Ruler(cuts, p.sample_units)
-
-    def empty(self, prep: Ruler) -> Reading:
-        """No rows."""
-        return reading.nothing()
-
-    def fold(self, prep: Ruler, a: Reading, rows: Columns) -> Reading:
-        """Add the voting rows."""
-        return reading.read(prep, a, rows)
-
-    def merge(self, prep: Ruler, a: Reading, b: Reading) -> Reading:
-        """Counts add; of two samples the smallest keys stay."""
-        return reading.together(prep, a, b)
-
-    def size(self, a: Reading) -> int:
-        """Units with a vote."""
-        return reading.units(a)
 
     def close(
         self, ps: Sequence[NumericShiftParams], s: NumericShiftState, stats: Sequence[Reading], tick: Tick

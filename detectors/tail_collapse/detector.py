@@ -49,7 +49,8 @@ import numpy.typing as npt
 from pydantic import Field
 
 from detectors import engine
-from detectors.columns import Bools, Columns, Floats
+from detectors.by_reading import ByReading
+from detectors.columns import Bools, Floats
 from detectors.detector import Family, Needs, Params, Stream, Tick, Value
 from detectors.evidence import Crossing, Evidence, Interval, Standing
 from detectors.increments import bernoulli
@@ -115,7 +116,7 @@ class TailCollapseState:
     versions: npt.NDArray[np.object_]
 
 
-class TailCollapse:
+class TailCollapse(ByReading[Ruler, Reading]):
     """See the module's text."""
 
     name = "tail_collapse"
@@ -123,6 +124,7 @@ class TailCollapse:
     hint = False
     params = TailCollapseParams
     statistic = Reading
+    reader = reading
     state = TailCollapseState
 
     def needs(self, p: TailCollapseParams) -> Needs:
@@ -146,22 +148,6 @@ class TailCollapse:
     def prepare(self, p: TailCollapseParams, s: TailCollapseState, row: int) -> Ruler:
         """The head, once it is known."""
         return Ruler(unpack(s.head[row]) if s.head[row] else None, p.of == "items", p.max_rows)
-
-    def empty(self, prep: Ruler) -> Reading:
-        """No rows."""
-        return reading.nothing()
-
-    def fold(self, prep: Ruler, a: Reading, rows: Columns) -> Reading:
-        """Add the voting rows."""
-        return reading.read(prep, a, rows)
-
-    def merge(self, prep: Ruler, a: Reading, b: Reading) -> Reading:
-        """Counts add; of two samples the smallest units stay."""
-        return reading.together(prep, a, b)
-
-    def size(self, a: Reading) -> int:
-        """Units with a vote."""
-        return reading.size(a)
 
     def close(
         self, ps: Sequence[TailCollapseParams], s: TailCollapseState, stats: Sequence[Reading], tick: Tick
@@ -211,7 +197,7 @@ def _learn(
     head, things, reference = s.head.copy(), s.things.copy(), s.reference.copy()
     ready = np.zeros(len(ps), np.bool_)
     for row, (p, a) in enumerate(zip(ps, stats, strict=True)):
-        if not rows[row] or reading.size(a) < p.learn_units:
+        if not rows[row] or reading.units(a) < p.learn_units:
             continue
         chosen, things[row], tally = reading.reference_of(a, HEAD)
         low, _ = bounded_mean_bounds(watch.shares_of(tally[None]), tally[None, 1:], REFERENCE_LEVEL)
@@ -253,7 +239,7 @@ def _report(
 
 
 def _learning(p: TailCollapseParams, after: TailCollapseState, a: Reading, base: Evidence, row: int) -> Evidence:
-    size = reading.size(a)
+    size = reading.units(a)
     standing, reason = Standing.INSUFFICIENT, "learning: this window is the reference"
     if size < p.learn_units:
         reason = f"learning: {size:,} units in this window; the reference needs {p.learn_units:,}"

@@ -100,7 +100,7 @@ def together(ruler: Ruler, a: Reading, b: Reading) -> Reading:
     return Reading(unit[order], thing[order], below, units.keys, units.sums, versions.keys, versions.sums, named)
 
 
-def size(a: Reading) -> int:
+def units(a: Reading) -> int:
     """Units that vote."""
     return len(a.units) + len(np.unique(a.unit))
 
