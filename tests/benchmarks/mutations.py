@@ -22,6 +22,7 @@ from detectors.columns import Columns, Floats, flag
 from detectors.increments import block, ipw
 from detectors.math import intervals
 from detectors.numeric_shift import bets, reading
+from detectors.shares import watch
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,10 @@ def _own_variance(totals: Floats) -> Floats:
 
 def _naive_radius(se: Floats, tau: Floats, alpha: Any) -> Floats:  # noqa: ARG001 - the fixed-time interval
     return 1.96 * se
+
+
+def _error_of_now_alone(tally: Floats, reference: Floats) -> Floats:  # noqa: ARG001
+    return watch.standard_error(tally)
 
 
 def _gaussian(z: Floats, kappa: Floats) -> Floats:  # noqa: ARG001 - assumes variance 1 and normal tails
@@ -174,6 +179,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         "normal_mixture_radius",
         _naive_radius,
         "tests/detectors/test_intervals.py::test_the_normal_mixture_interval_covers_at_every_look_together",
+    ),
+    Mutation(
+        "what was learned has an error of its own",
+        "the reference is taken for the truth",
+        watch,
+        "error_of_change",
+        _error_of_now_alone,
+        "tests/detectors/test_tail_collapse.py::test_a_tail_at_half_its_reference_alarms_no_more_often_than_promised",
     ),
     Mutation(
         "blocks have a long-run variance and any tails",
