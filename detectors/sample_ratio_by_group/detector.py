@@ -11,7 +11,8 @@ Null: in every group each new unit is held out with a chance whose log odds are 
 bets on all groups; the average of their bets is valid against the intersection, so 51 groups cost one watch's budget. The group
 whose bets speak loudest is named, and beside it all whose whole interval lies off the plan. An alert ends when the group that it
 names is repaired, by a test, and no other has been off the plan, with its whole interval, in the last quarter of the time since then.
-That group keeps its place; if nobody of it comes any more, only a person can end the alert (`rearm`).
+That group keeps its place; if nobody of it comes any more, only a person can end the alert (`rearm`),
+and its reason says so.
 
 Source: I5 (`detectors.split`) in the engine of `detectors.engine`.
 
@@ -41,6 +42,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -54,12 +56,16 @@ from detectors.math.intervals import share_interval
 from detectors.sample_ratio_by_group import state
 from detectors.sample_ratio_by_group.state import (
     GROUPS,
+    PLACES,
+    Placed,
     Places,
     SampleRatioByGroupParams,
     SampleRatioByGroupState,
     Split,
 )
 
+GONE = "; it has brought fewer than {units:,} new units a window for {days:,} days: if it is gone, re-arm this watch"
+FULL = f"groups that are large enough to be watched by themselves are watched together: all {PLACES} places are taken"
 NOBODY = "no unit with a group has been counted in either cohort"
 
 _LOG_WEIGHTS = np.full(GROUPS * split.BETS, -np.log(GROUPS * split.BETS))
@@ -133,7 +139,7 @@ class SampleRatioByGroup:
             accused=np.where(verdict.opened, _loudest(bank), s.accused),
         )
         recent, offered = _recent(seen, verdict)
-        told = _tell(ps, seen, [each.places for each in placed], recent, offered, verdict, tick)
+        told = _tell(ps, seen, placed, recent, offered, verdict, tick)
         gone = verdict.ended & ~verdict.opened
         deviation = split.log_odds(
             recent[np.arange(w), np.maximum(seen.accused, 0)], np.array([p.holdout_share for p in ps])
@@ -207,7 +213,7 @@ def _recent(s: SampleRatioByGroupState, verdict: engine.Verdict) -> tuple[Floats
 def _tell(
     ps: Sequence[SampleRatioByGroupParams],
     s: SampleRatioByGroupState,
-    known: Sequence[Places],
+    placed: Sequence[Placed],
     recent: Floats,
     offered: Ints,
     verdict: engine.Verdict,
@@ -232,11 +238,18 @@ def _tell(
     for row, (p, evidence) in enumerate(zip(ps, filled, strict=True)):
         open_ = evidence.crossing is not Crossing.NONE or evidence.mode is Mode.RECOVERING
         off = _off(p, shown[row], float(alpha[row]) / GROUPS) if open_ else np.zeros(GROUPS, np.bool_)
-        told.append(_named(evidence, known[row], int(places[row]), shown[row], off))
+        small = state.small_for_days(s, row, int(tick.end[row]))
+        hint = GONE.format(units=p.min_units, days=small) if small and open_ else ""
+        named = _named(evidence, placed[row].places, int(places[row]), shown[row], off, hint)
+        told.append(msgspec.structs.replace(named, detail=named.detail | _folded(placed[row].folded)))
     return told
 
 
-def _named(evidence: Evidence, known: Places, place: int, view: Floats, off: Bools) -> Evidence:
+def _folded(units: int) -> dict[str, Any]:
+    return {"folded_exposures": units} | ({"folded": FULL} if units else {})
+
+
+def _named(evidence: Evidence, known: Places, place: int, view: Floats, off: Bools, hint: str) -> Evidence:
     group = state.name_of(known, place)
     broken = [state.name_of(known, at) for at in np.flatnonzero(off).tolist()]
     groups = {
@@ -247,6 +260,6 @@ def _named(evidence: Evidence, known: Places, place: int, view: Floats, off: Boo
     reason = evidence.reason
     if evidence.crossing is not Crossing.NONE or evidence.mode is Mode.RECOVERING:
         others = ", ".join(name for name in broken if name != group)
-        reason = f"the group is {group}{f'; off plan as well: {others}' if others else ''}"
+        reason = f"the group is {group}{f'; off plan as well: {others}' if others else ''}{hint}"
     detail = evidence.detail | {"group": group, "broken": broken, "groups": groups}
     return msgspec.structs.replace(evidence, reason=reason, detail=detail)

@@ -20,7 +20,8 @@ from detectors.snapshot import pack_record, unpack_record
 PLACES = 50
 GROUPS = PLACES + 1
 """Groups by themselves, and all others together."""
-KEPT_MS = 14 * 86_400_000
+DAY_MS = 86_400_000
+KEPT_MS = 14 * DAY_MS
 """Event time for which a group keeps its place after the last window in which it was large."""
 
 
@@ -112,11 +113,22 @@ def together(a: Split, b: Split) -> Split:
 
 @dataclass(frozen=True)
 class Placed:
-    """The places of a window, since when their groups were last large (PLACES,), and which were given on (GROUPS,)."""
+    """The places of a window, since when their groups were last large (PLACES,), and which were given on (GROUPS,).
+
+    folded   units of groups that are large and got no place.
+    """
 
     places: Places
     large: Ints
     given_on: Bools
+    folded: int = 0
+
+
+def small_for_days(s: SampleRatioByGroupState, row: int, end: int) -> int:
+    """Days since the group that a watch's open alert names was last large, if it would have lost its place; else 0."""
+    place = int(s.accused[row])
+    since = end - int(s.large[row, place]) if 0 <= place < PLACES else 0
+    return since // DAY_MS if since >= KEPT_MS else 0
 
 
 def as_it_was(s: SampleRatioByGroupState, row: int) -> Placed:
@@ -144,7 +156,7 @@ def placed(s: SampleRatioByGroupState, row: int, a: Split, min_units: int, end: 
     ids[:had], texts[:had] = known.ids, known.texts
     ids[at], texts[at], large[at] = taken, texts_of(a.named, taken), end
     given_on[at[at < had]] = True
-    return Placed(Places(ids, texts[: len(ids)]), large, given_on)
+    return Placed(Places(ids, texts[: len(ids)]), large, given_on, int(size[new[len(at) :]].sum()))
 
 
 def with_places(s: SampleRatioByGroupState, placed: Sequence[Placed], start: Ints) -> SampleRatioByGroupState:

@@ -53,31 +53,44 @@ def rearm(
 
 
 def erase(
-    model: Annotated[str, typer.Option(help="The model.")],
     unit: Annotated[str, typer.Option(help="The unit's id, as it stands in the events.")],
+    model: Annotated[str, typer.Option(help="Only of this model; of all, if not given.")] = "",
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Forget one unit: its waiting rows, what is known of it, and its id in dead letters. The id itself is stored nowhere."""
     read = read_config(config)
-    plan = plan_of(read, model)
+    plans = [plan_of(read, model)] if model else read.plans.models
     try:
-        key = Identities(plan.hash_key).of(unit)
+        keys = {plan.model: Identities(plan.hash_key).of(unit) for plan in plans}
     except UnicodeEncodeError:
         err.print(Text("--unit is no UTF-8 text, and so are no ids of events"))
         raise typer.Exit(EXIT_CONFIG) from None
-    if not key:
+    if not all(keys.values()):
         err.print(Text("--unit is empty: give the id as it stands in the events"))
         raise typer.Exit(EXIT_CONFIG)
     with opened(read) as store:
-        _say_if_new(store, model)
-        redacted = store.redact(model, unit)
-        store.submit(_command(model, ERASE, "", {"unit": key, "after": redacted.through}))
+        for plan in plans:
+            _forget(store, plan, unit, keys[plan.model])
+        left = [] if model else sorted(set(store.models()) - keys.keys())
+    if plans:
+        out.print("Events that name it and are read later count it anew: stop them first")
+    for name in left:
+        err.print(
+            Text(f"{name} is stored, but cannot be watched by this config: nothing is forgotten of it until it can")
+        )
+    if left or not plans:
+        raise typer.Exit(EXIT_FAULT)
+
+
+def _forget(store: Store, plan: ModelPlan, unit: str, key: int) -> None:
+    _say_if_new(store, plan.model)
+    redacted = store.redact(plan.model, unit)
+    store.submit(_command(plan.model, ERASE, "", {"unit": key, "after": redacted.through}))
     longest = duration(max(DAY, *(w.window for w in plan.watches)))
     out.print(
         Text(
-            f"{model}: the unit is forgotten from the next turn on; {redacted.changed:,} dead letter(s) lost their bytes. Windows and "
-            f"experiments that are open now keep a hash of it until they close (windows: at most {longest}). Events that name "
-            "it and are read later count it anew: stop them first"
+            f"{plan.model}: the unit is forgotten from the next turn on; {redacted.changed:,} dead letter(s) lost their bytes. "
+            f"Windows and experiments that are open now keep a hash of it until they close (windows: at most {longest})"
         ),
         soft_wrap=True,
     )

@@ -464,4 +464,13 @@ def test_erase_leaves_the_id_nowhere(loopwatch: CommandLine) -> None:
         "SQLite leaves deleted bytes in its file"
     )
     assert loopwatch("erase", "--model", "absent", "--unit", "x").exit_code == 2
+    assert loopwatch("erase", "--unit", person).exit_code == 0
+    store = open_store(loopwatch.database, SystemClock())
+    (command,) = store.commands("open-bandit")
+    store.commit(Step(model="another", number=1), lease)
+    store.close()
+    assert command.verb == "erase"
+    done = loopwatch("erase", "--unit", person)
+    assert done.exit_code == 1
+    assert "another is stored, but cannot be watched by this config" in done.stderr
     assert loopwatch("erase", "--model", "open-bandit", "--unit", "").exit_code == 2

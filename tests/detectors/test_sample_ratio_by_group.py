@@ -111,6 +111,8 @@ def test_a_group_that_is_gone_makes_room_for_a_new_one_which_begins_anew() -> No
     assert sum(counted[-1]["g0"].values()) == 28 * 120
     assert len(counted[-1]) == PLACES + 1
     assert "g1" not in counted[-1]
+    assert [e.detail["folded_exposures"] for e in told] == [0] * 10 + [260] * 7 + [0] * 11
+    assert all(("all 50 places are taken" in e.detail.get("folded", "")) is (10 <= t < 17) for t, e in enumerate(told))
     seen[20:, PLACES] = 0.0
     paged = [e for (e,) in run(seen, sizes, watches=1, spend=1e-9, seed=416) if e.crossing is Crossing.PAGE]
     assert [(e.detail["group"], e.n["holdout"]) for e in paged] == [(new[0], 0)]
@@ -125,4 +127,8 @@ def test_the_group_that_an_open_alert_names_keeps_its_place() -> None:
     told = [e for (e,) in run(seen, sizes, watches=1, spend=1e-6, seed=417)]
     assert {e.detail["group"] for e in told[6:]} == {"g0"}
     assert told[-1].mode is Mode.RECOVERING
+    assert told[18].reason == "the group is g0"
+    assert told[-1].reason == (
+        "the group is g0; it has brought fewer than 100 new units a window for 34 days: if it is gone, re-arm this watch"
+    )
     assert {"g0", f"g{PLACES}"} <= told[-1].detail["groups"].keys()
