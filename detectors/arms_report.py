@@ -25,6 +25,7 @@ class Words:
     shown, nothing, few   what is counted as the exposures of `Reading`; that there are none; that they are too few for a figure.
     told_as       1 where people are told the figure itself, -1 where they are told its inverse, which rises.
     of_the_data   the figure describes the data and no effect on people, so it asks for no holdout.
+    of_the_exposed   it is read as the exposed's own change, beside which the comparison stands: how sure that is decides.
     """
 
     figure: str
@@ -33,6 +34,7 @@ class Words:
     over: str
     told_as: int = 1
     of_the_data: bool = False
+    of_the_exposed: bool = False
     shown: str = "items shown to"
     nothing: str = "no items were shown"
     few: str = "too few of them twice to tell how concentrated they are"
@@ -152,7 +154,7 @@ def _standing(period: Period, words: Words) -> tuple[Standing, str]:
 
 def _precision(period: Period, words: Words) -> tuple[Standing, str]:
     """Too few people for any statement are no good news."""
-    effect, se = period.effect
+    effect, se = period.changes[0] if words.of_the_exposed else period.effect
     if not decides_nothing(effect, float(bootstrap.quantile((1.0 - LEVEL) / 2.0)) * se, period.log_margin):
         return Standing.OK, ""
     exposed, held_out = (
@@ -160,8 +162,9 @@ def _precision(period: Period, words: Words) -> tuple[Standing, str]:
     )
     low, high = _bounds((words.told_as * effect, se))
     tolerated = float(np.expm1(words.told_as * period.log_margin))
+    both = period.contrast and not words.of_the_exposed
     text = (
-        f"{f'{held_out} and {exposed}' if period.contrast else exposed} are too few for any statement on this period: the change "
+        f"{f'{held_out} and {exposed}' if both else exposed} are too few for any statement on this period: the change "
         f"is within {low:+.0%} to {high:+.0%}, and {tolerated:+.0%} would be tolerated"
     )
     return Standing.INSUFFICIENT, text.replace("%", " %")

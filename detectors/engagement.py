@@ -2,7 +2,8 @@
 
 One window is one period. The figure is the metric's mean over showings, those of everybody who came; the rule, the baseline and
 what may be claimed without a holdout are those of `detectors.arms`. It is a reading, by which the composite alert tells whether
-the dashboard is green: it spends nothing, so it never speaks on its own. That people do less than the held-out is told by
+the dashboard is green: it spends nothing, so it never speaks on its own, and it reads well where the exposed's own change is
+known, as a dashboard shows it, however few are held out. That people do less than the held-out is told by
 `cohort_bounded` and its kin, which count every unit once.
 
 Where it crossed: the mean of the exposed, relative to the holdout, fell by more than `page_if_falls_by`. Units are resampled, so
@@ -57,6 +58,7 @@ _WORDS = Words(
     shown="predictions for",
     nothing="there were no predictions",
     few="of which nothing came",
+    of_the_exposed=True,
 )
 
 

@@ -278,6 +278,10 @@ def test_the_demo_tells_its_story_to_the_end(loopwatch: CommandLine, tmp_path: P
     assert done.exit_code == 0, done.output
     for said in ("a harm we plant", "exposed people show lower clicks", "The log as it was", "Next"):
         assert said in done.stdout
+    for said in ("closed-loop: clicks up, and beneath it exposed people see fewer", "the alert above"):
+        assert said in " ".join(done.stdout.replace("│", "").split()), (
+            "the loop closes under green engagement, and is told"
+        )
     assert (tmp_path / "demo" / "findings.jsonl").stat().st_size > 0
 
 

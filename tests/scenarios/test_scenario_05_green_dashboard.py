@@ -81,7 +81,10 @@ def test_nothing_of_the_loop_is_told_where_there_is_none(mode: Mode, tmp_path: P
     twin = ended(tmp_path, mode)
     assert twin.alerts(DASHBOARD, *PARTS, "loop_gain", "calibration_gap") == []
     assert twin.judged("concentration") == 3
-    assert twin.status[DASHBOARD].state == "ok"
+    said = {f.evidence.reason for f in twin.told.findings if f.watch == DASHBOARD}
+    fell = mode is Mode.FROZEN_EXTERNAL_DRIFT
+    assert ("not green: clicks has fallen" in said) is fell
+    assert fell or twin.status[DASHBOARD].state == "ok"
 
 
 def test_a_run_in_other_turns_that_forgets_everything_after_each_tells_the_same(harmed: Ended, tmp_path: Path) -> None:
