@@ -6,8 +6,9 @@ learning ends are watched by themselves, everybody else together as `other group
 Null: in every group the exposed are worse than the held out by at most `page_if_worse_by`, as a share of the group's own mean.
 One engine bets on all groups; the average of their bets is valid against the intersection, whatever they have in common, so
 sixteen groups cost one watch's budget. The group whose bets speak loudest is named. Groups that are too small to judge are
-named, too: nothing is said of them. An alert ends when the group that it names has recovered, by a test, and no group has been
-beyond the margin, with its whole interval, in the last quarter of the time since then.
+named, too: nothing is said of them; where more than fifteen are large enough, it is told that the others have no place. An
+alert ends when the group that it names has recovered, by a test, and no group has been beyond the margin, with its whole
+interval, in the last quarter of the time since then.
 
 Source: I3 with a relative margin (`increments.ratio`) in the engine of `detectors.engine`.
 
@@ -58,6 +59,7 @@ class CohortByGroup:
     """See the module's text."""
 
     name = "cohort_by_group"
+    fingerprint_extra = "groups without a place are known"
     family = Family.COHORT
     hint = False
     params = CohortByGroupParams
@@ -123,7 +125,8 @@ class CohortByGroup:
             spans=spans,
             accused=np.where(verdict.opened, _loudest(bank), s.accused),
         )
-        told = report.tell(ps, seen, known, verdict, tick, informative)
+        folded = [0 if g is None else tallies.units_of(a, g.crowded) for a, g in zip(stats, known, strict=True)]
+        told = report.tell(ps, seen, known, folded, verdict, tick, informative)
         after = replace(
             seen,
             spans=dyadic.clear(spans, verdict.ended),

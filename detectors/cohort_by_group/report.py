@@ -21,6 +21,7 @@ from detectors.math.intervals import normal_mixture_radius
 from detectors.two_arms import N0, N1
 
 LEVEL = 0.95
+FULL = f"groups of enough people to be watched by themselves are watched together: only the {TOP} largest have a place"
 _NAMES = ("exposed_n", "exposed_sum", "exposed_squares", "holdout_n", "holdout_sum", "holdout_squares")
 
 
@@ -28,6 +29,7 @@ def tell(
     ps: Sequence[CohortByGroupParams],
     s: CohortByGroupState,
     known: Sequence[Groups | None],
+    folded: Sequence[int],
     verdict: engine.Verdict,
     tick: Tick,
     informative: Bools,
@@ -55,7 +57,9 @@ def tell(
         filled = _filled(p, base, views[kind][row, group], kind, alpha)
         looks = int(offered[row]) if kind == "recent" else 1
         harmed = np.flatnonzero(beyond(p, views[kind][row], (1.0 - LEVEL) / GROUPS / looks)).tolist()
-        told.append(_standing(filled, bool(informative[row]), views, row, groups, group, harmed))
+        said = _standing(filled, bool(informative[row]), views, row, groups, group, harmed)
+        crowded = {"folded_exposures": folded[row]} | ({"folded": FULL} if folded[row] else {})
+        told.append(msgspec.structs.replace(said, detail=said.detail | crowded))
     return told
 
 

@@ -32,11 +32,16 @@ class ByGroup:
 
 @dataclass(frozen=True)
 class Groups:
-    """The groups that are watched by themselves: identities, ascending, with their texts; `small`: texts of the largest left."""
+    """The groups that are watched by themselves: identities, ascending, with their texts.
+
+    small     texts of the largest of those that hold too few people; crowded: identities of those that hold enough, and for which
+              there was no place.
+    """
 
     ids: Hashes
     texts: Texts
     small: Texts
+    crowded: Hashes
 
 
 def nobody() -> ByGroup:
@@ -84,9 +89,16 @@ def choose(a: ByGroup, min_holdout: int) -> Groups:
     size = a.sums[:, N1] + a.sums[:, N0]
     enough = np.minimum(a.sums[:, N1], a.sums[:, N0]) >= min_holdout
     by_size = np.argsort(-size, kind="stable")
-    top = np.sort(by_size[enough[by_size]][:TOP])
-    left = by_size[~np.isin(by_size, top)][:TOP]
-    return Groups(a.groups[top], texts_of(a.named, a.groups[top]), texts_of(a.named, a.groups[left]))
+    large = by_size[enough[by_size]]
+    top, small = np.sort(large[:TOP]), by_size[~enough[by_size]][:TOP]
+    return Groups(
+        a.groups[top], texts_of(a.named, a.groups[top]), texts_of(a.named, a.groups[small]), a.groups[large[TOP:]]
+    )
+
+
+def units_of(a: ByGroup, ids: Hashes) -> int:
+    """Units of both arms in these groups."""
+    return int(a.sums[np.isin(a.groups, ids)][:, [N1, N0]].sum())
 
 
 def sums_of(a: ByGroup, groups: Groups) -> Floats:

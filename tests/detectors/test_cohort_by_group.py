@@ -93,6 +93,14 @@ def test_an_alert_does_not_end_while_another_group_is_harmed() -> None:
     assert all(any(row[w].crossing is Crossing.RECOVERED for row in told[150:]) for w in range(8))
 
 
+def test_groups_of_enough_people_for_which_there_is_no_place_are_counted_and_told_and_are_not_called_small() -> None:
+    told = run(np.full((3, 20, 2), 0.3), np.full(20, 200.0), watches=1, spend=1e-6, seed=23)
+    assert "folded_exposures" not in told[0][0].detail
+    detail = told[-1][0].detail
+    assert (detail["too_small"], detail["folded_exposures"]) == ([], 5 * 200)
+    assert "only the 15 largest have a place" in detail["folded"]
+
+
 def test_a_group_of_twenty_people_is_named_as_too_small() -> None:
     sizes = np.zeros(20)
     sizes[:3] = [500, 400, 2]

@@ -220,7 +220,7 @@ def test_a_group_that_is_worse_off() -> None:
     p = CohortByGroupParams(holdout_share=0.2, by="country")
     started = CohortByGroup().start([p] * watches)
     ids = np.array([11, 22], np.uint64)
-    groups = state.packed(Groups(ids, np.array(["a", "b"], object), np.array([], object)))
+    groups = state.packed(Groups(ids, np.array(["a", "b"], object), np.array([], object), np.zeros(0, np.uint64)))
     cells = np.full(watches, b"", object)
     cells[:] = groups
     started = replace(started, groups=cells, bank=_begun(started.bank))

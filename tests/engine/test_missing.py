@@ -22,7 +22,8 @@ from monitor.store.via_memory import MemoryStore
 from monitor.testing import Run, Told, run_over
 from monitor.watch.finding import Origin
 from monitor.watch.plan import DAY, Caps
-from tests.engine.shop import MINUTE, START, shop_contents, shop_plan, watch_of, with_watches
+from tests.engine import uneven
+from tests.engine.shop import MINUTE, START, contents, event, shop_contents, shop_plan, watch_of, with_watches
 
 HOURS = 2
 CAPPED = replace(shop_plan(), caps=Caps(units=600))
@@ -35,6 +36,8 @@ predictions: { topic: all, where: { what: slate }, id: slate, time: at, unit: wh
 outcomes: { click: { topic: all, where: { what: click }, time: at, match: { id: slate }, within: 10m } }
 """
 FULL = "the table of units is full at 600: units that came later are compared nowhere"
+SEGMENTED = {"topic": "shown", "id": "id", "time": "at", "unit": "who", "segments": {"app": "app"}}
+ARMS = ("exposed", "holdout")
 SLATES = TopicPartition("slates", 1)
 BY_THE_DAY = {"attrition", "tail_collapse", "churn"}
 """Watches of the shop whose windows are a day."""
@@ -182,3 +185,19 @@ def test_where_a_gap_ends_does_not_depend_on_how_records_are_cut(cut: int, tmp_p
         engine.ingest(memory, blocks)
     (gap,) = memory.missing
     assert gap.end == START + 2 * MINUTE + plan.lateness
+
+
+def test_groups_for_which_there_is_no_place_are_told_while_they_come(tmp_path: Path) -> None:
+    plan = uneven.plan_of(tmp_path, predictions=SEGMENTED)
+    (watch,) = (w for w in plan.watches if w.key == "holdout.by.app")
+    few = replace(watch, params=watch.params.model_copy(update={"min_units": 2}))
+    people = [(w, g, n) for w in range(5) for g in range(52) for n in range(2 if w < 2 else 1)]
+    events = [
+        event("shown", 0, at, id=f"{w}.{g}.{n}", who=f"u{w}.{g}.{n}", at=at, arm=ARMS[(g + n) % 2], app=f"v{g:02d}")
+        for w, g, n in people
+        for at in [START + w * uneven.WINDOW + g * 1_000 + n]
+    ]
+    told = run_over(with_watches(plan, [few]), contents(events))
+    reasons = [f.evidence.reason for f in told.findings if f.watch == INTAKE]
+    assert [reason.endswith("all 50 places are taken") for reason in reasons] == [True, False]
+    assert [len(f.missing) for f in told.findings if f.watch == "holdout.by.app"] == [1, 1, 0, 0]
