@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from monitor.memory import PlanChanged, refuse_other_lengths
+from monitor.ingest.identity import check_of
+from monitor.memory import PlanChanged, refuse_other_key, refuse_other_lengths
 from monitor.settings import Settings
 from monitor.watch.compile import Plans
 from monitor.watch.plan import ModelPlan
@@ -40,6 +41,7 @@ def reloaded(before: Settings, running: Sequence[ModelPlan], after: Settings, pl
         known = old.get(plan.model, plan)
         try:
             refuse_other_lengths([known.slot, known.arrivals], plan)
+            refuse_other_key(check_of(known.hash_key), plan)
         except PlanChanged as error:
             refused.append(str(error))
     if refused:

@@ -24,7 +24,7 @@ from monitor.memory.enrolment import ENROLLED, as_decoded, enrol
 from monitor.memory.followed import forget as forget_log
 from monitor.memory.loading import load
 from monitor.memory.model import ARRIVALS, IN_EXPERIMENTS, Missing, ModelMemory, Source, Span
-from monitor.memory.progress import PlanChanged, pack_progress, refuse_other_lengths
+from monitor.memory.progress import PlanChanged, pack_progress, refuse_other_key, refuse_other_lengths
 from monitor.memory.steps import build_step
 
 __all__ = [
@@ -46,5 +46,6 @@ __all__ = [
     "load",
     "pack_progress",
     "pages_of",
+    "refuse_other_key",
     "refuse_other_lengths",
 ]

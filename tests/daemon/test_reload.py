@@ -22,8 +22,8 @@ predictions: {{ topic: {name}.slates, id: slate, time: at, unit: who, score: sco
 """
 
 
-def config(folder: Path, *, start: str = "latest", **models: str) -> app.Config:
-    (folder / "loopwatch.yaml").write_text(SHARED.format(start=start))
+def config(folder: Path, *, start: str = "latest", shared: str = "", **models: str) -> app.Config:
+    (folder / "loopwatch.yaml").write_text(SHARED.format(start=start) + shared)
     for name in ("feed", "ads"):
         text = models.get(name, MODEL.format(name=name, window="10m", more=""))
         (folder / f"{name}.yaml").write_text(text)
@@ -75,6 +75,13 @@ def test_a_fault_in_a_model_is_named_with_its_place_and_changes_nothing(before: 
 def test_another_window_is_refused_in_words(before: app.Config, tmp_path: Path) -> None:
     said = nothing_but(again(before, config(tmp_path, ads=MODEL.format(name="ads", window="20m", more=""))), before)
     assert said.startswith("ads: its window was 10 min and is now 20 min; ")
+
+
+def test_another_key_of_ids_is_refused_for_every_model_that_is_known_by_it(before: app.Config, tmp_path: Path) -> None:
+    new = again(before, config(tmp_path, shared="ids: { key: another-key-of-many-characters }\n"))
+    assert new.plans == before.plans.models
+    assert [said.partition(": the key that ids are hashed with")[0] for said in new.refused] == ["feed", "ads"]
+    assert "another-key" not in str(new)
 
 
 def test_what_only_a_restart_can_change_is_refused(before: app.Config, tmp_path: Path) -> None:
