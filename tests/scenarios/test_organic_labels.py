@@ -76,6 +76,9 @@ def test_every_search_of_an_exposed_person_is_an_organic_label_and_none_is_refus
     ]
     told = health(closed)[2]
     assert (told["organic_labels"], told["organic_people"]) == (len(found), len({e["person"] for e in found}))
+    served = {e["slate"] for e in slates if e["arm"] == "exposed" and day <= e["time"] < day + events.DAY}
+    shown = {(e["slate"], e["item"]) for e in stream if e["topic"] == events.CLICKS and e.get("slate") in served}
+    assert told["labels"] == len(shown), "no search is credited to what was shown"
     assert (told["trailing_periods"], told["all_labels"]) == (1, told["labels"] + told["organic_labels"])
     assert told["organic_people"] <= told["people"] <= len(first)
     assert closed.told.rejects == []
