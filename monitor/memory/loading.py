@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from detectors import snapshot
+from detectors.columns import Cohort, Columns
 from monitor.alerting.alert import Alert
 from monitor.alerting.closing import WATCH_REMOVED, WATCH_RESTARTED, close
 from monitor.ingest.mapping import PREDICTIONS
@@ -63,9 +65,14 @@ def _loaded(plan: ModelPlan, image: Image) -> ModelMemory:
         number=image.number,
         offsets=dict(image.offsets),
     )
-    restore_progress(memory, pages)
+    same_rule = restore_progress(memory, pages)
     for table in memory.tables():
-        table.restore({key: data for (room, key), data in pages.items() if room == table.name})
+        own = {key: data for (room, key), data in pages.items() if room == table.name}
+        if table is memory.units and not same_rule:
+            for key in own:
+                memory.page(table.name, key, None)
+        else:
+            table.restore(own)
     known = {table.name for table in memory.tables()}
     for room, key in pages:
         if room.partition(".")[0] in (UNITS, VOTERS, IN_EXPERIMENTS) and room not in known:
@@ -75,7 +82,7 @@ def _loaded(plan: ModelPlan, image: Image) -> ModelMemory:
     _restore_watches(memory, pages)
     restore_dashboard(memory, pages)
     followed.restore(memory, pages)
-    _restore_rows(memory, image, pages)
+    _restore_rows(memory, image, pages, same_rule=same_rule)
     for alert in image.alerts:
         _restore_alert(memory, alert, image.heard.get(alert.id, ()))
     return memory
@@ -137,9 +144,9 @@ def _restore_watches(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) -
             memory.open[watches[key].key] = OpenWindow(start, statistic)
 
 
-def _restore_rows(memory: ModelMemory, image: Image, pages: dict[tuple[str, str], bytes]) -> None:
+def _restore_rows(memory: ModelMemory, image: Image, pages: dict[tuple[str, str], bytes], *, same_rule: bool) -> None:
     """The rows that wait, as they are mapped now; dropped are those of streams that are gone, and predictions that only such a
-    stream still waited for.
+    stream still waited for. Under another rule of cohorts, predictions that wait are of none, and are stored so.
     """
     streams = {mapping.stream: mapping for mapping in memory.plan.mappings}
     oldest = min((at for lane, at in memory.lanes.items() if lane != ARRIVALS), default=NEVER)
@@ -147,7 +154,13 @@ def _restore_rows(memory: ModelMemory, image: Image, pages: dict[tuple[str, str]
         if chunk.stream not in streams or (chunk.stream == PREDICTIONS and chunk.slot < oldest):
             memory.turn.dropped.append((chunk.stream, chunk.slot))
             continue
-        memory.pending.add(chunk.stream, chunk.slot, as_mapped(unpack_rows(chunk.data), streams[chunk.stream]))
+        rows = as_mapped(unpack_rows(chunk.data), streams[chunk.stream])
+        if not same_rule and chunk.stream == PREDICTIONS:
+            rows = _of_no_cohort(rows, known=chunk.slot < memory.lanes.get(PREDICTIONS, NEVER))
+        memory.pending.add(chunk.stream, chunk.slot, rows)
+    if not same_rule:
+        for slot in memory.pending.slots(PREDICTIONS):
+            memory.turn.rewrite(PREDICTIONS, slot, memory.pending.rows(PREDICTIONS, slot))
     for slot in (int(key) for room, key in pages if room == "drops"):
         if slot < oldest:
             memory.page("drops", str(slot), None)
@@ -164,6 +177,12 @@ def _restore_rows(memory: ModelMemory, image: Image, pages: dict[tuple[str, str]
             )
             if len(rows):
                 memory.pending.replace(PREDICTIONS, slot, enrol(memory, slot, seen_by_people(rows)))
+
+
+def _of_no_cohort(rows: Columns, *, known: bool) -> Columns:
+    """Predictions from before people were assigned anew. Those that are not `known` yet enrol nobody: they are of no unit, too."""
+    unit = rows.unit if known else np.zeros_like(rows.unit)
+    return replace(rows, unit=unit, cohort=np.full(len(rows), Cohort.UNASSIGNED, np.int8))
 
 
 def _restore_alert(memory: ModelMemory, alert: Alert, heard: Sequence[str]) -> None:

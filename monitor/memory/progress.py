@@ -23,14 +23,16 @@ class PlanChanged(ValueError):
     """What was stored cannot be used by the plan as it is now; the message says what a person can do."""
 
 
-def restore_progress(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) -> None:
+def restore_progress(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) -> bool:
     """Take up what `pack_progress` wrote, without what belongs to watches and streams that the plan does not have as they were.
+
+    Whether people are still in their cohorts by the rule that they were enrolled under.
 
     Raises `PlanChanged` if the model's windows, or the key of its ids, are others.
     """
     data = pages.get(("progress", ""))
     if data is None:
-        return
+        return True
     p = snapshot.unpack(data)
     refuse_other_key(p.get("key", check_of(key_of(memory.plan.model))), memory.plan)
     memory.sequence, memory.first_event, memory.armed = p["sequence"], p["first_event"], p["armed"]
@@ -55,6 +57,7 @@ def restore_progress(memory: ModelMemory, pages: dict[tuple[str, str], bytes]) -
         memory.arrivals = {stream: dict(minutes) for stream, minutes in p["arrivals"].items()}
     memory.quality = {s: {at: [good, bad] for at, good, bad in slots} for s, slots in p.get("quality", {}).items()}
     memory.units.folded, memory.voters.folded = p["folded"]
+    return bool(p.get("assigned_by", memory.plan.assigned_by) == memory.plan.assigned_by)
 
 
 def refuse_other_key(check: str, plan: ModelPlan) -> None:
@@ -98,6 +101,7 @@ def pack_progress(memory: ModelMemory) -> bytes:
     return snapshot.pack(
         {
             "key": check_of(memory.plan.hash_key),
+            "assigned_by": memory.plan.assigned_by,
             "sequence": memory.sequence,
             "first_event": memory.first_event,
             "identities": dict(sorted(memory.identities.items())),

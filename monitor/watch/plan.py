@@ -14,7 +14,7 @@ from monitor.alerting.composite import DASHBOARD
 from monitor.alerting.policy import Policy
 from monitor.alerting.routing import Routing
 from monitor.alerting.trend import Read
-from monitor.ingest.mapping import TRUTH, EventMapping
+from monitor.ingest.mapping import PREDICTIONS, TRUTH, EventMapping
 from monitor.join.joiner import Match
 from monitor.watch.trials import ExperimentPlan
 
@@ -219,6 +219,12 @@ class ModelPlan:
         """
         wait = outcome.within + self.early
         return wait + -wait % self.slot
+
+    @property
+    def assigned_by(self) -> str:
+        """Changes whenever people are in their cohorts by another rule: what was known of them is void then."""
+        rule = next((m.cohort for m in self.mappings if m.stream == PREDICTIONS), None)
+        return blake2b(repr(rule).encode(), digest_size=6).hexdigest()
 
     def watch_names(self) -> tuple[str, ...]:
         """What findings and alerts of this model are filed under: its watches, then the composite."""

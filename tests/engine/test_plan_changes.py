@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from detectors import columns as cols
-from detectors.columns import Category
+from detectors.columns import Category, Cohort
 from detectors.detector import Stream
 from monitor.app import open_store, read_config
 from monitor.clock import ManualClock
 from monitor.engine import Engine, Observed
-from monitor.ingest.mapping import PREDICTIONS
+from monitor.ingest.mapping import PREDICTIONS, CohortField
 from monitor.ingest.via_memory import MemorySource
 from monitor.memory import ENROLLED, PlanChanged, Span, enrol, load
 from monitor.store.protocols import Command, Image
@@ -22,6 +22,7 @@ from monitor.store.verify import verify
 from monitor.store.via_memory import MemoryStore
 from monitor.testing import Contents, Run, run_over
 from monitor.watch.plan import DAY, ModelPlan
+from tests.engine.canonical import same_as_loaded
 from tests.engine.shop import CONFIG, MINUTE, START, contents, event, shop_contents, shop_plan, watch_of, with_watches
 
 
@@ -75,6 +76,28 @@ def test_predictions_that_waited_for_a_removed_outcome_alone_go_with_it() -> Non
     oldest = min(turns.memory.lanes[lane] for lane in (PREDICTIONS, "click"))
     assert min(turns.memory.pending.slots(PREDICTIONS)) >= oldest
     assert min(chunk.slot for chunk in store.load("shop").chunks if chunk.stream == PREDICTIONS) >= oldest
+
+
+def test_people_who_are_assigned_by_another_rule_are_enrolled_anew_and_nobody_is_mixed_up() -> None:
+    plan, store = shop_plan(), begun(shop_plan())
+    rule = next(m.cohort for m in plan.mappings if m.stream == PREDICTIONS)
+    assert isinstance(rule, CohortField)
+    other = {Cohort.EXPOSED: Cohort.HOLDOUT, Cohort.HOLDOUT: Cohort.EXPOSED}
+    swapped = CohortField(rule.path, tuple((arm, other.get(cohort, cohort)) for arm, cohort in rule.arms))
+    mappings = tuple(replace(m, cohort=swapped) if m.stream == PREDICTIONS else m for m in plan.mappings)
+    as_before, anew = load(plan, store.load("shop")), load(replace(plan, mappings=mappings), store.load("shop"))
+    assert (len(anew.units), len(as_before.units) > 0) == (0, True)
+    waiting = [anew.pending.rows(PREDICTIONS, slot) for slot in anew.pending.slots(PREDICTIONS)]
+    assert {cohort for rows in waiting for cohort in rows.cohort.tolist()} == {Cohort.UNASSIGNED}
+    run = Run(replace(plan, mappings=mappings), MemorySource(shop_contents()), store, ManualClock(), 500)
+    turns = run.turns()
+    turns.on_step = same_as_loaded(store)
+    for _ in range(3):
+        turns.turn(run.lease())
+    turns.on_step = None
+    run.to_the_end(turns)
+    assert turns.memory.counters["predictions.crossed"] == as_before.counters["predictions.crossed"]
+    assert len(turns.memory.units) > 0
 
 
 def test_the_time_in_which_nobody_watched_arrivals_is_no_silence() -> None:
