@@ -153,8 +153,15 @@ def _with_names(
             "total_variation": float(np.abs(moved).sum() / 2),
             "movers": {_name(known, c): float(moved[c]) for c in movers},
             "unseen": named.most_rows(window.named, _UNSEEN_TOLD),
-        },
+        }
+        | _together(known, now),
     )
+
+
+def _together(known: Cells | None, now: Floats) -> dict[str, float]:
+    """How many categories of the reference are judged as one, being smaller than its largest, and their share; nothing if none are."""
+    others = 0 if known is None else len(known.known) - len(known.top)
+    return {"other_categories": others, "other_share": float(now[OTHER])} if others else {}
 
 
 def _gather(

@@ -64,6 +64,7 @@ CARRIED = 200_000
 BETS = 12
 _TOP = 0.9
 _PLACES = 200
+FULL = f"where pairs disagree is told apart for the first {_PLACES} labels only"
 _NAMED = 3
 _LEAST = 20
 _VERDICTS = (Verdict.HOLD, Verdict.HOLD, Verdict.PROMOTE, Verdict.INCONCLUSIVE)
@@ -169,7 +170,7 @@ class Shadow:
         carried, places, unmatched = s.carried.copy(), s.places.copy(), s.unmatched.copy()
         total = np.where(again[:, None], 0.0, s.total)
         harm, sound = np.zeros((w, BETS)), np.zeros((w, BETS))
-        informative = np.zeros(w, np.bool_)
+        informative, crowded = np.zeros(w, np.bool_), np.zeros(w, np.int64)
         for i, (p, stat) in enumerate(zip(ps, stats, strict=True)):
             if again[i]:
                 carried[i], places[i], unmatched[i] = fresh.carried[i], fresh.places[i], 0
@@ -187,7 +188,8 @@ class Shadow:
             value = _compared(p, live, shadow)
             harm[i], sound[i] = bets(p, value)
             total[i] += [len(value), value.sum(), (value**2).sum(), _mean_of(live).sum(), _mean_of(shadow).sum()]
-            places[i] = snapshot.pack(_placed(snapshot.unpack(places[i]), p.by, live, value))
+            now, crowded[i] = _placed(snapshot.unpack(places[i]), p.by, live, value)
+            places[i] = snapshot.pack(now)
         tests, step = three_way.advance(
             s.tests,
             harm,
@@ -205,7 +207,8 @@ class Shadow:
                 tests, step, tick, i, level=p.alpha, informative=bool(informative[i]), verdicts=_VERDICTS
             )
             where = _where(snapshot.unpack(places[i]))
-            told.append(_evidence(p, total[i], unmatched[i], where, base, held=tests.end[i] == three_way.End.HARMFUL))
+            e = _evidence(p, total[i], unmatched[i], where, base, held=tests.end[i] == three_way.End.HARMFUL)
+            told.append(msgspec.structs.replace(e, detail=e.detail | _folded(int(crowded[i]))) if informative[i] else e)
         return after, told
 
 
@@ -257,17 +260,26 @@ def _mean_of(side: Answers) -> Floats:
 
 def _placed(
     places: dict[str, list[float]], by: tuple[str, ...], live: Answers, value: Floats
-) -> dict[str, list[float]]:
-    """Pairs and sums by "column=label", the commonest `_PLACES` of a window's new ones at most."""
+) -> tuple[dict[str, list[float]], int]:
+    """Pairs and sums by "column=label", `_PLACES` at most, the commonest of a window's new ones; and the pairs left out."""
+    crowded = 0
     for n, column in enumerate(by):
         names, index = np.unique(pairs.labels(live.place, n).astype(str), return_inverse=True)
         counts, sums = np.bincount(index), np.bincount(index, weights=value)
-        for name, count, total in zip(names.tolist(), counts.tolist(), sums.tolist(), strict=True):
+        order = np.lexsort((names, -counts))
+        for name, count, total in zip(names[order].tolist(), counts[order].tolist(), sums[order].tolist(), strict=True):
             key = f"{column}={name[:80]}"
             if name and (key in places or len(places) < _PLACES):
                 old = places.get(key, [0.0, 0.0])
                 places[key] = [old[0] + count, old[1] + total]
-    return dict(sorted(places.items()))
+            elif name:
+                crowded += count
+    return dict(sorted(places.items())), crowded
+
+
+def _folded(pairs_without_place: int) -> dict[str, Any]:
+    """What the cap on labels folds away."""
+    return {"folded_exposures": pairs_without_place} | ({"folded": FULL} if pairs_without_place else {})
 
 
 def _where(places: dict[str, list[float]]) -> list[dict[str, Any]]:

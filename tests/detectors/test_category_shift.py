@@ -214,7 +214,9 @@ def test_more_than_fifty_categories_share_a_cell_and_only_those_never_seen_are_u
     for window in range(6):
         rows = _rows(rng.choice(160, 4_000, p=chance), labels=labels, window=window)
         prep = DETECTOR.prepare(p, state, 0)
-        state, _ = DETECTOR.close([p], state, [DETECTOR.fold(prep, nothing(), rows)], _tick(window))
+        state, (evidence,) = DETECTOR.close([p], state, [DETECTOR.fold(prep, nothing(), rows)], _tick(window))
+    assert evidence.detail["other_categories"] == pytest.approx(110, abs=5)  # some were in nobody's sample
+    assert evidence.detail["other_share"] == pytest.approx(10 * 0.9 / 60 + 0.1, abs=0.02)
     prep = DETECTOR.prepare(p, state, 0)
     (votes,) = tallies([DETECTOR.fold(prep, nothing(), _rows(np.repeat(np.arange(200), 5), labels=labels))])
     assert votes[TOP] == pytest.approx(110 * 5, abs=25)

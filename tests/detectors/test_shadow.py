@@ -12,6 +12,7 @@ from tests.detectors.coverage import missed_at_any_look, most_missed
 from tests.detectors.releases import crossings, tick
 
 DETECTOR = Shadow()
+COUNTRIES = ("DE", "FR", *(f"x{i}" for i in range(250)))
 
 
 def rows(request: Ints, answer: Floats, shadow: Bools, country: Ints | None = None) -> Columns:
@@ -28,7 +29,7 @@ def rows(request: Ints, answer: Floats, shadow: Bools, country: Ints | None = No
             "request_id": Hash(request.astype(np.uint64) + np.uint64(1)),
             "shadow": flag(shadow),
             "first": flag(~shadow),
-            "features.country": Category(where, ("DE", "FR")),
+            "features.country": Category(where, COUNTRIES),
         },
     )
 
@@ -97,6 +98,16 @@ def test_where_they_disagree_is_named() -> None:
     (end,) = [e for e in close(p, parts) if e.crossing is Crossing.WARN]
     assert end.detail["where"][0]["value"] == "FR"
     assert "most where features.country is FR" in end.reason
+
+
+def test_more_labels_than_have_a_place_are_counted_and_told_the_commonest_stay() -> None:
+    p, country = ShadowParams(by=("features.country",)), np.concatenate([np.arange(250), np.full(50, 249)])
+    (crowded,) = close(p, [both(np.arange(300), np.zeros(300), np.where(country == 249, 1.0, 0.0), country)])
+    assert crowded.detail["folded_exposures"] == 50
+    assert "the first 200 labels" in crowded.detail["folded"]
+    assert [each["value"] for each in crowded.detail["where"]] == ["x247"]
+    (alone,) = close(p, [both(np.arange(100), np.zeros(100), np.zeros(100), np.arange(100))])
+    assert alone.detail["folded_exposures"] == 0
 
 
 def test_answers_without_a_partner_are_counted_once_their_partner_could_have_come() -> None:
