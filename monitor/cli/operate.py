@@ -69,9 +69,10 @@ def erase(
         err.print(Text("--unit is empty: give the id as it stands in the events"))
         raise typer.Exit(EXIT_CONFIG)
     with opened(read) as store:
-        for plan in plans:
-            _forget(store, plan, unit, keys[plan.model])
+        done = [_forget(store, plan, unit, keys[plan.model]) for plan in plans]
         left = [] if model else sorted(set(store.models()) - keys.keys())
+    for line in done:
+        out.print(Text(line), soft_wrap=True)
     if plans:
         out.print("Events that name it and are read later count it anew: stop them first")
     for name in left:
@@ -82,17 +83,15 @@ def erase(
         raise typer.Exit(EXIT_FAULT)
 
 
-def _forget(store: Store, plan: ModelPlan, unit: str, key: int) -> None:
+def _forget(store: Store, plan: ModelPlan, unit: str, key: int) -> str:
+    """Have a model forget a unit; what then is to be said of it."""
     _say_if_new(store, plan.model)
     redacted = store.redact(plan.model, unit)
     store.submit(_command(plan.model, ERASE, "", {"unit": key, "after": redacted.through}))
-    longest = duration(max(DAY, *(w.window for w in plan.watches)))
-    out.print(
-        Text(
-            f"{plan.model}: the unit is forgotten from the next turn on; {redacted.changed:,} dead letter(s) lost their bytes. "
-            f"Windows and experiments that are open now keep a hash of it until they close (windows: at most {longest})"
-        ),
-        soft_wrap=True,
+    longest = duration(max([DAY, *(w.window for w in plan.watches)]))
+    return (
+        f"{plan.model}: the unit is forgotten from the next turn on; {redacted.changed:,} dead letter(s) lost their bytes. "
+        f"Windows and experiments that are open now keep a hash of it until they close (windows: at most {longest})"
     )
 
 

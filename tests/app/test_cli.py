@@ -478,3 +478,22 @@ def test_erase_leaves_the_id_nowhere(loopwatch: CommandLine) -> None:
     assert done.exit_code == 1
     assert "another is stored, but cannot be watched by this config" in done.stderr
     assert loopwatch("erase", "--model", "open-bandit", "--unit", "").exit_code == 2
+
+
+def test_erase_asks_every_model_also_one_without_watches(loopwatch: CommandLine) -> None:
+    shared, _, model = loopwatch.config.read_text().partition("\nmodel: ")
+    own = "model: " + model.split("\nslack:")[0]
+    unwatched = (
+        "model: another\nkind: classifier\nwatch: { freshness.predictions: false, rejects.predictions: false }\n"
+        "predictions: { topic: seen, id: id }\n"
+    )
+    (loopwatch.folder / "models").mkdir()
+    for name, text in (("another", unwatched), ("own", own)):
+        (loopwatch.folder / "models" / f"{name}.yaml").write_text(text)
+    loopwatch.config.write_text(f"{shared}\nmodels: models/*.yaml\n")
+    done = loopwatch("erase", "--unit", "somebody")
+    assert done.exit_code == 0, done.output
+    assert "another: the unit is forgotten from the next turn on" in done.stdout
+    store = open_store(loopwatch.database, SystemClock())
+    assert [[c.verb for c in store.commands(name)] for name in ("another", MODEL)] == [["erase"], ["erase"]]
+    store.close()
