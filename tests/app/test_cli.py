@@ -391,6 +391,7 @@ def test_an_export_that_ends_before_it_begins_is_refused(loopwatch: CommandLine)
         (["replay", "=absent"], 2, "'=absent': write TOPIC=FILE"),
         (["replay", "predictions=absent", "--out", "FILE"], 2, "--out FILE: "),
         (["simulate", "--people", "100", "--periods", "1", "--out", "FILE"], 2, "--out FILE: "),
+        (["simulate", "--holdout", "0.9", "--old-version", "0.9"], 2, "found 0.9 and 0.9, allowed are shares"),
         (["demo", "--out", "FILE/deeper"], 2, "--out FILE/deeper: Not a directory"),
         (
             ["audit", "export", "--from", "2026-03-01", "--to", "2026-03-01", "--out", "FILE/deeper"],

@@ -86,6 +86,11 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
         for name in ("holdout", "old_version", "organic"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ValueError(f"{name}: found {getattr(self, name)}, allowed is 0 or a share below 1")
+        if self.holdout + self.old_version > 1.0:
+            raise ValueError(
+                f"holdout and old_version: found {self.holdout} and {self.old_version}, allowed are shares of people that sum "
+                "to at most 1"
+            )
         if not 0 <= self.explored < self.slots <= self.items:
             raise ValueError(
                 f"slots: found {self.slots} with {self.explored} explored and {self.items} items; "
