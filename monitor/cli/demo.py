@@ -1,4 +1,4 @@
-"""`loopwatch demo`: see it work in a minute."""
+"""`loopwatch demo`: see it work in a few minutes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def demo(
     ),
     impressions: Annotated[int, typer.Option(min=20_000, help="How many impressions to resample.")] = story.IMPRESSIONS,
 ) -> None:
-    """See it work in a minute: real impressions of a shop with a harm planted, its alert and recovery; then a loop closing."""
+    """See it work in a few minutes: real impressions of a shop with a harm planted, its alert and recovery; then a loop closing."""
     with writing(to):
         to.mkdir(parents=True, exist_ok=True)
     clock = SystemClock()

@@ -185,7 +185,9 @@ def _size(watch: WatchPlan, found: Reach) -> str:
     if found.relative is None:
         return f"a shift of {found.effect:.2g} {found.unit}"
     what = f" in {watch.on}" if watch.on else f" of {'control' if watch.experiment else 'the holdout'}'s share"
-    return f"a {100 * found.relative:.2g} % change{what}"
+    percent = f"{100 * found.relative:.2g}"
+    article = "an" if percent.startswith("8") or percent in ("11", "18") else "a"
+    return f"{article} {percent} % change{what}"
 
 
 def _beyond_margin(watch: WatchPlan, found: Reach) -> str:
