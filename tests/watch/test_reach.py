@@ -70,7 +70,7 @@ def test_a_metric_names_who_sees_what_by_when(plan: ModelPlan) -> None:
     assert sentence.startswith(
         f"38,800 held-out people are enough to find a {100 * found.relative:.2g} % change in reads within 28 d"
     )
-    assert "; in a group with 5 % of people a " in sentence
+    assert "; in a group with 5 % of people a" in sentence
     assert "; less than that is hardly found, though page_if_worse_by is 2 %; in a group" in sentence
 
 
