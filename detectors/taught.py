@@ -87,7 +87,7 @@ def closed(a: Taught) -> list[Ints]:
 
 
 def figures(periods: Sequence[Sequence[Ints]]) -> dict[str, Any]:
-    """Shares of all labels of some periods, each as `closed`, and people of the last; empty if nothing is told.
+    """Shares of all labels of some periods, each as `closed`, and people of the last one, 0 if it is empty; {} if all are.
 
     The error of the share that was not the model's doing is at least what one label more would change; its interval is stored as
     that of an evidence is, for `detectors.recompute`.
@@ -96,7 +96,7 @@ def figures(periods: Sequence[Sequence[Ints]]) -> dict[str, Any]:
     if not told:
         return {}
     sums = np.sum([sums for sums, _ in told], axis=0).astype(np.float64)
-    organic_people, people = told[-1][1].tolist()
+    organic_people, people = periods[-1][1].tolist() if len(periods[-1]) else (0, 0)
     labels = sums[_SHOWN] + sums[_ORGANIC]
     shares = (sums[_RANDOM] + sums[_ORGANIC]) / np.maximum(labels, 1.0)
     share, se = float(shares[0]), max(float(bootstrap.standard_error(shares[1:])), 1.0 / float(labels[0]))
@@ -131,8 +131,9 @@ def in_words(told: dict[str, Any]) -> str:
     if "organic_share" not in told:
         return ""
     bounds, caused = told["not_by_the_model"], told["labels_caused_by_the_model"]
+    people = f"{told['organic_people']:,} of {told['people']:,} people" if told["people"] else "no label"
     return (
         f"of {told['all_labels']:,} labels the model itself caused {caused:.1%} "
         f"[{1 - bounds['high']:.1%} to {1 - bounds['low']:.1%}], random items {told['exploration_share']:.1%}, and "
-        f"{told['organic_share']:.1%} are organic ({told['organic_people']:,} of {told['people']:,} people in this period)"
+        f"{told['organic_share']:.1%} are organic ({people} in this period)"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detectors import snapshot
+from detectors import snapshot, taught
 from detectors.columns import Columns, Flag, Floats, Hash, Ragged, flag
 from detectors.detector import Tick
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
@@ -178,6 +178,17 @@ def test_labels_that_no_showing_brought_about_are_told_with_their_people_and_wha
     assert told["labels_caused_by_the_model"] == 1.0 - bounds["share"]
     assert 150 < told["organic_people"] <= 300
     assert 850 < told["people"] <= 1_000
+
+
+def test_people_in_this_period_are_nobody_where_it_has_no_label_and_the_shares_are_of_the_periods_that_have() -> None:
+    p, rng = TrainingHealthParams(labels=True, trailing_periods=2), np.random.default_rng(6)
+    labels, silent = with_organic(rng, 0.2), [slates(rng, 0.05).having(organic=flag(np.zeros(1_000, np.bool_)))]
+    before, now = (told_of(periods, p).detail for periods in ([labels], [labels, silent]))
+    assert 0 < before["organic_people"] < before["people"]
+    assert (now["organic_people"], now["people"]) == (0, 0)
+    assert now["organic_share"] == before["organic_share"]
+    assert taught.in_words(now).endswith("are organic (no label in this period)")
+    assert taught.in_words(told_of([labels, silent, silent], p).detail) == ""
 
 
 def test_without_origins_nothing_is_told_of_them_and_an_open_window_of_before_goes_on() -> None:
