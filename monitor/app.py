@@ -28,6 +28,7 @@ from monitor.ingest.via_kafka import KafkaAccess, KafkaReading, KafkaSink, Kafka
 from monitor.metrics import Metrics
 from monitor.relay import Relay
 from monitor.selfwatch import CountingNotifier
+from monitor.settings.absent import is_absent
 from monitor.settings.history import files_of
 from monitor.settings.kafka import KafkaSettings, SaslSettings
 from monitor.store.protocols import Lease, SchemaTooOld, Store
@@ -60,8 +61,9 @@ class Config:
         return [Path(part.document.file) for part in self.loaded.parts.values()]
 
     def destinations(self) -> dict[str, str]:
-        """URL of every destination by name; secrets."""
-        return {name: url.get_secret_value() for name, url in self.loaded.settings.destinations.items()}
+        """URL of every destination whose secret is there, by name; secrets."""
+        known = self.loaded.settings.destinations
+        return {name: url.get_secret_value() for name, url in known.items() if not is_absent(url)}
 
     def secrets(self) -> list[str]:
         """Everything that must never be shown."""
@@ -91,9 +93,12 @@ def _telling(url: str) -> Iterator[str]:
     yield from (unquote(part.rpartition("=")[2]) for part in named if len(part) >= _SHORTEST_PART)
 
 
-def read_config(path: Path) -> Config:
-    """Read a config file. Raises `ConfigErrors` if its shared part cannot be used; faults of single models are in `plans`."""
-    loaded = settings.load(path)
+def read_config(path: Path, *, without_secrets: bool = False) -> Config:
+    """Read a config file. Raises `ConfigErrors` if its shared part cannot be used; faults of single models are in `plans`.
+
+    With `without_secrets`, secrets that are not there are told in `loaded.absent`, and nothing can be sent there.
+    """
+    loaded = settings.load(path, without_secrets=without_secrets)
     kafka = loaded.settings.kafka
     return Config(loaded, compile_plans(loaded, topic_prefix=kafka.topic_prefix if kafka is not None else ""))
 

@@ -62,7 +62,7 @@ def check(
     ] = None,
 ) -> None:
     """Read the config; list every watch, what it may spend and find, what cannot be watched and why, and what it costs."""
-    read = read_config(config)
+    read = read_config(config, without_secrets=True)
     warn(read)
     metrics = {m.name: m.value for p in read.plans.models for m in p.metrics}
     traffic = foretell.given(units_per_day, new_per_day, mean or (), metrics)

@@ -30,14 +30,16 @@ ConfigPath = Annotated[
 DEFAULT_CONFIG = Path("loopwatch.yaml")
 
 
-def read_config(path: Path) -> house.Config:
-    """Read a config, or end with its faults."""
+def read_config(path: Path, *, without_secrets: bool = False) -> house.Config:
+    """Read a config, or end with its faults; see `house.read_config`."""
     try:
-        config = house.read_config(path)
+        config = house.read_config(path, without_secrets=without_secrets)
     except settings.ConfigErrors as errors:
         for error in errors.errors:
             err.print(Text(error.sentence))
         raise typer.Exit(EXIT_CONFIG) from None
+    for missing in config.loaded.absent:
+        err.print(Text(f"{missing.sentence} (checked without it; `loopwatch run` will not start before it is there)"))
     for fault in config.plans.faults:
         err.print(Text(f"{fault.sentence} (this model is not watched)"))
     return config

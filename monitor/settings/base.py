@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr, ValidationInfo, WithJsonSchema
 
+from monitor.settings.absent import StandIn, Unset, absent
 from monitor.settings.quantities import refusal, sentence
 
 MAX_SECRET_BYTES = 65_536
@@ -34,16 +35,42 @@ def _existing(value: object, info: ValidationInfo) -> Path:
     return path
 
 
+def _readable(value: object, info: ValidationInfo) -> Path:
+    """The file of a secret. It is not named in errors: who mistakes the key writes the secret itself there."""
+    if isinstance(value, Unset):
+        raise absent(value.problem)
+    if not isinstance(value, str) or not value:
+        raise sentence("is not the path of a file")
+    try:
+        found = beside(value, info).is_file()
+    except OSError as error:
+        raise absent(f"names a file that cannot be read: {error.strerror}") from error
+    if not found:
+        where = "" if Path(value).is_absolute() else "; it is relative to this file"
+        raise absent(f"names a file that cannot be found{where}")
+    return beside(value, info)
+
+
+def _secret_file(value: object, info: ValidationInfo) -> Path:
+    return Path(value) if isinstance(value, StandIn) else _readable(value, info)
+
+
+def _set(value: object) -> object:
+    if isinstance(value, Unset):
+        raise absent(value.problem)
+    return value
+
+
 def _secret_of_file(value: object, info: ValidationInfo) -> SecretStr:
-    if not isinstance(value, str) or not beside(value, info).is_file():
-        raise sentence("names a file that cannot be found; it is relative to this file")
-    path = beside(value, info)
+    if isinstance(value, StandIn):
+        return SecretStr(value)
+    path = _readable(value, info)
     try:
         with path.open("rb") as file:
             body = file.read(MAX_SECRET_BYTES + 1)
         text = body.decode().rstrip("\r\n")
     except OSError as error:
-        raise sentence(f"names a file that cannot be read: {error.strerror}") from error
+        raise absent(f"names a file that cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:
         raise sentence("names a file that is not UTF-8 text") from None
     if not text or len(body) > MAX_SECRET_BYTES:
@@ -58,7 +85,10 @@ def _not_empty(value: SecretStr) -> SecretStr:
 
 
 Secret = Annotated[
-    SecretStr, AfterValidator(_not_empty), WithJsonSchema({"type": "string", "writeOnly": True, "x-kind": "secret"})
+    SecretStr,
+    BeforeValidator(_set),
+    AfterValidator(_not_empty),
+    WithJsonSchema({"type": "string", "writeOnly": True, "x-kind": "secret"}),
 ]
 """A secret given in the config itself, usually as `${NAME}`. Its repr is stars."""
 SecretFile = Annotated[
@@ -67,6 +97,10 @@ SecretFile = Annotated[
     WithJsonSchema({"type": "string", "x-kind": "path of a file that holds the secret"}),
 ]
 """A secret given as the path of a file: holds the file's text without its last line break. Its repr is stars."""
+SecretPath = Annotated[
+    Path, BeforeValidator(_secret_file), WithJsonSchema({"type": "string", "x-kind": "path of a file"})
+]
+"""A secret given as the path of a file that others read, perhaps again and again."""
 ExistingFile = Annotated[
     Path, BeforeValidator(_existing), WithJsonSchema({"type": "string", "x-kind": "path of a file"})
 ]

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema, model_validator
 
-from monitor.settings.base import ExistingFile, Secret, SecretFile, SettingsType, only_one
+from monitor.settings.base import ExistingFile, Secret, SecretFile, SecretPath, SettingsType, only_one
 from monitor.settings.quantities import Text, moment, refusal, sentence
 
 _BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
@@ -45,7 +45,7 @@ class TlsSettings(SettingsType):
         default=None, description="Certificates to trust, PEM; default: the machine's."
     )
     cert_file: ExistingFile | None = Field(default=None, description="Our certificate, PEM, where brokers ask for one.")
-    key_file: ExistingFile | None = Field(default=None, description="Key of our certificate, PEM.")
+    key_file: SecretPath | None = Field(default=None, description="Key of our certificate, PEM.")
     check_hostname: bool = Field(default=True, description="Whether a broker's certificate must name its host.")
 
     @model_validator(mode="after")
@@ -101,7 +101,7 @@ class SaslSettings(SettingsType):
     user: Text | None = Field(
         default=None, description="The user's name; not with OAUTHBEARER, where the token says it."
     )
-    token_file: ExistingFile | None = Field(
+    token_file: SecretPath | None = Field(
         default=None,
         description="With OAUTHBEARER: a file that holds the token. It is read anew for each connection, so whoever renews the "
         "token only has to replace the file.",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from detectors.catalogue import DETECTORS
+from monitor.settings.absent import ABSENT, STAND_IN, is_absent
 from monitor.settings.base import SettingsType
 from monitor.settings.checks import check_model, check_shared
 from monitor.settings.errors import ConfigError, ConfigErrors
@@ -47,42 +48,62 @@ class Loaded:
     models     the models that can be run, by name.
     faults     why the others cannot.
     parts      where each model stands, for faults that are found later; see `fault`.
+    absent     secrets that are not there; something that cannot be used stands in for each.
     """
 
     settings: Settings
     models: dict[str, ModelSettings]
     faults: list[ConfigError] = field(default_factory=list)
     parts: dict[str, Part] = field(default_factory=dict)
+    absent: list[ConfigError] = field(default_factory=list)
 
     def fault(self, model: str, keys: Sequence[str | int], problem: str) -> ConfigError:
         """A fault of a model found by somebody else, with file and line: `("watch", "reads")`, `is not brought by ...`."""
         return self.parts[model].error(keys, problem)
 
 
-def load(path: str | Path, environ: Mapping[str, str] | None = None) -> Loaded:
+def load(path: str | Path, environ: Mapping[str, str] | None = None, *, without_secrets: bool = False) -> Loaded:
     """Read a shared config with its models, or a one-file config.
 
     Files named in it are relative to the file they are named in. `environ` stands in for the environment. Raises
-    `ConfigErrors` for a fault outside the models' parts; faults of models are returned.
+    `ConfigErrors` for a fault outside the models' parts, with those of models; else faults of models are returned. A
+    secret that is not there (its file, or its variable) is such a fault, but is returned if `without_secrets`.
     """
     file = Path(path)
     variables = os.environ if environ is None else environ
-    document = read(file, variables)
+    document = read(file, variables, unset=True)
     data = document.data
     if not isinstance(data, dict):
         found = "it is empty" if data is None else f"{shown(data)} is not a map (key: value)"
         raise ConfigErrors([document.error((), f"{found}; a config begins with keys")])
     problems: list[ConfigError] = []
     shared, parts, faults = _split(document, file.parent, variables, problems)
-    settings = _valid(Settings, Part(document, (), shared), file.parent, problems)
+    absent: list[ConfigError] = []
+    settings = _valid(Settings, Part(document, (), shared), file.parent, problems, absent)
     if settings is not None:
         check_shared(settings, lambda keys, problem: problems.append(document.error(keys, problem)))
-    if settings is None or problems:
-        raise ConfigErrors(sorted(problems, key=lambda problem: problem.line))
-    loaded = Loaded(_completed(settings, file.parent), {}, faults)
+    loaded = Loaded(
+        _completed(settings or _named(shared), file.parent),
+        {},
+        faults,
+        absent=sorted(absent, key=lambda error: error.line),
+    )
     for part in parts:
         _add(loaded, part)
+    unset = document.unset.keys() - {error.keys for error in absent}
+    if not without_secrets:
+        problems += absent
+    if settings is None or problems or unset:
+        told = [e for e in [*problems, *faults] if e.file != document.file or document.nearest(e.keys) not in unset]
+        told += [document.error(keys, document.unset[keys]) for keys in unset]
+        raise ConfigErrors(sorted(told, key=lambda error: (error.file != document.file, error.file, error.line)))
     return loaded
+
+
+def _named(shared: dict[str, Any]) -> Settings:
+    """Stands in for a shared part with faults: its teams, which models name, are known."""
+    teams = shared.get("teams")
+    return Settings(teams={str(name): TeamSettings() for name in teams} if isinstance(teams, dict) else {})
 
 
 def _split(
@@ -157,7 +178,7 @@ def _read_models(
 def _add(loaded: Loaded, part: Part) -> None:
     """Add a model to what can be run, or its faults to the others."""
     found: list[ConfigError] = []
-    model = _valid(ModelSettings, part, Path(part.document.file).parent, found)
+    model = _valid(ModelSettings, part, Path(part.document.file).parent, found, [])
     if model is not None:
 
         def say_params(keys: tuple[str | int, ...], watch: WatchSettings, error: ValidationError) -> None:
@@ -186,11 +207,19 @@ def _add(loaded: Loaded, part: Part) -> None:
         loaded.parts[model.model] = part
 
 
-def _valid(kind: type[_T], part: Part, base: Path, problems: list[ConfigError]) -> _T | None:
-    """The part as settings, or None with its faults added to `problems`."""
+def _valid(kind: type[_T], part: Part, base: Path, problems: list[ConfigError], absent: list[ConfigError]) -> _T | None:
+    """The part as settings, or None with its faults added to `problems`; secrets that are not there go to `absent`."""
     try:
         return kind.model_validate(part.data, context={"base": base})
     except ValidationError as errors:
+        data = part.data
+        for error in errors.errors(include_url=False, include_input=False):
+            if error["type"] == ABSENT:
+                keys = part.document.nearest((*part.prefix, *error["loc"]))
+                absent.append(part.document.error(keys, error["msg"]))
+                data = _put(data, keys[len(part.prefix) :], STAND_IN)
+        if data is not part.data:
+            return _valid(kind, replace(part, data=data), base, problems, absent)
         tell(
             errors,
             kind,
@@ -202,6 +231,15 @@ def _valid(kind: type[_T], part: Part, base: Path, problems: list[ConfigError]) 
         return None
 
 
+def _put(data: Any, keys: Keys, value: str) -> Any:
+    """A copy of maps and lists with `value` at a key path."""
+    if not keys:
+        return value
+    copy = data.copy()
+    copy[keys[0]] = _put(data[keys[0]], keys[1:], value)
+    return copy
+
+
 def _completed(settings: Settings, base: Path) -> Settings:
     """The settings with a database, a team, and destinations for every team."""
     known = tuple(settings.destinations)
@@ -210,5 +248,7 @@ def _completed(settings: Settings, base: Path) -> Settings:
     for name, team in (settings.teams or {DEFAULT_TEAM: TeamSettings()}).items():
         page = usual if team.page is None else team.page
         teams[name] = team.model_copy(update={"page": page, "digest": page if team.digest is None else team.digest})
-    database = settings.database or DatabaseSettings(url=SecretStr(f"sqlite:///{(base / DATABASE_FILE).resolve()}"))
+    database = settings.database
+    if database is None or is_absent(database.secret):
+        database = DatabaseSettings(url=SecretStr(f"sqlite:///{(base / DATABASE_FILE).resolve()}"))
     return settings.model_copy(update={"teams": teams, "database": database})

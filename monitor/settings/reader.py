@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
+from monitor.settings.absent import Unset
 from monitor.settings.errors import ConfigError, ConfigErrors
 from monitor.settings.interpolation import MissingVariable, interpolate
 
@@ -31,12 +32,16 @@ _TAG = "tag:yaml.org,2002:"
 
 @dataclass(slots=True)
 class Document:
-    """One file: `data` as maps, lists and scalars; `lines` of every key path; `raw`, the text before interpolation."""
+    """One file: `data` as maps, lists and scalars; `lines` of every key path; `raw`, the text before interpolation.
+
+    `unset` says of key paths which environment variable is missing there; `data` has an `Unset` in their place.
+    """
 
     file: str
     data: Any = None
     lines: dict[Keys, int] = field(default_factory=dict)
     raw: dict[Keys, str] = field(default_factory=dict)
+    unset: dict[Keys, str] = field(default_factory=dict)
 
     def line(self, keys: Sequence[str | int]) -> int:
         """The line of a key path (of the key itself in a map), or of the nearest thing around it; 0 in an empty file."""
@@ -61,13 +66,16 @@ class Document:
         return ConfigError(self.file, self.line(keys), tuple(keys), problem)
 
 
-def read(path: Path, environ: Mapping[str, str]) -> Document:
-    """The file's one YAML document. Raises `ConfigErrors`: unreadable, too large, not YAML, a variable that is not set."""
-    return parse(_text(path), str(path), environ)
+def read(path: Path, environ: Mapping[str, str], *, unset: bool = False) -> Document:
+    """The file's one YAML document. Raises `ConfigErrors`: unreadable, too large, not YAML, a variable that is not set.
+
+    With `unset`, variables that are not set are left to the caller, in `Document.unset`.
+    """
+    return parse(_text(path), str(path), environ, unset=unset)
 
 
-def parse(text: str, file: str, environ: Mapping[str, str]) -> Document:
-    """The YAML document in `text`; `file` is its name in errors. Raises `ConfigErrors`."""
+def parse(text: str, file: str, environ: Mapping[str, str], *, unset: bool = False) -> Document:
+    """The YAML document in `text`; `file` is its name in errors; see `read`. Raises `ConfigErrors`."""
     if text.lstrip("\ufeff").lstrip().startswith("%"):
         raise ConfigErrors([ConfigError(file, 1, (), "YAML directives (%...) are not read; the file is YAML 1.2")])
     yaml = YAML(typ="safe", pure=True)
@@ -86,8 +94,9 @@ def parse(text: str, file: str, environ: Mapping[str, str]) -> Document:
     if root is not None:
         builder = _Builder(document, environ)
         document.data = builder.value(root, (), root.start_mark.line + 1)
-        if builder.errors:
-            raise ConfigErrors(builder.errors)
+        missing = [document.error(keys, problem) for keys, problem in document.unset.items()]
+        if builder.errors or (missing and not unset):
+            raise ConfigErrors(sorted([*builder.errors, *missing], key=lambda error: error.line))
     return document
 
 
@@ -181,15 +190,15 @@ class _Builder:
         if tag not in {_TAG + "str", _TAG + "timestamp"}:
             self.refuse(keys, line, "a YAML tag (!...) is not read; only plain data is")
             return None
-        return self.text(text, keys, line) if "${" in text else text
+        return self.text(text, keys) if "${" in text else text
 
-    def text(self, text: str, keys: Keys, line: int) -> str | None:
+    def text(self, text: str, keys: Keys) -> str:
         self.document.raw[keys] = text
         try:
             return interpolate(text, self.environ)
         except MissingVariable as missing:
-            self.refuse(keys, line, str(missing))
-            return None
+            self.document.unset[keys] = str(missing)
+            return Unset(text, str(missing))
 
     def refuse(self, keys: Keys, line: int, problem: str) -> None:
         self.errors.append(ConfigError(self.document.file, line, keys, problem))

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from monitor.settings.absent import ABSENT
 from monitor.settings.quantities import REFUSAL, SENTENCE
 from monitor.settings.reader import Document
 
@@ -117,7 +118,7 @@ def _problem(
         return f"needed; {_about(kind, loc)}"
     if code == "extra_forbidden":
         return later(loc) or _unknown(kind, loc)
-    if code == SENTENCE:
+    if code in {SENTENCE, ABSENT}:
         return str(error["msg"])
     plain = found.strip('"')
     return f"{found} {_allowed(code, context, plain, str(error['msg']))}"
