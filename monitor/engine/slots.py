@@ -178,7 +178,7 @@ class Slots:
         early, end = self._plan.early, slot + self._plan.slot + outcome.within
         shown, organic = apart(memory.pending.between(outcome.name, slot - early, end + 1))
         if organic is not None:
-            organic = of_window(organic, memory.units, slot, slot + self._plan.slot)
+            organic = of_window(organic, memory.units, rows, slot, slot + self._plan.slot)
             memory.counters[f"{outcome.name}.organic"] += len(organic)
         none = cols.no_rows()
         return none if rows is None else self._joined(memory, outcome, slot, rows, shown), none, organic

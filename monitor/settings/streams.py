@@ -302,8 +302,9 @@ class OriginSettings(SettingsType):
     """Which outcomes nothing that was shown brought about: people came by search, directly or from elsewhere.
 
     Such an organic outcome is credited to no prediction and is in no metric. It is counted, with its people, among the labels
-    of those exposed (whom the model has served), in the period of its own time: `training_health` says how much of what
-    the next model is taught the model did not bring about itself.
+    of those exposed whom the model has served by then, in the period of its own time (before a person's first prediction it is
+    none, and `within` has no say): `training_health` says how much of what the next model is taught the model did not bring
+    about itself.
     """
 
     field: FieldPath = Field(description="The field that says where the outcome came from.")

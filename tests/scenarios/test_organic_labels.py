@@ -13,7 +13,7 @@ from monitor.clock import ManualClock
 from monitor.simulate.closed_loop import events
 from monitor.simulate.closed_loop.shape import Mode, Shape
 from monitor.testing import Run
-from tests.scenarios.world import HOUR, Ended, configured, replayed
+from tests.scenarios.world import Ended, configured, replayed
 
 SHAPE = Shape(people=1_200, periods=5, slots=6, holdout=0.2, explored=0, organic=0.3)
 """Nothing is drawn at random, so the health of the next training set is told beside the loop."""
@@ -60,22 +60,39 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     return ended(tmp_path_factory.mktemp("closed"), Mode.CLOSED)
 
 
-def test_every_search_of_an_exposed_person_is_an_organic_label_and_none_is_refused(closed: Ended) -> None:
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """The same events, with clicks that are waited for much longer."""
+    folder = tmp_path_factory.mktemp("patient")
+    plan = configured(folder, model().replace("within: 30m", "within: 12h"))
+    return replayed(plan, world(folder, Mode.CLOSED))
+
+
+def test_every_search_of_an_exposed_person_who_was_served_is_an_organic_label_however_long_clicks_are_waited_for(
+    closed: Ended, patient: Ended
+) -> None:
     stream = [e.value | {"topic": e.topic} for _, due in events.events(5, Mode.CLOSED, SHAPE) for e in due]
     slates = [e for e in stream if e["topic"] == events.SLATES]
-    first = {e["person"]: e["time"] for e in reversed(slates) if e["arm"] == "exposed"}
-    day = events.FIRST_DAY + 2 * events.DAY
-    found = [
+    first: dict[str, int] = {}
+    for e in slates:
+        if e["arm"] == "exposed":
+            first[e["person"]] = min(e["time"], first.get(e["person"], e["time"]))
+    searched = [
         e
         for e in stream
         if e["topic"] == events.CLICKS
         and e["source"] == "search"
-        and day <= e["time"] < day + events.DAY
-        # and the model has served them by the time that the outcome's window is over
-        and first.get(e["person"], events.FIRST_DAY * 2) < e["time"] - e["time"] % (12 * HOUR) + 24 * HOUR
+        and e["person"] in first
+        and first[e["person"]] <= e["time"]
     ]
+    for number in range(3):
+        day = events.FIRST_DAY + number * events.DAY
+        found = [e for e in searched if day <= e["time"] < day + events.DAY]
+        counted = len(found), len({e["person"] for e in found})
+        for each in (closed, patient):
+            told = health(each)[number]
+            assert (told["organic_labels"], told["organic_people"]) == counted
     told = health(closed)[2]
-    assert (told["organic_labels"], told["organic_people"]) == (len(found), len({e["person"] for e in found}))
     served = {e["slate"] for e in slates if e["arm"] == "exposed" and day <= e["time"] < day + events.DAY}
     shown = {(e["slate"], e["item"]) for e in stream if e["topic"] == events.CLICKS and e.get("slate") in served}
     assert told["labels"] == len(shown), "no search is credited to what was shown"
