@@ -18,7 +18,8 @@ Told beside it, over the last `trailing_periods`:
   the noise of small counts pulls it towards 0. It never alarms by itself;
 - the share of exposures that the model itself caused; and where outcomes are read (`labels`), the share of those items that
   brought one, which is what the next model is taught, whose showing the model itself caused. Where organic outcomes are told
-  apart they are labels too, and their share is told, that of random items, and an interval of both (`detectors.taught`).
+  apart they are labels too, and their share is told, that of random items, and an interval of both (`detectors.taught`): in
+  every period that is judged, as its reason.
 
 Where no item says whether it was drawn at random, none of this can be computed, and that is what is told.
 
@@ -285,6 +286,8 @@ def _tell(
             f"the next model's training data {word}: {share:.2%} of what exposed people are shown, at least "
             f"{p.page_if_explored_below:.2%} are wanted; {starvation(detail)}"
         )
+    elif known:
+        reason = taught.in_words(detail)
     return Evidence(
         mode=periods.MODES[after.mode[row]],
         standing=standing,

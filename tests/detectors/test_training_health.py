@@ -165,7 +165,8 @@ def told_of(periods: list[list[Columns]], p: TrainingHealthParams) -> Evidence:
 def test_labels_that_no_showing_brought_about_are_told_with_their_people_and_what_is_left_is_the_models() -> None:
     p, rng, held, runs = TrainingHealthParams(labels=True, trailing_periods=2), np.random.default_rng(9), 0, 40
     for _ in range(runs):
-        told = told_of([with_organic(rng, 0.2), with_organic(rng, 0.1), with_organic(rng, 0.1)], p).detail
+        evidence = told_of([with_organic(rng, 0.2), with_organic(rng, 0.1), with_organic(rng, 0.1)], p)
+        told = evidence.detail
         bounds = told["not_by_the_model"]
         held += bounds["low"] <= 0.1 + 0.9 * 0.05 <= bounds["high"]
     assert held / runs >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / runs)
@@ -176,6 +177,7 @@ def test_labels_that_no_showing_brought_about_are_told_with_their_people_and_wha
     assert told["organic_share"] == pytest.approx(0.1, abs=0.02)  # the first period is no longer trained on
     assert told["exploration_share"] == pytest.approx(0.9 * 0.05, abs=0.01)
     assert told["labels_caused_by_the_model"] == 1.0 - bounds["share"]
+    assert (evidence.crossing, evidence.reason) == (Crossing.NONE, taught.in_words(told)), "in peace too"
     assert 150 < told["organic_people"] <= 300
     assert 850 < told["people"] <= 1_000
 
@@ -201,6 +203,7 @@ def test_without_origins_nothing_is_told_of_them_and_an_open_window_of_before_go
     (now, before) = (DETECTOR.close([p], DETECTOR.start([p]), [each], tick) for each in (a, again))
     assert now[1] == before[1]
     assert now[0].trail[0] == before[0].trail[0]
+    assert now[1][0].reason == ""
     assert now[1][0].detail.keys().isdisjoint({"organic_share", "exploration_share", "not_by_the_model"})
     with pytest.raises(snapshot.SnapshotError, match="not a Shown"):
         snapshot.unpack_record(Shown, snapshot.pack({"items": a.items}))

@@ -13,6 +13,7 @@ from monitor.clock import ManualClock
 from monitor.simulate.closed_loop import events
 from monitor.simulate.closed_loop.shape import Mode, Shape
 from monitor.testing import Run
+from monitor.web import overview
 from tests.scenarios.world import Ended, configured, replayed
 
 SHAPE = Shape(people=1_200, periods=5, slots=6, holdout=0.2, explored=0, organic=0.3)
@@ -109,6 +110,13 @@ def test_the_organic_share_falls_and_the_message_says_who_brought_about_what_is_
     text = "\n".join(n.text for n in closed.messages(alert))
     assert " labels the model itself caused " in text
     assert " are organic (" in text
+
+
+def test_the_row_of_a_status_says_it_whether_an_alert_is_open_or_not(closed: Ended) -> None:
+    for found in [f for f in closed.told.findings if f.watch == "training_health"][1:]:
+        told = found.evidence.detail
+        said = f"{told['organic_share']:.1%} are organic ({told['organic_people']:,} of {told['people']:,} people"
+        assert said in overview.row("training_health", found, None).reason
 
 
 def test_a_run_in_other_turns_that_forgets_everything_after_each_tells_the_same(closed: Ended, tmp_path: Path) -> None:
