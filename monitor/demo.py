@@ -96,7 +96,7 @@ def tell(
         store,
         clock,
         on_step=heard,
-        limits=TurnLimits(records=25_000, milliseconds=60_000),
+        limits=TurnLimits(records=25_000),
     )
     lines.close()
     return story

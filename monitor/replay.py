@@ -45,22 +45,31 @@ def run(
 
 
 class Lines:
-    """Writes `findings.jsonl` and `alerts.jsonl` into a folder, one object a line, as steps are committed."""
+    """Writes `findings.jsonl` and `alerts.jsonl` into a folder, one object a line, when it is closed.
+
+    Findings stand in the order of their end, then of their watch; alerts, each in its last state, in the order in which they
+    opened. So the files do not depend on how the records were cut into turns.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.findings = (folder / "findings.jsonl").open("wb")
-        self.alerts = (folder / "alerts.jsonl").open("wb")
+        self._findings = (folder / "findings.jsonl").open("wb")
+        self._alerts = (folder / "alerts.jsonl").open("wb")
+        self.findings: list[Finding] = []
+        self.alerts: dict[str, Alert] = {}
 
     def __call__(self, _memory: ModelMemory, step: Step) -> None:
         """A committed step."""
-        self.findings.writelines(as_line(f) for f in step.findings)
-        self.alerts.writelines(as_line(a) for a in step.alerts)
+        self.findings += step.findings
+        self.alerts |= {a.id: a for a in step.alerts}
 
     def close(self) -> None:
-        """Finish the files."""
-        self.findings.close()
-        self.alerts.close()
+        """Write and finish the files."""
+        found = sorted((f.end, f.watch, f.model, as_line(f)) for f in self.findings)
+        told = sorted((a.opened_at, a.id, as_line(a)) for a in self.alerts.values())
+        for file, lines in ((self._findings, found), (self._alerts, told)):
+            file.writelines(line for *_, line in lines)
+            file.close()
 
 
 def as_line(what: Finding | Alert) -> bytes:

@@ -18,7 +18,7 @@ from monitor.store.protocols import Command, Lease, StateStore, Step
 
 @dataclass(frozen=True, slots=True)
 class TurnLimits:
-    """When a turn ends: after so many records or so long (ms), whichever comes first.
+    """When a turn ends: after so many records or so long (ms), whichever comes first; a replay's only after so many records.
 
     poll_records    records asked for in one poll.
     waiting_rows    above this many waiting rows, partitions that run ahead of the slowest one are paused.
@@ -45,7 +45,8 @@ class _Seen:
 class ModelTurns:
     """Runs the turns of one model. Not thread-safe.
 
-    `replay`: nobody waits for a finite source, so a partition at its end is idle at once, and time is the events' own.
+    `replay`: nobody waits for a finite source, so a partition at its end is idle at once, time is the events' own, and turns
+    are as long on every machine.
     `on_step` hears of every committed step, with the seconds the commit took.
     """
 
@@ -171,7 +172,7 @@ class ModelTurns:
                     self._seen.stamped[block.source] = int(block.timestamps[-1])
             for source in self.engine.ingest(memory, blocks, self._received):
                 self._seen.rows_at[source] = now
-            if not blocks or now >= ends:
+            if not blocks or (now >= ends and not self.replay):
                 break
         return memory.turn.records
 

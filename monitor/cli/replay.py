@@ -54,17 +54,13 @@ def replay(
     with writing(to):
         lines = replaying.Lines(to)
     plans = [p for p in read.plans.models if p.topics() & set(topics)]
-    findings, opened = 0, set[str]()
     counted: dict[str, Mapping[str, int]] = {}
     refused: dict[str, Reject] = {}
     with progress_bar() as progress:
         task = progress.add_task("replaying", total=None)
 
         def heard(memory: ModelMemory, step: Step) -> None:
-            nonlocal findings
             lines(memory, step)
-            findings += len(step.findings)
-            opened.update(a.id for a in step.alerts if a.phase is not Phase.PENDING)
             counted[step.model] = memory.counters
             for reject in step.rejects:
                 refused.setdefault(reject.topic, reject)
@@ -79,8 +75,11 @@ def replay(
             raise typer.Exit(EXIT_FAULT) from None
         finally:
             lines.close()
+    opened = sum(a.phase is not Phase.PENDING for a in lines.alerts.values())
     out.print(
-        Text(f"{findings:,} finding(s) and {len(opened):,} alert(s): {to / 'findings.jsonl'}, {to / 'alerts.jsonl'}")
+        Text(
+            f"{len(lines.findings):,} finding(s) and {opened:,} alert(s): {to / 'findings.jsonl'}, {to / 'alerts.jsonl'}"
+        )
     )
     unused = _tell_use(plans, counted, refused)
     for section in house.overview(store, plans, clock).models:

@@ -8,13 +8,16 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
+from monitor import replay as replaying
 from monitor.alerting.alert import Alert
 from monitor.cli import cli
 from monitor.clock import ManualClock
 from monitor.engine import Engine
 from monitor.ingest.mapping import PREDICTIONS
 from monitor.ingest.via_memory import MemorySource
+from monitor.memory import ModelMemory
 from monitor.store import codec
+from monitor.store.protocols import Step
 from monitor.store.via_memory import MemoryStore
 from monitor.testing import Told, told
 from monitor.turns import ModelTurns, TurnLimits
@@ -93,3 +96,40 @@ def test_nothing_is_sent_unless_asked(tmp_path: Path) -> None:
         _, alerts = replay(tmp_path, here)
         assert len(alerts) > 5
         assert receiver.received == []
+
+
+class SlowMachine(ManualClock):
+    """A second passes between any two looks at the clock."""
+
+    def now(self) -> int:
+        """A second after the last look."""
+        self.time += 1_000
+        return self.time
+
+
+def test_the_files_are_the_same_however_fast_the_machine_and_long_the_turns(tmp_path: Path) -> None:
+    plan = configured(tmp_path, CONFIG, "")
+    held = contents(shop_events())
+    records = sum(len(each) for each in held.values())
+    wrote: dict[str, tuple[bytes, ...]] = {}
+    limits = {"slow": TurnLimits(poll_records=500), "fast": TurnLimits(), "short": TurnLimits(records=1_000)}
+    for name, limit in limits.items():
+        clock = SlowMachine() if name == "slow" else ManualClock()
+        lines, steps = replaying.Lines(tmp_path / name), 0
+
+        def heard(memory: ModelMemory, step: Step, lines: replaying.Lines = lines) -> None:
+            nonlocal steps
+            lines(memory, step)
+            steps += 1
+
+        replaying.run([plan], {plan.model: MemorySource(held)}, MemoryStore(clock), clock, on_step=heard, limits=limit)
+        lines.close()
+        wrote[name] = tuple((tmp_path / name / f"{what}.jsonl").read_bytes() for what in ("findings", "alerts"))
+        assert (steps > 5) == (name == "short"), f"{steps} turns for {records} records"
+    assert wrote["slow"] == wrote["fast"] == wrote["short"]
+    findings, alerts = (each.splitlines() for each in wrote["fast"])
+    order = [(f.end, f.watch) for f in (msgspec.json.decode(line, type=Finding) for line in findings)]
+    assert len(order) > 300
+    assert order == sorted(order)
+    ids = [msgspec.json.decode(line, type=Alert).id for line in alerts]
+    assert len(ids) == len(set(ids)) > 5
