@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from detectors import taught
 from detectors.evidence import Crossing, Evidence, Interval, Mode, Standing
 from monitor.alerting.alert import Alert, Kind, Phase, Severity
 from monitor.alerting.part import HARM, Part, part, stored
@@ -247,6 +248,8 @@ def _finding(
         detail["left"] = sorted(left)
     if parts and closing.remedies:
         detail["remedies"] = list(closing.remedies)
+    if parts and (learned := _learned(closing, parts)) is not None:
+        detail["learned"] = learned
     bounded = first is not None and first.low is not None and first.high is not None
     return Finding(
         model=closing.model,
@@ -275,6 +278,15 @@ def _finding(
         origin=next((o for o in _ORIGINS if any(p.origin is o for p in parts)), Origin.UNKNOWN),
         origin_reason=next((p.origin_reason for o in _ORIGINS for p in parts if p.origin is o and p.origin_reason), ""),
     )
+
+
+def _learned(closing: Closing, parts: Sequence[Part]) -> dict[str, Any] | None:
+    """Who brought about the labels that the next model is taught, and up to when, by a watch that is no part; a part says it itself."""
+    listed = {p.watch for p in parts}
+    for watch, finding in sorted(closing.newest.items()):
+        if watch not in listed and (words := taught.in_words(finding.evidence.detail)):
+            return {"words": words, "to": finding.end}
+    return None
 
 
 def _sentence(trends: Sequence[Trend], parts: Sequence[Part]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -88,6 +89,7 @@ def composed(
     remedies: tuple[str, ...] = (),
     ended: tuple[str, ...] = (),
     reads: tuple[Read, ...] | list[Read] = (READ,),
+    newest: Mapping[str, Finding] | None = None,
 ) -> Composed:
     closing = Closing(
         model="feed",
@@ -95,7 +97,7 @@ def composed(
         start=3 * DAY,
         now=now,
         alerts={a.watch: a for a in alerts},
-        newest={} if read is None else {"clicks.engagement": read},
+        newest=dict(newest or {}) | ({} if read is None else {"clicks.engagement": read}),
         standings={"concentration": "watching/ok/none"},
         spoke=frozenset(a.watch for a in alerts) if spoke is None else frozenset(spoke),
         ended=frozenset(ended),
@@ -350,23 +352,37 @@ def test_the_message_has_both_halves_sizes_people_and_honest_words() -> None:
     assert "Harm" not in text
 
 
+LABELS: dict[str, Any] = {
+    "all_labels": 2_000,
+    "people": 900,
+    "organic_people": 80,
+    "organic_share": 0.05,
+    "exploration_share": 0.0,
+    "not_by_the_model": {"low": 0.04, "high": 0.06},
+    "labels_caused_by_the_model": 0.95,
+}
+
+
 def test_a_part_that_knows_who_brought_about_the_labels_says_so_and_others_keep_no_room_for_it() -> None:
-    told: dict[str, Any] = {
-        "all_labels": 2_000,
-        "people": 900,
-        "organic_people": 80,
-        "organic_share": 0.05,
-        "exploration_share": 0.0,
-    }
-    told |= {"not_by_the_model": {"low": 0.04, "high": 0.06}, "labels_caused_by_the_model": 0.95}
     floor = alert("training_health")
     found = msgspec.structs.replace(
-        floor.finding, evidence=msgspec.structs.replace(floor.finding.evidence, detail=told)
+        floor.finding, evidence=msgspec.structs.replace(floor.finding.evidence, detail=LABELS)
     )
     made = composed(NARROW, msgspec.structs.replace(floor, finding=found, first=found))
     _, text = sent(made)
     assert "(training_health); of 2,000 labels the model itself caused 95.0% [94.0% to 96.0%]" in text
     assert [("labels" in part) for part in made.finding.evidence.detail["parts"]] == [False, True]
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_who_brought_about_the_labels_is_said_once_also_where_the_training_set_is_well(*, listed: bool) -> None:
+    well = finding("training_health", "training_health", mode=Mode.WATCHING, detail=LABELS)
+    parts = (NARROW, alert("training_health")) if listed else (NARROW,)
+    _, text = sent(composed(*parts, newest={"training_health": well}))
+    assert text.count(" labels the model itself caused ") == 1
+    line = "*Learned from next* (period to 05 Jan 1970 00:00 UTC): of 2,000 labels the model itself caused 95.0% "
+    assert (line in text) is not listed
+    assert "Learned from next" not in sent(composed(*parts))[1]
 
 
 def test_only_divergence_is_called_harm() -> None:
