@@ -41,6 +41,8 @@ from monitor.web.overview import ModelSection, Overview, section
 
 _SHORTEST_PART = 16
 VERSION = version("loopwatch")
+NOBODY = "nobody"
+"""Name of the destination that `with_somebody_to_tell` adds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +100,22 @@ def read_config(path: Path, *, without_secrets: bool = False) -> Config:
 
     With `without_secrets`, secrets that are not there are told in `loaded.absent`, and nothing can be sent there.
     """
-    loaded = settings.load(path, without_secrets=without_secrets)
+    return _compiled(settings.load(path, without_secrets=without_secrets))
+
+
+def _compiled(loaded: settings.Loaded) -> Config:
     kafka = loaded.settings.kafka
     return Config(loaded, compile_plans(loaded, topic_prefix=kafka.topic_prefix if kafka is not None else ""))
+
+
+def with_somebody_to_tell(config: Config) -> Config:
+    """The config, with one destination for teams that have none: to show their messages, as nothing can be sent there."""
+    given = config.loaded.settings
+    teams = {
+        name: team if team.page or team.digest else team.model_copy(update={"page": (NOBODY,), "digest": (NOBODY,)})
+        for name, team in given.teams.items()
+    }
+    return _compiled(replace(config.loaded, settings=given.model_copy(update={"teams": teams})))
 
 
 def open_store(url: str, clock: Clock) -> SqlStore:

@@ -23,6 +23,7 @@ from monitor.cli.terminal import (
     panel,
     progress_bar,
     read_config,
+    warn,
     writing,
 )
 from monitor.clock import SystemClock
@@ -46,14 +47,16 @@ def replay(
     ),
     send: Annotated[bool, typer.Option("--send", help="Send the messages, too. Otherwise nothing is sent.")] = False,
 ) -> None:
-    """Run the same engine over files. Keeps no state, and sends nothing unless told."""
+    """Run the same engine over files, and show what would be told. Keeps no state, and sends nothing unless told to."""
     read = read_config(config)
+    warn(read)
     topics = topics_of(files, read.plans.models)
     clock = SystemClock()
     store = house.memory_store(clock)
     with writing(to):
         lines = replaying.Lines(to)
-    plans = [p for p in read.plans.models if p.topics() & set(topics)]
+    heard_by = read if send else house.with_somebody_to_tell(read)
+    plans = [p for p in heard_by.plans.models if p.topics() & set(topics)]
     counted: dict[str, Mapping[str, int]] = {}
     refused: dict[str, Reject] = {}
     with progress_bar() as progress:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from monitor import replay as replaying
 from monitor.alerting.alert import Alert
@@ -53,16 +53,22 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> tuple[Told, int]:
     return told(store, plan.model), turns.memory.lanes[PREDICTIONS]
 
 
-def replay(folder: Path, shared: str = CONFIG) -> tuple[list[Finding], dict[str, Alert]]:
-    """The recorded stream through the command line; findings, and the last state of every alert."""
+def command(folder: Path, shared: str) -> Result:
+    """The recorded stream through the command line."""
     configured(folder, shared, "")
     lines: dict[tuple[str, int], list[bytes]] = {}
     for _, (topic, partition), body in shop_events():
         lines.setdefault((topic, partition), []).append(body)
     words = ["replay", "--config", str(folder / "loopwatch.yaml"), "--out", str(folder / "out")]
     words += [f"{t}={written(folder, f'{t}-{p}', bodies)}" for (t, p), bodies in sorted(lines.items())]
-    result = CliRunner().invoke(cli, words)
+    result = CliRunner(env={"TERM": "dumb"}).invoke(cli, words)
     assert result.exit_code == 0, result.output
+    return result
+
+
+def replay(folder: Path, shared: str = CONFIG) -> tuple[list[Finding], dict[str, Alert]]:
+    """What the command wrote: findings, and every alert."""
+    command(folder, shared)
     findings = [
         msgspec.json.decode(line, type=Finding)
         for line in (folder / "out" / "findings.jsonl").read_bytes().splitlines()
@@ -93,9 +99,20 @@ def test_nothing_is_sent_unless_asked(tmp_path: Path) -> None:
         here = CONFIG.replace("localhost:1/", f"127.0.0.1:{receiver.port}/").replace(
             "localhost:2/", f"127.0.0.1:{receiver.port}/"
         )
-        _, alerts = replay(tmp_path, here)
-        assert len(alerts) > 5
+        heard = command(tmp_path, here)
+        assert heard.stdout.count("╭") > 5
         assert receiver.received == []
+    assert "nobody is told" not in heard.stderr
+    unheard = command(
+        tmp_path, "\n".join(line for line in CONFIG.splitlines() if not line.startswith(("notify", "teams")))
+    )
+    assert "shop: team default has no destination, so nobody is told what " in unheard.stderr
+    assert frames(unheard) == frames(heard), "a replay shows what would be told, if somebody were"
+
+
+def frames(done: Result) -> list[str]:
+    """The lines of the messages that were shown."""
+    return [line for line in done.stdout.splitlines() if line.startswith(("╭", "│", "╰"))]
 
 
 class SlowMachine(ManualClock):
