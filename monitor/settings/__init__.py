@@ -4,7 +4,7 @@ from monitor.settings.errors import ConfigError, ConfigErrors
 from monitor.settings.loading import Loaded, load
 from monitor.settings.mappings import columns, mappings
 from monitor.settings.model import ModelSettings
-from monitor.settings.reference import json_schema, reference_markdown
+from monitor.settings.reference import NoSuchKey, json_schema, reference_markdown, reference_part
 from monitor.settings.service import Settings
 
 __all__ = [
@@ -12,10 +12,12 @@ __all__ = [
     "ConfigErrors",
     "Loaded",
     "ModelSettings",
+    "NoSuchKey",
     "Settings",
     "columns",
     "json_schema",
     "load",
     "mappings",
     "reference_markdown",
+    "reference_part",
 ]

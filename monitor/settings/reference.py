@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
@@ -13,6 +16,7 @@ from monitor.settings.model import ModelSettings
 from monitor.settings.service import Settings
 
 _REF = "#/$defs/"
+_NEAR = 6
 _LIMITS = {
     "minimum": "at least",
     "exclusiveMinimum": "more than",
@@ -94,16 +98,81 @@ def reference_markdown() -> str:
     return "\n".join([head, *sections])
 
 
+class NoSuchKey(LookupError):
+    """The config has no such key; `near` are names that may be meant."""
+
+    def __init__(self, key: str, near: list[str]) -> None:
+        self.near = near
+        super().__init__(key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """One key of the config: the section it stands in, and what is allowed there."""
+
+    name: str
+    owner: dict[str, Any]
+    schema: dict[str, Any]
+
+
+def reference_part(key: str) -> str:
+    """The part of the reference on one key, or on one section by its name; a name of a user's own may stand within the key.
+
+    `outcomes.origin` and `outcomes.click.origin` are the same. Raises `NoSuchKey`.
+    """
+    definitions: dict[str, Any] = json_schema()["$defs"]
+    keys = {path: each for root in ("ModelSettings", "Settings") for path, each in _keys(definitions, root)}
+    sections = {name.lower(): name for name, schema in definitions.items() if "properties" in schema}
+    words = key.split(".")
+    spelled = [key, *(".".join(words[:i] + words[i + 1 :]) for i in range(1, len(words) - 1))]
+    found = next((path for path in spelled if path in keys), None)
+    if found is not None:
+        each = keys[found]
+        table = _table({each.name: each.schema}, set(each.owner.get("required", [])), definitions)
+        inner = [_section(name, definitions[name], definitions) for name in _types(each.schema, definitions)]
+        return "\n".join([f"# {found}", "", *table, "", *inner])
+    named = next((sections[name] for name in (key.lower(), f"detector.{key}".lower()) if name in sections), None)
+    if named is None:
+        ending = [path for path in keys if path.rpartition(".")[2] == words[-1]]
+        close = difflib.get_close_matches(key, [*keys, *sections.values()], n=_NEAR, cutoff=0.6)
+        raise NoSuchKey(key, list(dict.fromkeys([*ending, *close]))[:_NEAR])
+    return _section(named, definitions[named], definitions)
+
+
+def _keys(
+    definitions: dict[str, Any], name: str, before: str = "", above: tuple[str, ...] = ()
+) -> Iterator[tuple[str, _Key]]:
+    """Every dotted key below a section; a section within itself is not entered again."""
+    for key, schema in definitions[name]["properties"].items():
+        yield before + key, _Key(key, definitions[name], schema)
+        for inner in _types(schema, definitions):
+            if inner not in (*above, name, "ModelSettings"):
+                yield from _keys(definitions, inner, f"{before}{key}.", (*above, name))
+
+
+def _types(schema: dict[str, Any], definitions: dict[str, Any]) -> list[str]:
+    """The sections that say what a value may be, in itself or in its list or map."""
+    name = str(schema.get("$ref", "")).removeprefix(_REF)
+    if name:
+        return [name] if "properties" in definitions[name] else _types(definitions[name], definitions)
+    inner = [o for u in ("anyOf", "oneOf", "allOf") for o in schema.get(u, ())]
+    inner += [each for each in (schema.get("items"), _values(schema)) if isinstance(each, dict)]
+    return list(dict.fromkeys(name for each in inner for name in _types(each, definitions)))
+
+
 def _section(name: str, schema: dict[str, Any], definitions: dict[str, Any]) -> str:
-    required = set(schema.get("required", []))
+    text = re.sub(r"\s+", " ", schema.get("description", "")).strip()
+    table = _table(schema["properties"], set(schema.get("required", [])), definitions)
+    return "\n".join([f"## {name}", "", text, "", *table, ""])
+
+
+def _table(properties: dict[str, Any], required: set[str], definitions: dict[str, Any]) -> list[str]:
     rows = [
         f"| `{key}` | {_cell(_allowed(value, definitions))} | {_default(key, value, required)} | "
         f"{_cell(_meaning(value, definitions))} |"
-        for key, value in schema["properties"].items()
+        for key, value in properties.items()
     ]
-    text = re.sub(r"\s+", " ", schema.get("description", "")).strip()
-    table = ["| key | allowed | default | meaning |", "|---|---|---|---|", *rows]
-    return "\n".join([f"## {name}", "", text, "", *table, ""])
+    return ["| key | allowed | default | meaning |", "|---|---|---|---|", *rows]
 
 
 def _meaning(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
