@@ -59,7 +59,9 @@ def _told(alert: Alert, context: Context) -> list[str]:
     if len(risk) > _SHOWN:
         lines.append(f"and {len(risk) - _SHOWN} more: `loopwatch status`")
     if learned := evidence.detail.get("learned"):
-        lines.append(f"*Learned from next* (period to {moment(learned['to'])}): {escape(learned['words'], 250)}.")
+        lines.append(
+            f"*What the next model learns from* (period to {moment(learned['to'])}): {escape(learned['words'], 250)}."
+        )
     lines.append(f"*Likely origin: {_origin(alert)}*")
     lines.append(f"*Changed near then:* {changes(context)}")
     unknown = "how long the harm lasts" if harm else "whether people are worse off: none of these measures quality"

@@ -380,9 +380,9 @@ def test_who_brought_about_the_labels_is_said_once_also_where_the_training_set_i
     parts = (NARROW, alert("training_health")) if listed else (NARROW,)
     _, text = sent(composed(*parts, newest={"training_health": well}))
     assert text.count(" labels the model itself caused ") == 1
-    line = "*Learned from next* (period to 05 Jan 1970 00:00 UTC): of 2,000 labels the model itself caused 95.0% "
+    line = "*What the next model learns from* (period to 05 Jan 1970 00:00 UTC): of 2,000 labels the model itself caused 95.0% "
     assert (line in text) is not listed
-    assert "Learned from next" not in sent(composed(*parts))[1]
+    assert "What the next model learns from" not in sent(composed(*parts))[1]
 
 
 def test_only_divergence_is_called_harm() -> None:
