@@ -1,14 +1,19 @@
-"""How a model's watches stand, as a table that a terminal of 80 columns shows whole."""
+"""How a model's watches stand, and what one of them last found: tables that a terminal of 80 columns shows whole."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from monitor.alerting.words import moment
+from detectors.evidence import Crossing, Evidence, Mode
+from monitor.alerting.words import moment, number
+from monitor.watch.finding import Finding
 from monitor.web.overview import ModelSection, State, WatchRow
 
+_LOUD = frozenset({Crossing.WARN, Crossing.PAGE, Crossing.CRITICAL})
 _COLOUR = {State.OK: "green", State.FIRING: "bold red", State.PENDING: "yellow", State.RESOLVED: "green"}
 
 
@@ -28,6 +33,42 @@ def standing(section: ModelSection, watch: str = "") -> Table:
                 Text(_known(row)),
             )
     return table
+
+
+def last_findings(model: str, watch: str, findings: Sequence[Finding]) -> Table:
+    """A row a finding, in the order given: when its window ended, whether it could be judged, how much, of how many, and why."""
+    table = Table(
+        title=Text(f"{model}, what {watch} last found, by the end of its window (UTC)"),
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        collapse_padding=True,
+    )
+    for name in ("end", "standing", "effect", "interval", "n", "reason"):
+        table.add_column(name, overflow="fold", no_wrap=name in {"end", "standing", "n"})
+    for finding in findings:
+        evidence = finding.evidence
+        table.add_row(
+            Text("\n".join(moment(finding.end).removesuffix(" UTC").rsplit(maxsplit=1))),
+            Text(_standing(evidence), style="bold red" if evidence.crossing in _LOUD else ""),
+            Text("" if evidence.effect is None else f"{number(evidence.effect, sign=True)} {evidence.unit}".rstrip()),
+            Text(_interval(evidence)),
+            Text("\n".join(f"{arm} {n:,}" for arm, n in evidence.n.items())),
+            Text("; ".join(part for part in (evidence.reason, finding.origin_reason, *finding.missing) if part)),
+        )
+    return table
+
+
+def _standing(evidence: Evidence) -> str:
+    said = str(evidence.standing).replace("_", " ")
+    if evidence.mode is not Mode.WATCHING:
+        said += f"\n{evidence.mode}"
+    return said if evidence.crossing is Crossing.NONE else f"{said}: {evidence.crossing}"
+
+
+def _interval(evidence: Evidence) -> str:
+    if evidence.interval is None:
+        return ""
+    return f"{number(evidence.interval.low, sign=True)} to {number(evidence.interval.high, sign=True)}"
 
 
 def _known(row: WatchRow) -> str:

@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from monitor import app as house
-from monitor.cli.standing import standing
+from monitor.cli.standing import last_findings, standing
 from monitor.cli.terminal import (
     DEFAULT_CONFIG,
     EXIT_AWAY,
@@ -25,12 +25,14 @@ from monitor.clock import SystemClock
 from monitor.store.protocols import StoreError
 from monitor.web.overview import State
 
+_LAST = 10
+
 
 def status(
     config: ConfigPath = DEFAULT_CONFIG,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     model: Annotated[str, typer.Option(help="Only this model.")] = "",
-    watch: Annotated[str, typer.Option(help="Only this watch, with its last findings.")] = "",
+    watch: Annotated[str, typer.Option(help="Only this watch, with its last ten findings.")] = "",
 ) -> None:
     """How every watch stands. Exit code 1 if an alert is firing."""
     read = read_config(config)
@@ -47,7 +49,7 @@ def status(
         store = house.look_into(read.database, SystemClock())
         view = house.overview(store, plans, SystemClock())
         details = {p.model: store.status(p.model) for p in plans}
-        findings = [f for p in plans for f in store.findings(p.model, watch, limit=10)] if watch else []
+        found = {p.model: store.findings(p.model, watch, limit=_LAST) for p in plans} if watch else {}
         begun = set(store.models())
         store.close()
     except StoreError as error:
@@ -60,11 +62,14 @@ def status(
         )
     firing = any(r.state is State.FIRING for _, rows in sections for r in rows)
     if as_json:
+        findings = [f for own in found.values() for f in own]
         body = {s.model: {"watches": rows, "store": details[s.model]} for s, rows in sections}
         sys.stdout.buffer.write(msgspec.json.encode({"models": body, "findings": findings}, enc_hook=str) + b"\n")
     else:
         for section, _ in sections:
             out.print(standing(section, watch))
-        for finding in findings:
-            out.print(Text(msgspec.json.encode(finding).decode()), soft_wrap=True)
+        for name, own in found.items():
+            if own:
+                out.print(last_findings(name, watch, own))
+                out.print("every figure of them: --json")
     raise typer.Exit(EXIT_FAULT if firing else 0)

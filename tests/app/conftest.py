@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from monitor import demo
 from monitor.cli import cli
+from monitor.cli.terminal import out
 from monitor.simulate import open_bandit
 from tests.servers.webhook import Webhook, webhook
 
@@ -43,7 +44,11 @@ class CommandLine:
         words = [str(a) for a in arguments]
         if words[0] not in ("config", "demo", "simulate") and "--config" not in words:
             words += ["--config", str(self.config)]
-        return CliRunner(env={"COLUMNS": str(columns), "TERM": "dumb"}).invoke(cli, words)
+        before, out.width = out.width, columns
+        try:
+            return CliRunner(env={"TERM": "dumb"}).invoke(cli, words)
+        finally:
+            out.width = before
 
 
 @pytest.fixture
