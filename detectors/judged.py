@@ -46,7 +46,7 @@ def judged(detector: str, prep: Any, rows: Columns) -> Judged | None:
     return reader(prep, rows)
 
 
-def _value(prep: Any, rows: Columns) -> Judged | None:  # noqa: ARG001 - as the others
+def _value(_prep: Any, rows: Columns) -> Judged | None:
     return Judged(("",), rows.numbers("value")[:, None]) if "value" in rows.fields else None
 
 
@@ -124,7 +124,7 @@ def _gap(prep: Any, rows: Columns) -> Judged | None:
     return Judged(("",), (rows.numbers("value") - rows.numbers(prep.prediction))[:, None], voting=True)
 
 
-def _count(prep: Any, rows: Columns) -> Judged | None:  # noqa: ARG001 - as the others
+def _count(_prep: Any, rows: Columns) -> Judged | None:
     return Judged(("",), np.ones((len(rows), 1)), counted=True)
 
 

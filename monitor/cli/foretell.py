@@ -66,12 +66,12 @@ def tell(read: house.Config, plan: ModelPlan, traffic: Traffic | None, events: f
         store = None
         err.print(Text(str(error)))
     told, silent = False, dict[str, list[str]]()
-    for watch in plan.watches:
-        findings = [] if store is None else store.findings(plan.model, watch.key, limit=_FINDINGS)
-        pace = traffic.pace(watch) if traffic is not None else reach.seen(findings)
+    for planned in plan.watches:
+        findings = [] if store is None else store.findings(plan.model, planned.key, limit=_FINDINGS)
+        pace = traffic.pace(planned) if traffic is not None else reach.seen(findings)
         if pace is None:
             continue
-        watch, level = at_its_level(plan, watch, findings)  # noqa: PLW2901  # told as it is tested
+        watch, level = at_its_level(plan, planned, findings)
         found = reach.reach(watch, pace)
         if found.unknown:
             silent.setdefault(found.unknown, []).append(watch.key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ class SourceWithGaps(Source, Protocol):
     def gaps(self) -> Sequence[Gap]: ...
 
 
-class Bench:
+class Bench(ABC):
     """Fills one topic and makes sources that read it from the start; `topic` is named by the bench."""
 
     topic = "events"
@@ -39,11 +40,13 @@ class Bench:
     def __init__(self) -> None:
         self.opened: list[Source] = []
 
+    @abstractmethod
     def fill(self, *partitions: Sequence[bytes]) -> None:
-        raise NotImplementedError
+        """Write these values into the topic, a sequence a partition."""
 
+    @abstractmethod
     def make(self) -> SourceWithPositions:
-        raise NotImplementedError
+        """A source of the topic."""
 
     def open(self) -> SourceWithPositions:
         source = self.make()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.settings import ModelSettings, load
+from monitor.watch import kinds
 from monitor.watch.compile import Plans, compile_plans
 from monitor.watch.plan import ModelPlan, WatchPlan
 
@@ -54,3 +55,15 @@ def watches(made: ModelPlan) -> dict[str, WatchPlan]:
 def faults(directory: Path, **changes: Any) -> list[str]:
     """`line: key.path: problem` of every fault, without the file."""
     return [f.sentence.partition("loopwatch.yaml:")[2] for f in plans(directory, model(**changes)).faults]
+
+
+def got(**changes: Any) -> dict[str, kinds.Wanted]:
+    return {w.key: w for w in kinds.watches_of(settings(**changes)).watches}
+
+
+def missing(**changes: Any) -> dict[str, str]:
+    return kinds.watches_of(settings(**changes)).missing
+
+
+def predictions(**more: Any) -> dict[str, Any]:
+    return {**FEED["predictions"], **more}

@@ -10,26 +10,15 @@ from detectors.cohort_block import CohortBlockParams
 from detectors.cohort_bounded import CohortBoundedParams
 from detectors.cohort_quantile import CohortQuantileParams
 from detectors.columns import Cohort
-from detectors.concentration import ConcentrationParams
 from detectors.divergence import DivergenceParams
 from detectors.loop_gain.detector import LoopGainParams
 from detectors.missing_rate import MissingRateParams
-from detectors.propensity_check import PropensityCheckParams
 from detectors.sample_ratio import SampleRatioParams
 from detectors.sample_ratio_by_group import SampleRatioByGroupParams
 from monitor.watch import kinds
-from monitor.watch.refusals import refusals
-from tests.watch.configs import FEED, settings
+from tests.watch.configs import FEED, got, missing, predictions, settings
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
-
-
-def got(**changes: Any) -> dict[str, kinds.Wanted]:
-    return {w.key: w for w in kinds.watches_of(settings(**changes)).watches}
-
-
-def missing(**changes: Any) -> dict[str, str]:
-    return kinds.watches_of(settings(**changes)).missing
 
 
 UNMARKED = "predictions.items.explored is not mapped: whether an item was drawn at random"
@@ -48,10 +37,6 @@ UNPAIRED = "needs a metric with as: engagement and one with as: quality, both wi
 
 NO_QUALITY = "no metric says `as: quality`, so nobody can tell what feedback buys"
 NO_ENGAGEMENT = "no metric says `as: engagement`, so nobody can tell whether it is green"
-
-
-def predictions(**more: Any) -> dict[str, Any]:
-    return {**FEED["predictions"], **more}
 
 
 def test_a_recommender_with_a_holdout_brings_its_cohorts_metrics_narrowing_silence_and_rejects() -> None:
@@ -443,77 +428,3 @@ def test_every_quality_metric_is_held_against_every_engagement_metric() -> None:
 )
 def test_what_cannot_be_held_against_anything_is_told_with_its_reason(changes: dict[str, Any], why: str) -> None:
     assert missing(**_diverging(**changes))["divergence"] == why
-
-
-def test_people_drawn_to_an_old_version_are_compared_as_held_out_ones_are_and_none_of_them_can_leak() -> None:
-    versions = {"field": "build", "exposed": {"arms": ["42"]}, "old_version": {"arms": ["41"], "share": "30%"}}
-    assert [*got(cohorts=versions)] == [*got()]
-    assert got(cohorts=versions)["clicks"].params == CohortBoundedParams(holdout_share=0.3)
-    assert got(cohorts=versions)["freshness.holdout"].metric == "old_version"
-    assert missing(cohorts=versions)["leakage"] == "nobody is held out: both versions are the model's"
-
-
-def sliced(**items: Any) -> dict[str, Any]:
-    shown = {"each": "shown", "explored": "explored", **items}
-    return {"cohorts": {"exploration_slice": True}, "predictions": predictions(items=shown)}
-
-
-def test_beside_an_exploration_slice_exposure_is_compared_and_people_are_not() -> None:
-    even = got(**sliced())["concentration"].params
-    assert isinstance(even, ConcentrationParams)
-    assert (even.slice, even.catalogue) == (True, 0)
-    weighed = got(**sliced(propensity="p", catalogue=400))["concentration"].params
-    assert isinstance(weighed, ConcentrationParams)
-    assert (weighed.slice, weighed.catalogue) == (True, 400)
-    nobody = (
-        "nobody is held out (cohorts.exploration_slice): what people do cannot be compared, only what they are shown"
-    )
-    lacking = missing(**sliced())
-    assert [lacking[name] for name in ("holdout", "clicks", "divergence", "calibration_gap")] == [
-        nobody,
-        nobody,
-        nobody,
-        UNSCORED,
-    ]
-
-
-def test_what_compares_draws_can_be_placed_beside_a_slice_and_what_compares_people_cannot() -> None:
-    placed = {
-        "draws": {"detector": {"kind": "concentration", "slice": True}},
-        "people": {"detector": {"kind": "concentration"}},
-    }
-    assert "draws" in got(**sliced(), watch=placed)
-    assert missing(**sliced(), watch=placed)["people"].startswith("nobody is held out")
-
-
-def test_logged_propensities_are_checked_where_something_tells_what_they_must_add_up_to() -> None:
-    def checked(**items: Any) -> dict[str, Any]:
-        return {"predictions": predictions(items={"each": "shown", "propensity": "p", **items})}
-
-    assert got(**checked(catalogue=400))["propensity_check"].params == PropensityCheckParams(catalogue=400)
-    assert got(**checked(target="q"))["propensity_check"].params == PropensityCheckParams()
-    assert "nothing tells what propensities must add up to" in missing(**checked())["propensity_check"]
-
-
-@pytest.mark.parametrize(
-    ("items", "why"),
-    [
-        (None, "says nothing without predictions.items.explored: which of the items shown were drawn at random"),
-        (
-            {"each": "shown"},
-            "says nothing without predictions.items.explored: which of the items shown were drawn at random",
-        ),
-        (
-            {"each": "shown", "explored": "explored", "propensity": "p"},
-            "draws count by predictions.items.propensity; say predictions.items.catalogue, how many items may be drawn, too",
-        ),
-        ({"each": "shown", "explored": "explored", "propensity": "p", "catalogue": 40}, ""),
-        ({"each": "shown", "explored": "explored"}, ""),
-    ],
-)
-def test_an_exploration_slice_that_could_not_be_weighed_is_refused(items: dict[str, Any] | None, why: str) -> None:
-    given = predictions(items=items) if items is not None else {**FEED["predictions"], "items": None, "item": "post"}
-    found = [
-        p for keys, p in refusals(settings(cohorts={"exploration_slice": True}, predictions=given)) if "cohorts" in keys
-    ]
-    assert found == ([why] if why else [])
